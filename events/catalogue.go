@@ -1,0 +1,132 @@
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"daybook/events/id"
+)
+
+// Event is one fact of the catalogue, held by value.
+type Event interface{ isEvent() }
+
+// ErrUnknownType says that a stored (type, version) is not in this binary's catalogue.
+var ErrUnknownType = errors.New("unknown event type or version")
+
+// catalogue is the table of stored names. A name, once stored, stays for ever, whatever the Go type is called.
+var catalogue = newCatalogue(
+	entry[StoreCreated]("StoreCreated"),
+
+	entry[AccountRegistered]("AccountRegistered"),
+	entry[TermsAccepted]("TermsAccepted"),
+	entry[ProfileUpdated]("ProfileUpdated"),
+	entry[ProfilePhotoChanged]("ProfilePhotoChanged"),
+	entry[PremiumSubscribed]("PremiumSubscribed"),
+	entry[PremiumCancelled]("PremiumCancelled"),
+	entry[NumberClaimed]("NumberClaimed"),
+
+	entry[DeviceLinked]("DeviceLinked"),
+	entry[DeviceRenamed]("DeviceRenamed"),
+	entry[DeviceUnlinked]("DeviceUnlinked"),
+
+	entry[ConversationStarted]("ConversationStarted"),
+	entry[MessageReceived]("MessageReceived"),
+	entry[MessageQueued]("MessageQueued"),
+	entry[MessageAccepted]("MessageAccepted"),
+	entry[MessageSent]("MessageSent"),
+	entry[MessageDelivered]("MessageDelivered"),
+	entry[MessageRead]("MessageRead"),
+	entry[MessagePlayed]("MessagePlayed"),
+	entry[MessageFailed]("MessageFailed"),
+	entry[StatusTimeCorrected]("StatusTimeCorrected"),
+
+	entry[UpdateQuarantined]("UpdateQuarantined"),
+	entry[UpdateRedriven]("UpdateRedriven"),
+)
+
+// Upcaster rewrites the data of one version into the next.
+type Upcaster func(json.RawMessage) (json.RawMessage, error)
+
+// kind is one row of the catalogue: the stored name, how to read it, and how older versions become readable.
+type kind struct {
+	name      string
+	goType    reflect.Type
+	upcasters []Upcaster // upcasters[i] turns version i+1 into version i+2
+	decode    func([]byte) (Event, error)
+}
+
+// version is the current one: version 1 and one more for each upcaster, so the chain cannot have holes.
+func (k *kind) version() int { return 1 + len(k.upcasters) }
+
+func entry[E Event](name string, upcasters ...Upcaster) kind {
+	return kind{name, reflect.TypeFor[E](), upcasters, func(data []byte) (Event, error) {
+		var e E
+		err := json.Unmarshal(data, &e)
+		return e, err
+	}}
+}
+
+type table struct {
+	byName map[string]*kind
+	byType map[reflect.Type]*kind
+	names  []string // in catalogue order
+}
+
+func newCatalogue(kinds ...kind) table {
+	t := table{byName: map[string]*kind{}, byType: map[reflect.Type]*kind{}}
+	for _, k := range kinds {
+		if t.byName[k.name] != nil || t.byType[k.goType] != nil {
+			panic("events: " + k.name + " is in the catalogue twice")
+		}
+		t.byName[k.name], t.byType[k.goType] = &k, &k
+		t.names = append(t.names, k.name)
+	}
+	return t
+}
+
+// Names lists the stored names of the catalogue.
+func Names() []string { return append([]string(nil), catalogue.names...) }
+
+// NameOf returns the stored name of E.
+func NameOf[E Event]() string { return catalogue.byType[reflect.TypeFor[E]()].name }
+
+// Encode turns an event and its envelope into bytes. The envelope's version is filled in.
+func Encode(eventID id.Event, e Event, envelope Envelope) (Proposed, error) {
+	k := catalogue.byType[reflect.TypeOf(e)]
+	if k == nil {
+		return Proposed{}, fmt.Errorf("encoding %T: %w", e, ErrUnknownType)
+	}
+	envelope.Version = k.version()
+	data, err := json.Marshal(e)
+	if err != nil {
+		return Proposed{}, fmt.Errorf("encoding %s: %w", k.name, err)
+	}
+	metadata, err := EncodeEnvelope(envelope)
+	if err != nil {
+		return Proposed{}, fmt.Errorf("encoding envelope of %s: %w", k.name, err)
+	}
+	return Proposed{ID: eventID, Type: k.name, Data: data, Metadata: metadata}, nil
+}
+
+// Decode reads the data of a stored type and version and returns it as the current version's struct.
+// The error is ErrUnknownType when the name, or a version newer than this binary's, is not in the catalogue.
+func Decode(name string, version int, data []byte) (Event, error) {
+	k := catalogue.byName[name]
+	if k == nil || version < 1 || version > k.version() {
+		return nil, fmt.Errorf("decoding %q version %d: %w", name, version, ErrUnknownType)
+	}
+	for from := version; from < k.version(); from++ {
+		upcast, err := k.upcasters[from-1](data)
+		if err != nil {
+			return nil, fmt.Errorf("upcasting %s from version %d: %w", name, from, err)
+		}
+		data = upcast
+	}
+	e, err := k.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("decoding %s version %d: %w", name, version, err)
+	}
+	return e, nil
+}

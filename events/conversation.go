@@ -1,0 +1,177 @@
+package events
+
+import (
+	"time"
+
+	"daybook/events/id"
+)
+
+// Entry is how a conversation began.
+type Entry string
+
+// Ways in. The platform confirms click-to-message and ad entries by a referral.
+const (
+	EntryInbound  Entry = "inbound"  // the customer wrote first
+	EntryAd       Entry = "ad"       // from a click-to-message ad
+	EntryPost     Entry = "post"     // from a click-to-message post or page
+	EntryBusiness Entry = "business" // the business wrote first
+)
+
+// Category sets the price class of an outbound message.
+type Category string
+
+// Categories that a business may send under. Service is every free-form message.
+const (
+	Marketing      Category = "marketing"
+	Utility        Category = "utility"
+	Authentication Category = "authentication"
+	Service        Category = "service"
+)
+
+// WamidHash stands for the platform's message id, which encodes the phone number: its HMAC under the installation's
+// permanent key, with a prefix that names the key ("w1:…").
+type WamidHash string
+
+// ConversationStarted opens the history of one business number and one customer.
+type ConversationStarted struct {
+	ConversationID id.Conversation `json:"conversation_id"`
+	AccountID      id.Account      `json:"account_id"`
+	PhoneNumberID  string          `json:"phone_number_id"`
+	CustomerID     id.Customer     `json:"customer_id"`
+	Entry          Entry           `json:"entry"`
+}
+
+// MessageReceived records a customer's message. It opens or extends the service window.
+// The sealed fields belong to the fact that has the message's id.
+type MessageReceived struct {
+	ConversationID id.Conversation `json:"conversation_id"`
+	MessageID      id.Message      `json:"message_id"`
+	CustomerID     id.Customer     `json:"customer_id"`
+	WamidHash      WamidHash       `json:"wamid_hash"`
+	Kind           string          `json:"kind"` // the platform's type: text, image, reaction, …
+	SentAt         time.Time       `json:"sent_at"`
+	WindowUntil    time.Time       `json:"window_until"`           // end of the service window, inclusive
+	ReplyTo        WamidHash       `json:"reply_to,omitempty"`     // the message this one answers
+	Referral       string          `json:"referral,omitempty"`     // source type: "ad" or "post"
+	Dialling       Dialling        `json:"dialling,omitzero"`      // what pricing may know of the number
+	Wamid          Sealed          `json:"wamid,omitempty"`        // path "wamid"
+	From           Sealed          `json:"from,omitempty"`         // path "from"
+	ProfileName    Sealed          `json:"profile_name,omitempty"` // path "profile_name"
+	Content        Sealed          `json:"content,omitempty"`      // path "content": the platform's message object, whole
+}
+
+// MessageQueued records that a message was written, by which device, and what that device was called at that moment.
+type MessageQueued struct {
+	ConversationID   id.Conversation `json:"conversation_id"`
+	MessageID        id.Message      `json:"message_id"`
+	CustomerID       id.Customer     `json:"customer_id"`
+	DeviceID         id.Device       `json:"device_id"`
+	DeviceName       string          `json:"device_name"`       // the name at this moment (S7)
+	RegistryRevision uint64          `json:"registry_revision"` // of devices-{account}, which proves the name
+	Kind             string          `json:"kind"`              // "text" or "template"
+	Category         Category        `json:"category"`
+	Template         *Template       `json:"template,omitempty"`
+	QueuedAt         time.Time       `json:"queued_at"`
+	WindowUntil      *time.Time      `json:"window_until,omitempty"` // the service window it was written in, if open
+	Dialling         Dialling        `json:"dialling,omitzero"`
+	To               Sealed          `json:"to,omitempty"`      // path "to"
+	Content          Sealed          `json:"content,omitempty"` // path "content": the text, or the template's parameters
+}
+
+// Template names an approved template; its parameters are personal and sealed.
+type Template struct {
+	Name     string `json:"name"`
+	Language string `json:"language"`
+}
+
+// MessageAccepted binds the platform's id to a queued message. Accepted is not sent: the platform may still refuse.
+type MessageAccepted struct {
+	ConversationID id.Conversation `json:"conversation_id"`
+	MessageID      id.Message      `json:"message_id"`
+	WamidHash      WamidHash       `json:"wamid_hash"`
+	AcceptedAt     time.Time       `json:"accepted_at"`
+	Wamid          Sealed          `json:"wamid,omitempty"` // path "wamid"
+}
+
+// StatusFact is what the four steps of a message's life share. Each is recorded at most once per message and
+// recipient, in whatever order the platform tells them.
+type StatusFact struct {
+	ConversationID id.Conversation `json:"conversation_id"`
+	MessageID      id.Message      `json:"message_id"`
+	RecipientID    id.Customer     `json:"recipient_id"`
+	FactID         id.Fact         `json:"fact_id"` // what Raw belongs to
+	At             time.Time       `json:"at"`      // the platform's clock, whole seconds
+	Pricing        *Pricing        `json:"pricing,omitempty"`
+	Origin         *Origin         `json:"origin,omitempty"`
+	Raw            Sealed          `json:"raw,omitempty"` // path "raw": the platform's status object, whole
+}
+
+// Pricing is the platform's word on a message's price class. It never carries an amount.
+type Pricing struct {
+	Billable *bool  `json:"billable,omitempty"` // being withdrawn by the platform: Type and Category decide
+	Model    string `json:"model,omitempty"`    // CBP or PMP
+	Type     string `json:"type,omitempty"`     // regular, free_customer_service, free_entry_point, …
+	Category string `json:"category,omitempty"`
+}
+
+// Origin is the platform's conversation object, present before Graph v24 and inside a free entry point window.
+type Origin struct {
+	PlatformID string     `json:"platform_id,omitempty"`
+	Type       string     `json:"type,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+}
+
+// The steps of a message's life. Read implies delivered when the platform skips delivered.
+type (
+	// MessageSent says the platform sent it on.
+	MessageSent struct{ StatusFact }
+	// MessageDelivered says it reached a device of the recipient. At most one per message and recipient, for ever.
+	MessageDelivered struct{ StatusFact }
+	// MessageRead says the recipient opened it.
+	MessageRead struct{ StatusFact }
+	// MessagePlayed says the recipient played a voice message.
+	MessagePlayed struct{ StatusFact }
+	// MessageFailed says the platform gave up for this recipient. It may come before or after a delivery to another of
+	// the recipient's devices; a delivery, told at any time, outranks it.
+	MessageFailed struct {
+		StatusFact
+		Errors []PlatformError `json:"errors,omitempty"`
+	}
+)
+
+// PlatformError is one error as the platform words it. Branch on Code and Details, not on Title.
+type PlatformError struct {
+	Code    int    `json:"code"`
+	Title   string `json:"title,omitempty"`
+	Details string `json:"details,omitempty"`
+}
+
+// Status is a step in a message's life, by the platform's word for it.
+type Status string
+
+// The statuses, in rising rank; failed stands apart.
+const (
+	StatusSent      Status = "sent"
+	StatusDelivered Status = "delivered"
+	StatusRead      Status = "read"
+	StatusPlayed    Status = "played"
+	StatusFailed    Status = "failed"
+)
+
+// StatusTimeCorrected says that the platform repeated a status with an earlier time: the earlier one counts.
+type StatusTimeCorrected struct {
+	StatusFact
+	Status     Status    `json:"status"`
+	PreviousAt time.Time `json:"previous_at"`
+}
+
+func (ConversationStarted) isEvent() {}
+func (MessageReceived) isEvent()     {}
+func (MessageQueued) isEvent()       {}
+func (MessageAccepted) isEvent()     {}
+func (MessageSent) isEvent()         {}
+func (MessageDelivered) isEvent()    {}
+func (MessageRead) isEvent()         {}
+func (MessagePlayed) isEvent()       {}
+func (MessageFailed) isEvent()       {}
+func (StatusTimeCorrected) isEvent() {}

@@ -1,0 +1,49 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"daybook/events/id"
+)
+
+// Envelope is what is known about an event besides what happened. It is stored as the event's metadata.
+type Envelope struct {
+	// Version is the schema version of the data.
+	Version int `json:"version"`
+	// Account is the business whose books the event belongs to; zero for the installation's own events.
+	Account id.Account `json:"account,omitzero"`
+	// OccurredAt is the world's clock: the platform's timestamp, or the moment a command was given.
+	OccurredAt time.Time `json:"occurred_at"`
+	// RecordedAt is our clock when the event was decided. It travels with the event when a store is copied.
+	RecordedAt time.Time `json:"recorded_at"`
+	// Actor is who caused the event.
+	Actor Actor `json:"actor"`
+	// Source is the way in: "api", "webhook", "cli", "policy:NAME".
+	Source string `json:"source"`
+	// Correlation groups everything that one request or delivery caused; Causation is the event or command before this
+	// one. The names are EventStoreDB's convention, which its by-correlation tools read.
+	Correlation id.Trace `json:"$correlationId,omitzero"`
+	Causation   string   `json:"$causationId,omitempty"`
+	// Command and Digest identify the request that was decided, so that a repeat of it is recognised in the fold.
+	// The digest covers clear fields only.
+	Command id.Command `json:"command,omitzero"`
+	Digest  string     `json:"digest,omitempty"`
+}
+
+// Actor is who did something, as kind and name: "api:admin", "platform:whatsapp", "policy:redrive".
+type Actor string
+
+// EncodeEnvelope returns the metadata bytes.
+func EncodeEnvelope(e Envelope) ([]byte, error) { return json.Marshal(e) }
+
+// DecodeEnvelope reads a record's metadata. Foreign events may have none or another shape: that is an error here, and
+// the reader decides what it means.
+func DecodeEnvelope(metadata []byte) (Envelope, error) {
+	var e Envelope
+	if err := json.Unmarshal(metadata, &e); err != nil {
+		return Envelope{}, fmt.Errorf("decoding envelope: %w", err)
+	}
+	return e, nil
+}
