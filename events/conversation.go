@@ -85,9 +85,12 @@ type Template struct {
 }
 
 // MessageAccepted binds the platform's id to a queued message. Accepted is not sent: the platform may still refuse.
+// It says again who receives the message through which number, so that a status finds its way by this fact alone.
 type MessageAccepted struct {
 	ConversationID id.Conversation `json:"conversation_id"`
 	MessageID      id.Message      `json:"message_id"`
+	CustomerID     id.Customer     `json:"customer_id"`
+	PhoneNumberID  string          `json:"phone_number_id"`
 	WamidHash      WamidHash       `json:"wamid_hash"`
 	AcceptedAt     time.Time       `json:"accepted_at"`
 	Wamid          Sealed          `json:"wamid,omitempty"` // path "wamid"
