@@ -1,0 +1,65 @@
+# Daybook. `make help` lists the targets.
+
+GO       ?= go
+LINTER    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2
+FUZZTIME ?= 20s
+
+# One package after another where they start servers: two of them fit two cores.
+TESTFLAGS = -timeout 8m -p 2
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/daybook
+	@$(GO) build -trimpath -o bin/daybook ./cmd/daybook
+
+run: build ## serve on http://127.0.0.1:8080 with the demo business
+	@bin/daybook serve --demo
+
+demo: build ## play a week of business messaging in a temporary folder and check that it adds up
+	@bin/daybook demo
+
+test: ## run every test
+	@$(GO) test $(TESTFLAGS) ./...
+
+test/long: ## run every test with full counts
+	@DAYBOOK_TEST_LONG=1 $(GO) test -timeout 60m -p 2 -count=1 ./...
+
+test/race: ## run every test under the race detector
+	@$(GO) test -race -timeout 30m -p 2 ./...
+
+lint: ## run the linters
+	@$(LINTER) run ./...
+
+fmt: ## format the code
+	@$(LINTER) fmt ./...
+
+generate: ## write what is generated: missing golden files of events
+	@$(GO) test ./events -run TestGolden -update
+
+verify: ## check formatting, linters, modules and generated files; changes nothing
+	@$(LINTER) fmt --diff ./...
+	@$(GO) vet ./...
+	@$(LINTER) run ./...
+	@$(GO) mod verify
+	@$(GO) mod tidy -diff
+
+bench: bench/main ## run all benchmarks
+
+# A benchmark reports each bound as a metric whose unit is NAME>=WANTED or NAME<=WANTED.
+bench/main: ## append, webhook and projecting against their ceilings
+	@$(GO) test -run '^$$' -bench '^BenchmarkMain' -benchtime 1x -count 1 -p 1 -timeout 30m \
+		./adapters/embedded ./adapters/whatsapp ./projections | tee .bench.out
+	@awk -f .ci/bounds.awk .bench.out; rm -f .bench.out
+
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@$(GO) list ./... | while read -r package; do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; done
+
+clean: ## remove what was built
+	@rm -rf bin
