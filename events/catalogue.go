@@ -94,26 +94,37 @@ func NameOf[E Event]() string { return catalogue.byType[reflect.TypeFor[E]()].na
 
 // Encode turns an event and its envelope into bytes. The envelope's version is filled in.
 func Encode(eventID id.Event, e Event, envelope Envelope) (Proposed, error) {
-	k := catalogue.byType[reflect.TypeOf(e)]
-	if k == nil {
-		return Proposed{}, fmt.Errorf("encoding %T: %w", e, ErrUnknownType)
-	}
-	envelope.Version = k.version()
-	data, err := json.Marshal(e)
+	name, version, data, err := catalogue.encode(e)
 	if err != nil {
-		return Proposed{}, fmt.Errorf("encoding %s: %w", k.name, err)
+		return Proposed{}, err
 	}
+	envelope.Version = version
 	metadata, err := EncodeEnvelope(envelope)
 	if err != nil {
-		return Proposed{}, fmt.Errorf("encoding envelope of %s: %w", k.name, err)
+		return Proposed{}, fmt.Errorf("encoding envelope of %s: %w", name, err)
 	}
-	return Proposed{ID: eventID, Type: k.name, Data: data, Metadata: metadata}, nil
+	return Proposed{ID: eventID, Type: name, Data: data, Metadata: metadata}, nil
 }
 
 // Decode reads the data of a stored type and version and returns it as the current version's struct.
 // The error is ErrUnknownType when the name, or a version newer than this binary's, is not in the catalogue.
 func Decode(name string, version int, data []byte) (Event, error) {
-	k := catalogue.byName[name]
+	return catalogue.decode(name, version, data)
+}
+
+func (t table) encode(e Event) (name string, version int, data []byte, err error) {
+	k := t.byType[reflect.TypeOf(e)]
+	if k == nil {
+		return "", 0, nil, fmt.Errorf("encoding %T: %w", e, ErrUnknownType)
+	}
+	if data, err = json.Marshal(e); err != nil {
+		return "", 0, nil, fmt.Errorf("encoding %s: %w", k.name, err)
+	}
+	return k.name, k.version(), data, nil
+}
+
+func (t table) decode(name string, version int, data []byte) (Event, error) {
+	k := t.byName[name]
 	if k == nil || version < 1 || version > k.version() {
 		return nil, fmt.Errorf("decoding %q version %d: %w", name, version, ErrUnknownType)
 	}

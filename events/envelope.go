@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,12 +39,17 @@ type Actor string
 // EncodeEnvelope returns the metadata bytes.
 func EncodeEnvelope(e Envelope) ([]byte, error) { return json.Marshal(e) }
 
-// DecodeEnvelope reads a record's metadata. Foreign events may have none or another shape: that is an error here, and
-// the reader decides what it means.
+// DecodeEnvelope reads a record's metadata. Foreign events may have none or another shape, told by the version that
+// every envelope of ours carries: that is an error here, and the reader decides what it means.
 func DecodeEnvelope(metadata []byte) (Envelope, error) {
 	var e Envelope
 	if err := json.Unmarshal(metadata, &e); err != nil {
 		return Envelope{}, fmt.Errorf("decoding envelope: %w", err)
 	}
+	if e.Version < 1 {
+		return Envelope{}, fmt.Errorf("decoding envelope: %w", errNoVersion)
+	}
 	return e, nil
 }
+
+var errNoVersion = errors.New("no schema version")

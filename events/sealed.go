@@ -37,7 +37,7 @@ const (
 // ErrSealed says that a sealed value is malformed, was made under another key, or belongs to another fact or field.
 var ErrSealed = errors.New("sealed value does not open")
 
-// Parts takes a sealed value apart without opening it.
+// Parts takes a sealed value apart without opening it. Only the one text that Seal writes is accepted, byte for byte.
 func (s Sealed) Parts() (keyID id.Key, commitment, box []byte, err error) {
 	rest, ok := strings.CutPrefix(string(s), sealedPrefix)
 	fields := strings.Split(rest, ":")
@@ -53,7 +53,15 @@ func (s Sealed) Parts() (keyID id.Key, commitment, box []byte, err error) {
 	if box, err = base64.RawURLEncoding.DecodeString(fields[2]); err != nil {
 		return id.Key{}, nil, nil, fmt.Errorf("%w: ciphertext", ErrSealed)
 	}
+	if join(keyID, commitment, box) != s { // other letter case, line breaks, stray bits after the last byte
+		return id.Key{}, nil, nil, fmt.Errorf("%w: not in canonical form", ErrSealed)
+	}
 	return keyID, commitment, box, nil
+}
+
+func join(keyID id.Key, commitment, box []byte) Sealed {
+	text := base64.RawURLEncoding.EncodeToString
+	return Sealed(sealedPrefix + keyID.String() + ":" + text(commitment) + ":" + text(box))
 }
 
 // RecordClass groups sealed values that are disposed of together by age.
@@ -113,9 +121,7 @@ func (k DataKey) Seal(fact id.Fact, path string, plaintext []byte) Sealed {
 	if len(plaintext) == 0 {
 		return ""
 	}
-	box := k.aead.Seal(nil, nil, plaintext, k.associated(fact, path))
-	return Sealed(sealedPrefix + k.id.String() + ":" + base64.RawURLEncoding.EncodeToString(k.commitment) + ":" +
-		base64.RawURLEncoding.EncodeToString(box))
+	return join(k.id, k.commitment, k.aead.Seal(nil, nil, plaintext, k.associated(fact, path)))
 }
 
 // Open decrypts. The commitment is checked first: AES-GCM alone would let a forged key open a value to another text.

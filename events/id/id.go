@@ -53,10 +53,10 @@ func New[T ID[K], K any]() T { return T{uuid.Must(uuid.NewV7())} }
 // NewRandom returns an identifier that tells nothing, not even when it was made (UUIDv4).
 func NewRandom[T ID[K], K any]() T { return T{uuid.New()} }
 
-// Parse reads the canonical text form.
+// Parse reads the canonical text form: 32 hexadecimal digits in groups of 8-4-4-4-12, in either case.
 func Parse[T ID[K], K any](text string) (T, error) {
 	u, err := uuid.Parse(text)
-	if err != nil {
+	if err != nil || len(text) != len("00000000-0000-0000-0000-000000000000") {
 		return T{}, fmt.Errorf("%q is not a UUID", text)
 	}
 	return T{u}, nil

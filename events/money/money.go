@@ -57,11 +57,15 @@ func (a Amount) Add(b Amount) (Amount, error) {
 
 // Sub returns a - b.
 func (a Amount) Sub(b Amount) (Amount, error) {
-	negated, err := b.Neg()
+	currency, err := common(a, b)
 	if err != nil {
 		return Amount{}, err
 	}
-	return a.Add(negated)
+	difference := a.Micros - b.Micros
+	if (difference < a.Micros) != (b.Micros > 0) {
+		return Amount{}, fmt.Errorf("%w: %d - %d", ErrOverflow, a.Micros, b.Micros)
+	}
+	return Amount{difference, currency}, nil
 }
 
 // Neg returns -a. The smallest int64 has no negation.
@@ -84,7 +88,7 @@ func (a Amount) Mul(n int64) (Amount, error) {
 		return Amount{}, fmt.Errorf("%w: %d × %d", ErrOverflow, a.Micros, n)
 	}
 	if negative {
-		return Amount{-int64(low), a.Currency}, nil //nolint:gosec // low ≤ 2^63, and -2^63 is its own two's complement
+		return Amount{-int64(low), a.Currency}, nil // low ≤ 2^63, and -2^63 is its own two's complement
 	}
 	return Amount{int64(low), a.Currency}, nil
 }
@@ -136,7 +140,7 @@ func common(a, b Amount) (Currency, error) {
 
 func magnitude(n int64) uint64 {
 	if n < 0 {
-		return -uint64(n) //nolint:gosec // two's complement: exact for every int64, the smallest included
+		return -uint64(n) // two's complement: exact for every int64, the smallest included
 	}
 	return uint64(n)
 }

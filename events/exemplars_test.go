@@ -1,0 +1,118 @@
+package events_test
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// exemplars holds, for every catalogue entry, what each stored version decodes to today; the last one is the current
+// version with every field filled. Golden files and exemplars of past versions stay as long as the catalogue does.
+func exemplars() map[string][]events.Event {
+	return map[string][]events.Event{
+		"StoreCreated": {events.StoreCreated{StoreID: of[id.Store](10)}},
+
+		"AccountRegistered": {events.AccountRegistered{
+			AccountID: of[id.Account](1), Name: "Trattoria «Da Mario» <Roma> & figli", Kind: events.AccountApp,
+			Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "900100200300400",
+			Numbers: []events.BusinessNumber{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
+		}},
+		"TermsAccepted": {events.TermsAccepted{
+			AccountID: of[id.Account](1), TermsVersion: "2026-01", PrivacyVersion: "2026-02", AcceptedAt: at(1),
+		}},
+		"ProfileUpdated": {events.ProfileUpdated{
+			AccountID: of[id.Account](1), Website: "https://example.com/?a=1&b=2", Address: "Via Appia 1, Roma",
+			Email: "info@example.com", Description: "Cucina romana",
+		}},
+		"ProfilePhotoChanged": {events.ProfilePhotoChanged{
+			AccountID: of[id.Account](1), MediaSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+		}},
+		"PremiumSubscribed": {events.PremiumSubscribed{AccountID: of[id.Account](1), ValidFrom: at(2)}},
+		"PremiumCancelled":  {events.PremiumCancelled{AccountID: of[id.Account](1), EffectiveAt: at(3)}},
+		"NumberClaimed":     {events.NumberClaimed{AccountID: of[id.Account](1), PhoneNumberID: "900555000111222"}},
+
+		"DeviceLinked": {events.DeviceLinked{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Kind: events.Smartphone, Platform: "ios",
+			Name: "iPhone Mario",
+		}},
+		"DeviceRenamed": {events.DeviceRenamed{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Name: "Front desk", PreviousName: "iPhone Mario",
+		}},
+		"DeviceUnlinked": {events.DeviceUnlinked{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Reason: events.UnlinkedByInactivity,
+		}},
+
+		"ConversationStarted": {events.ConversationStarted{
+			ConversationID: of[id.Conversation](30), AccountID: of[id.Account](1), PhoneNumberID: "900555000111222",
+			CustomerID: of[id.Customer](31), Entry: events.EntryAd,
+		}},
+		"MessageReceived": {events.MessageReceived{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](32), CustomerID: of[id.Customer](31),
+			WamidHash: "w1:aa", Kind: "text", SentAt: at(4), WindowUntil: at(5), ReplyTo: "w1:bb", Referral: "ad",
+			Dialling: events.Dialling{Prefix: "39", Country: "IT"},
+			Wamid:    sealed, From: sealed, ProfileName: sealed, Content: sealed,
+		}},
+		"MessageQueued": {events.MessageQueued{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
+			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7, Kind: "template",
+			Category: events.Utility, Template: &events.Template{Name: "order_shipped", Language: "it"}, QueuedAt: at(6),
+			WindowUntil: new(at(7)), Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
+		}},
+		"MessageAccepted": {events.MessageAccepted{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
+			PhoneNumberID: "900555000111222", WamidHash: "w1:cc", AcceptedAt: at(8), Wamid: sealed,
+		}},
+		"MessageSent":      {events.MessageSent{StatusFact: statusFact()}},
+		"MessageDelivered": {events.MessageDelivered{StatusFact: statusFact()}},
+		"MessageRead":      {events.MessageRead{StatusFact: statusFact()}},
+		"MessagePlayed":    {events.MessagePlayed{StatusFact: statusFact()}},
+		"MessageFailed": {events.MessageFailed{
+			StatusFact: statusFact(),
+			Errors: []events.PlatformError{
+				{Code: 131026, Title: "Message undeliverable", Details: "Message Undeliverable."},
+				{Code: 131049, Title: "Not delivered", Details: "To maintain healthy ecosystem engagement."},
+			},
+		}},
+		"StatusTimeCorrected": {events.StatusTimeCorrected{
+			StatusFact: statusFact(), Status: events.StatusDelivered, PreviousAt: at(12),
+		}},
+
+		"UpdateQuarantined": {events.UpdateQuarantined{
+			QuarantineID: of[id.Quarantine](40), Reason: events.UnknownMessage, Detail: "no message is bound to this id",
+			Field: "messages", Kind: "status", WABAID: "900100200300400", PhoneNumberID: "900555000111222",
+			WamidHash: "w1:dd", ReceivedAt: at(13), Body: sealed,
+		}},
+		"UpdateRedriven": {events.UpdateRedriven{
+			QuarantineID: of[id.Quarantine](40), Stream: "conversation-00000000-0000-4000-8000-000000000030",
+			RedrivenAt: at(14),
+		}},
+	}
+}
+
+func statusFact() events.StatusFact {
+	return events.StatusFact{
+		ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), RecipientID: of[id.Customer](31),
+		FactID: of[id.Fact](34), At: at(10),
+		Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
+		Origin:  &events.Origin{PlatformID: "f00d", Type: "referral_conversion", ExpiresAt: new(at(11))},
+		Raw:     sealed,
+	}
+}
+
+// sealed has the right form; what it says does not matter here.
+const sealed events.Sealed = "sealed:1:00000000-0000-4000-8000-000000000050:" +
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA:c2VhbGVkIGJ5dGVz"
+
+// of makes the n-th identifier of a kind.
+func of[T id.ID[K], K any](n uint64) T {
+	u := uuid.UUID{6: 0x40, 8: 0x80}
+	binary.BigEndian.PutUint32(u[12:], uint32(n))
+	return T{UUID: u}
+}
+
+// at is the n-th minute of the day that the exemplars play on.
+func at(n int) time.Time { return time.Date(2026, 10, 5, 10, n, 0, 0, time.UTC) }
