@@ -1,0 +1,52 @@
+package account
+
+import (
+	"net/mail"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"daybook/domain"
+)
+
+// Profile is the public profile; every field is optional.
+type Profile struct {
+	Website     string // http or https, at most 256 characters
+	Address     string // at most 256 characters
+	Email       string // at most 128 characters
+	Description string // at most 512 characters
+}
+
+func (p Profile) normal() Profile {
+	for _, field := range []*string{&p.Website, &p.Address, &p.Email, &p.Description} {
+		*field = norm.NFC.String(strings.TrimSpace(*field))
+	}
+	return p
+}
+
+func (p Profile) check() error {
+	for _, f := range []struct {
+		name, value string
+		limit       int
+	}{{"website", p.Website, 256}, {"address", p.Address, 256}, {"email", p.Email, 128}, {"description", p.Description, 512}} {
+		if utf8.RuneCountInString(f.value) > f.limit || !isText(strings.ReplaceAll(f.value, "\n", "")) {
+			return domain.Malformed("ProfileInvalid", f.name,
+				"%s must have at most %d characters and no control characters", f.name, f.limit)
+		}
+	}
+	if p.Website != "" {
+		u, err := url.Parse(p.Website)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return domain.Malformed("ProfileInvalid", "website", "website must be an http or https address")
+		}
+	}
+	if p.Email != "" {
+		address, err := mail.ParseAddress(p.Email)
+		if err != nil || address.Address != p.Email {
+			return domain.Malformed("ProfileInvalid", "email", "email must be a plain mail address")
+		}
+	}
+	return nil
+}

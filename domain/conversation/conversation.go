@@ -1,0 +1,171 @@
+// Package conversation decides what happens between one business number and one customer.
+//
+// Invariants:
+//   - The first event is ConversationStarted, once; its entry tells how the first message came.
+//   - Each inbound message is recorded once, whatever the platform repeats.
+//   - The service window ends, inclusive, 24 hours after the newest inbound message; its end never goes back (S31).
+//   - Free-form text is queued only while the window is open; templates at any time, with a category (S29–S32).
+//   - A queued message carries the device, its name at that moment, and the registry revision that proves it (S6, S7).
+//   - A message is bound to at most one platform id, and a platform id to at most one message.
+//   - Sent, delivered, read, played and failed are each recorded at most once per message and recipient, in any order;
+//     so there is at most one delivery per message and recipient, for ever (S30). An earlier time told later is a
+//     correction, not a second step.
+package conversation
+
+import (
+	"slices"
+	"time"
+
+	"daybook/domain"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// window is how long a customer's message keeps the service window open.
+const window = 24 * time.Hour
+
+// State is a conversation as far as decisions need it: about a hundred bytes per message. The zero value has not started.
+type State struct {
+	account     id.Account
+	windowUntil time.Time
+	received    map[id.Message]struct{}
+	sent        map[id.Message]outbound
+	bound       map[id.Message]id.Message // by InboundID of the wamid hash: sixteen bytes instead of its text
+}
+
+type outbound struct {
+	wamid    id.Message // InboundID of the bound hash; zero until accepted
+	receipts []receipt  // one per recipient
+}
+
+type receipt struct {
+	recipient id.Customer
+	recorded  [len(statuses)]bool
+	at        [len(statuses)]int64 // unix seconds: the platform's clock has no finer ones
+}
+
+// Account returns whose books the conversation is in; zero before it has started.
+func (s State) Account() id.Account { return s.account }
+
+// Evolve folds one event. It may change the maps of the state that it is given.
+func Evolve(s State, event events.Event) State {
+	if s.sent == nil {
+		s.received, s.sent, s.bound = map[id.Message]struct{}{}, map[id.Message]outbound{}, map[id.Message]id.Message{}
+	}
+	switch e := event.(type) {
+	case events.ConversationStarted:
+		s.account = e.AccountID
+	case events.MessageReceived:
+		s.received[e.MessageID] = struct{}{}
+		s.windowUntil = later(s.windowUntil, e.WindowUntil)
+	case events.MessageQueued:
+		s.sent[e.MessageID] = outbound{}
+	case events.MessageAccepted:
+		m := s.sent[e.MessageID]
+		m.wamid = InboundID(e.WamidHash)
+		s.sent[e.MessageID], s.bound[m.wamid] = m, e.MessageID
+	case events.MessageSent:
+		s.note(events.StatusSent, e.StatusFact)
+	case events.MessageDelivered:
+		s.note(events.StatusDelivered, e.StatusFact)
+	case events.MessageRead:
+		s.note(events.StatusRead, e.StatusFact)
+	case events.MessagePlayed:
+		s.note(events.StatusPlayed, e.StatusFact)
+	case events.MessageFailed:
+		s.note(events.StatusFailed, e.StatusFact)
+	case events.StatusTimeCorrected:
+		s.note(e.Status, e.StatusFact)
+	}
+	return s
+}
+
+func (s State) note(status events.Status, fact events.StatusFact) {
+	m := s.sent[fact.MessageID]
+	i := slices.IndexFunc(m.receipts, func(r receipt) bool { return r.recipient == fact.RecipientID })
+	if i < 0 {
+		i = len(m.receipts)
+		m.receipts = append(m.receipts, receipt{recipient: fact.RecipientID})
+		s.sent[fact.MessageID] = m
+	}
+	if n := slot(status); n >= 0 {
+		m.receipts[i].recorded[n], m.receipts[i].at[n] = true, fact.At.Unix()
+	}
+}
+
+// Send queues a message written on a device.
+func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if s.knows(c.MessageID) {
+		return nil, domain.Refuse("MessageExists", "message %s is already in this conversation", c.MessageID)
+	}
+	open := !now.After(s.windowUntil)
+	if c.Kind == kindText && !open {
+		return nil, domain.Refuse("ServiceWindowClosed",
+			"free-form text needs a message of the customer in the last 24 hours; use a template")
+	}
+	party := Party{IDOf(c.PhoneNumberID, c.CustomerID), c.Account, c.PhoneNumberID, c.CustomerID}
+	queued := events.MessageQueued{
+		ConversationID: party.Conversation, MessageID: c.MessageID, CustomerID: c.CustomerID,
+		DeviceID: from.DeviceID, DeviceName: from.Name, RegistryRevision: from.RegistryRevision,
+		Kind: c.Kind, Category: c.Category, Template: c.Template, QueuedAt: now,
+		Dialling: c.Dialling, To: c.To, Content: c.Content,
+	}
+	if c.Kind == kindText {
+		queued.Category = events.Service
+	}
+	if open {
+		queued.WindowUntil = new(s.windowUntil)
+	}
+	return append(s.start(party, events.EntryBusiness), queued), nil
+}
+
+// Accept binds the platform's id to a queued message.
+func (s State) Accept(c Accept, now time.Time) ([]events.Event, error) {
+	m, known := s.sent[c.Message]
+	if !known {
+		return nil, domain.Missing("MessageUnknown", "this conversation has no message %s that was sent", c.Message)
+	}
+	if c.WamidHash == "" {
+		return nil, domain.Malformed("WamidRequired", "wamid", "wamid must be the platform's message id")
+	}
+	wamid := InboundID(c.WamidHash)
+	_, inbound := s.received[wamid]
+	switch owner, bound := s.bound[wamid]; {
+	case bound && owner == c.Message:
+		return nil, nil
+	case bound || inbound:
+		return nil, domain.Refuse("WamidTaken", "the platform's id belongs to another message")
+	case !m.wamid.IsZero():
+		return nil, domain.Refuse("AlreadyAccepted", "message %s is bound to another platform id", c.Message)
+	}
+	return []events.Event{events.MessageAccepted{
+		ConversationID: c.Conversation, MessageID: c.Message, WamidHash: c.WamidHash, AcceptedAt: now, Wamid: c.Wamid,
+	}}, nil
+}
+
+// start returns ConversationStarted when the conversation has not begun.
+func (s State) start(p Party, entry events.Entry) []events.Event {
+	if !s.account.IsZero() {
+		return nil
+	}
+	return []events.Event{events.ConversationStarted{
+		ConversationID: p.Conversation, AccountID: p.Account,
+		PhoneNumberID: p.PhoneNumberID, CustomerID: p.Customer, Entry: entry,
+	}}
+}
+
+func (s State) knows(message id.Message) bool {
+	_, in := s.received[message]
+	_, out := s.sent[message]
+	return in || out
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
