@@ -1,0 +1,40 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// VaultURL returns where the vault lives beside a given database. A vault URL of the operator's own wins; without one it
+// is the database "<name>_vault" on the same server, created if missing and closed to everybody but the connecting role.
+func VaultURL(ctx context.Context, databaseURL, vaultURL string) (string, error) {
+	if vaultURL != "" {
+		return vaultURL, nil
+	}
+	cfg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return "", fmt.Errorf("database URL: %w", err)
+	}
+	derived, err := url.Parse(databaseURL)
+	if err != nil || derived.Scheme == "" {
+		return "", fmt.Errorf("set DAYBOOK_VAULT_URL: the vault's database can be derived only from a URL (postgres://…)")
+	}
+	name := cfg.Database + "_vault"
+	derived.Path = "/" + name
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return "", fmt.Errorf("looking for the vault's database: %w", err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing is pending
+	err = ensureDatabase(ctx, conn, name, cfg.User)
+	if hasCode(err, "42501") {
+		return "", fmt.Errorf("role %s may not create the vault's database: create database %q owned by it, or set DAYBOOK_VAULT_URL", cfg.User, name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("creating the vault's database %s: %w", name, err)
+	}
+	return derived.String(), nil
+}
