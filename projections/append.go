@@ -1,0 +1,96 @@
+package projections
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// AppendTable only ever gains rows.
+type AppendTable[R any] struct {
+	scratch *R
+	rows    *appendRows
+}
+
+// Append defines a table that rows are added to, by COPY. Rows carry the stream and revision of the event they come
+// from, in columns "stream" and "revision", so that each can be traced and checked.
+func Append[R any](p *Projection, name string) *AppendTable[R] {
+	scratch := new(R)
+	rows := &appendRows{layout: newLayout(p, name, reflect.ValueOf(scratch).Elem())}
+	if !rows.has("stream") || !rows.has("revision") {
+		p.misused("table %s: rows of an Append table need the columns stream and revision", name)
+	}
+	p.register(name, rows)
+	return &AppendTable[R]{scratch, rows}
+}
+
+// Add adds a row. Nil pointers and nil slices become NULL.
+func (t *AppendTable[R]) Add(row R) error {
+	*t.scratch = row
+	return t.rows.add()
+}
+
+// appendRows holds the rows of a batch, already as COPY wants them.
+type appendRows struct {
+	*layout
+	buffer []byte
+	count  int
+
+	copySQL   string
+	insertSQL string
+	arrays    arrays
+}
+
+func (t *appendRows) add() error {
+	buffer := binary.BigEndian.AppendUint16(t.buffer, uint16(len(t.columns))) //nolint:gosec // structs have few fields
+	for i := range t.columns {
+		c := &t.columns[i]
+		var err error
+		if buffer, err = c.encode(buffer); err != nil {
+			return t.failed(c, err)
+		}
+	}
+	t.buffer = buffer
+	t.count++
+	return nil
+}
+
+func (t *appendRows) reset() { t.buffer, t.count = t.buffer[:0], 0 }
+
+// few rows travel as arrays of an INSERT, in the pipeline of the batch's other statements: COPY would cost a lone event
+// two more round trips.
+const few = 32
+
+func (t *appendRows) flush(w *work) {
+	switch {
+	case t.count == 0:
+	case t.count <= few:
+		w.statements = append(w.statements, statement{t.insertSQL, t.columnsOf()})
+	default:
+		w.copies = append(w.copies, copyIn{t.copySQL, t.buffer})
+	}
+}
+
+// columnsOf turns the rows on their side.
+func (t *appendRows) columnsOf() [][]byte {
+	t.arrays.begin(t.columns, t.count, func(int) bool { return true })
+	rest := t.buffer
+	for range t.count {
+		rest = rest[2:]
+		for i := range t.columns {
+			size := cellSize(rest)
+			t.arrays.add(i, rest[:size])
+			rest = rest[size:]
+		}
+	}
+	return t.arrays.params()
+}
+
+// prepareSQL writes the statements, once the columns' types are known.
+func (t *appendRows) prepareSQL() {
+	all := func(int) bool { return true }
+	columns := strings.Join(t.identifiers(all), ", ")
+	t.copySQL = fmt.Sprintf("COPY %s (%s) FROM STDIN BINARY", t.table, columns)
+	t.insertSQL = fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)", t.table, columns, t.parameters(all))
+}

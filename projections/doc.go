@@ -1,0 +1,43 @@
+// Package projections turns the log into read models: events in, rows out, each event exactly once.
+//
+// # Writing one
+//
+// A projection is a name, a version, the DDL of its tables and a handler per event. The author writes what an event
+// does to rows; everything else is the engine's.
+//
+//	func Define() *projections.Projection {
+//		p := projections.New("messages", 1, messages.Schema)
+//		msgs := projections.Patch[messages.Message](p, "messages")
+//		projections.On(p, func(e events.MessageDelivered, at projections.At) error {
+//			return msgs.Set(messages.Message{ID: e.MessageID, DeliveredAt: new(e.At)})
+//		})
+//		return p
+//	}
+//
+// Tables come in two kinds. [Append] only adds rows, by COPY. [Patch] keeps one row per key and writes exactly the
+// columns that an event names. Rows are flat structs whose exported fields carry a tag `db:"column"`, and
+// `db:"column,key"` for the key of a Patch table. How fields become columns is worked out once, when the engine starts,
+// and checked against the tables: a mistake is an error there, naming projection, table and field.
+//
+// A schema is executed with search_path set to the physical schema of the version ("messages_v1"): table names in it
+// are unqualified. Types of Go and of Postgres must agree:
+//
+//	id.ID, uuid.UUID, [16]byte   uuid
+//	string and its kinds         text, varchar, enums, json, jsonb
+//	signed and unsigned ints     bigint, integer, smallint (range checked)
+//	bool                         boolean
+//	float32, float64             double precision
+//	time.Time                    timestamptz (microseconds)
+//	[]byte and its kinds         bytea, text, json, jsonb
+//	anything else                whatever pgx encodes for the column
+//
+// Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. They run one at a time, in
+// log order, in batches; an error (or a panic) rolls the batch back, and the projection pauses there and tries again:
+// no event is ever skipped. What must never fail, such as an audit trail, uses [OnAll] and does not decode.
+//
+// # How it runs
+//
+// The [Engine] runs each projection as a Watermill handler of batches. A batch is one transaction whose first statement
+// moves the checkpoint by compare-and-set, so two workers can never both apply an event, and none is lost between rows
+// and checkpoint. See [Engine] for guarantees and [Batch] for what a batch subscriber owes the engine.
+package projections

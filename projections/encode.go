@@ -1,0 +1,189 @@
+package projections
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// encoder appends one field's value as a cell: a length and that many bytes of Postgres's binary form, or length -1 for
+// NULL. A row of COPY and an array parameter are both made of cells.
+type encoder func(buffer []byte) ([]byte, error)
+
+// putter appends the bytes of one value that is not NULL.
+type putter func(buffer []byte, v reflect.Value) ([]byte, error)
+
+// columnType is what the catalogue says of a column.
+type columnType struct {
+	oid  uint32 // as declared: what arrays of it are made of
+	base uint32 // beneath domains
+	enum bool
+	name string // for casts
+}
+
+// encoderFor binds a field to a column.
+func encoderFor(field reflect.Value, t columnType) (encoder, error) {
+	element := field.Type()
+	pointer := element.Kind() == reflect.Pointer
+	if pointer {
+		element = element.Elem()
+	}
+	put := putterFor(element, t)
+	if put == nil {
+		return nil, fmt.Errorf("a %s cannot be stored as %s", field.Type(), t.name)
+	}
+	mayBeNil := nilable(field.Type())
+	return func(buffer []byte) ([]byte, error) {
+		v := field
+		if mayBeNil && v.IsNil() {
+			return appendNull(buffer), nil
+		}
+		if pointer {
+			v = v.Elem()
+		}
+		at := len(buffer)
+		buffer, err := put(append(buffer, 0, 0, 0, 0), v)
+		if err != nil {
+			return nil, err
+		}
+		binary.BigEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4)) //nolint:gosec // a batch is far below 2 GiB
+		return buffer, nil
+	}, nil
+}
+
+func appendNull(buffer []byte) []byte { return append(buffer, 0xff, 0xff, 0xff, 0xff) }
+
+// cellSize is the size of the cell at the front, its length included.
+func cellSize[B []byte | string](cells B) int {
+	size := int32(cells[0])<<24 | int32(cells[1])<<16 | int32(cells[2])<<8 | int32(cells[3])
+	return 4 + max(int(size), 0)
+}
+
+// putterFor chooses by both types; nil means that they do not fit.
+func putterFor(t reflect.Type, c columnType) putter {
+	text := t.Kind() == reflect.String
+	octets := t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+	switch base := c.base; {
+	case c.enum || base == pgtype.TextOID || base == pgtype.VarcharOID || base == pgtype.BPCharOID || base == pgtype.JSONOID:
+		if text || octets {
+			return putText
+		}
+	case base == pgtype.JSONBOID && (text || octets):
+		return func(buffer []byte, v reflect.Value) ([]byte, error) { return putText(append(buffer, 1), v) }
+	case base == pgtype.UUIDOID:
+		return uuidPutter(t)
+	case base == pgtype.Int8OID:
+		return integerPutter(t, 8)
+	case base == pgtype.Int4OID:
+		return integerPutter(t, 4)
+	case base == pgtype.Int2OID:
+		return integerPutter(t, 2)
+	case base == pgtype.BoolOID && t.Kind() == reflect.Bool:
+		return putBool
+	case base == pgtype.TimestamptzOID && t == reflect.TypeFor[time.Time]():
+		return putTime
+	case base == pgtype.ByteaOID && octets:
+		return func(buffer []byte, v reflect.Value) ([]byte, error) { return append(buffer, v.Bytes()...), nil }
+	}
+	return otherPutter(t, c.base)
+}
+
+// putText refuses what Postgres would refuse at the end of the batch, while the event at fault is still known.
+func putText(buffer []byte, v reflect.Value) ([]byte, error) {
+	from := len(buffer)
+	if v.Kind() == reflect.String {
+		s := v.String()
+		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+			return nil, errText
+		}
+		return append(buffer, s...), nil
+	}
+	buffer = append(buffer, v.Bytes()...)
+	if b := buffer[from:]; !utf8.Valid(b) {
+		return nil, errText
+	}
+	return buffer, nil
+}
+
+var errText = errors.New("the text is not UTF-8 or holds a zero byte")
+
+// uuidPutter takes identifiers by their method Bytes, and uuid.UUID itself.
+func uuidPutter(t reflect.Type) putter {
+	switch {
+	case t == reflect.TypeFor[uuid.UUID](), t == reflect.TypeFor[[16]byte]():
+		return func(buffer []byte, v reflect.Value) ([]byte, error) { return append(buffer, v.Bytes()...), nil }
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[identifier]()):
+		return func(buffer []byte, v reflect.Value) ([]byte, error) {
+			i, ok := v.Addr().Interface().(identifier)
+			if !ok {
+				return nil, fmt.Errorf("%s is no identifier", v.Type())
+			}
+			octets := i.Bytes()
+			return append(buffer, octets[:]...), nil
+		}
+	}
+	return nil
+}
+
+type identifier interface{ Bytes() [16]byte }
+
+func integerPutter(t reflect.Type, size int) putter {
+	limit := int64(math.MaxInt64) >> (64 - 8*size)
+	put := func(buffer []byte, n int64) ([]byte, error) {
+		if n > limit || n < -limit-1 {
+			return nil, fmt.Errorf("%d does not fit in %d bytes", n, size)
+		}
+		for shift := 8 * (size - 1); shift >= 0; shift -= 8 {
+			buffer = append(buffer, byte(n>>shift))
+		}
+		return buffer, nil
+	}
+	switch {
+	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Int64:
+		return func(buffer []byte, v reflect.Value) ([]byte, error) { return put(buffer, v.Int()) }
+	case reflect.Uint <= t.Kind() && t.Kind() <= reflect.Uint64:
+		return func(buffer []byte, v reflect.Value) ([]byte, error) {
+			if v.Uint() > math.MaxInt64 {
+				return nil, fmt.Errorf("%d does not fit in 8 bytes", v.Uint())
+			}
+			return put(buffer, int64(v.Uint())) //nolint:gosec // just checked
+		}
+	}
+	return nil
+}
+
+func putBool(buffer []byte, v reflect.Value) ([]byte, error) {
+	if v.Bool() {
+		return append(buffer, 1), nil
+	}
+	return append(buffer, 0), nil
+}
+
+// postgresEpoch is 2000-01-01 UTC in Unix microseconds.
+const postgresEpoch = 946_684_800_000_000
+
+func putTime(buffer []byte, v reflect.Value) ([]byte, error) {
+	at, ok := v.Addr().Interface().(*time.Time)
+	if !ok {
+		return nil, fmt.Errorf("%s is no time", v.Type())
+	}
+	return binary.BigEndian.AppendUint64(buffer, uint64(at.UnixMicro()-postgresEpoch)), nil //nolint:gosec // two's complement
+}
+
+// otherPutter leaves every other pair of types to pgx.
+func otherPutter(t reflect.Type, oid uint32) putter {
+	types := pgtype.NewMap()
+	plan := types.PlanEncode(oid, pgtype.BinaryFormatCode, reflect.Zero(t).Interface())
+	if plan == nil {
+		return nil
+	}
+	return func(buffer []byte, v reflect.Value) ([]byte, error) { return plan.Encode(v.Interface(), buffer) }
+}

@@ -1,0 +1,258 @@
+package projections
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// PatchTable holds one row per key. Changes of one key within a batch are merged, in order, before anything is written.
+type PatchTable[R any] struct {
+	scratch *R
+	rows    *patchRows
+}
+
+// Patch defines a keyed table. Fields tagged `db:"column,key"` are the key, and the table needs a primary key or unique
+// index on exactly those columns; every other field is a pointer or a slice, so that nil can mean "leave it", and its
+// column may be NULL or has a default.
+func Patch[R any](p *Projection, name string) *PatchTable[R] {
+	scratch := new(R)
+	rows := &patchRows{
+		layout: newLayout(p, name, reflect.ValueOf(scratch).Elem()),
+		index:  map[string]int{}, upserts: map[uint64]string{},
+	}
+	rows.partial = true
+	for i := range rows.columns {
+		c := &rows.columns[i]
+		switch {
+		case c.key && nilable(c.value.Type()):
+			p.misused("table %s: field %s is part of the key and must not be nilable", name, c.field)
+		case !c.key && !nilable(c.value.Type()):
+			p.misused("table %s: field %s must be a pointer or a slice, so that nil can mean unchanged", name, c.field)
+		}
+	}
+	if len(rows.keys) == 0 {
+		p.misused(`table %s: no field is tagged db:"column,key"`, name)
+	}
+	if len(rows.columns) > 64 {
+		p.misused("table %s: more than 64 fields", name)
+	}
+	p.register(name, rows)
+	return &PatchTable[R]{scratch, rows}
+}
+
+// Set writes the key and the fields that are not nil, and leaves the other columns as they are. A row that is not there
+// is inserted.
+func (t *PatchTable[R]) Set(row R) error {
+	*t.scratch = row
+	return t.rows.set()
+}
+
+// Clear writes NULL to the named columns of the row with this row's key. Like Set, it inserts a row that is not there.
+func (t *PatchTable[R]) Clear(key R, columns ...string) error {
+	*t.scratch = key
+	return t.rows.clear(columns)
+}
+
+// Remove deletes the row with this row's key, if it is there. A later Set inserts it anew, with nothing left of before.
+func (t *PatchTable[R]) Remove(key R) error {
+	*t.scratch = key
+	p, err := t.rows.patch()
+	if err != nil {
+		return err
+	}
+	p.removed, p.present, p.written = true, false, 0
+	return nil
+}
+
+// patchRows merges the patches of a batch. Values are encoded when they are set; only the last one of a cell is sent.
+type patchRows struct {
+	*layout
+	arena   []byte
+	cells   []cell // len(columns) for each patch
+	patches []patch
+	index   map[string]int // encoded key → patch
+
+	upserts   map[uint64]string // by the set of columns written
+	deleteSQL string
+	arrays    arrays
+	keyBuffer []byte
+}
+
+// patch is what becomes of one key: perhaps removed, then perhaps present with some columns written.
+type patch struct {
+	key     string
+	cells   int    // index of its first cell
+	written uint64 // bit i: column i, key columns not counted
+	removed bool
+	present bool
+}
+
+// cell is a place in the arena.
+type cell struct{ from, to int }
+
+// patch finds or makes the patch for the key in the scratch row.
+func (t *patchRows) patch() (*patch, error) {
+	key := t.keyBuffer[:0]
+	for _, i := range t.keys {
+		c := &t.columns[i]
+		var err error
+		if key, err = c.encode(key); err != nil {
+			return nil, t.failed(c, err)
+		}
+	}
+	t.keyBuffer = key
+	at, known := t.index[string(key)]
+	if !known {
+		at = len(t.patches)
+		p := patch{key: string(key), cells: len(t.cells)}
+		t.index[p.key] = at
+		t.patches = append(t.patches, p)
+		t.cells = append(t.cells, make([]cell, len(t.columns))...)
+	}
+	return &t.patches[at], nil
+}
+
+func (t *patchRows) set() error {
+	p, err := t.patch()
+	if err != nil {
+		return err
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		if c.key || c.value.IsNil() {
+			continue
+		}
+		from := len(t.arena)
+		arena, err := c.encode(t.arena)
+		if err != nil {
+			return t.failed(c, err)
+		}
+		t.arena = arena
+		t.write(p, i, from)
+	}
+	p.present = true
+	return nil
+}
+
+func (t *patchRows) clear(columns []string) error {
+	p, err := t.patch()
+	if err != nil {
+		return err
+	}
+	for _, name := range columns {
+		i := slices.IndexFunc(t.columns, func(c column) bool { return c.name == name && !c.key })
+		if i < 0 {
+			return fmt.Errorf("table %s: clearing %q, which is no column outside the key", t.name, name)
+		}
+		from := len(t.arena)
+		t.arena = appendNull(t.arena)
+		t.write(p, i, from)
+	}
+	p.present = true
+	return nil
+}
+
+// write notes the last value in the arena, which began at from, as column i of p.
+func (t *patchRows) write(p *patch, i, from int) {
+	t.cells[p.cells+i] = cell{from, len(t.arena)}
+	p.written |= 1 << i
+}
+
+func (t *patchRows) reset() {
+	t.arena, t.cells, t.patches = t.arena[:0], t.cells[:0], t.patches[:0]
+	clear(t.index)
+}
+
+// flush deletes what was removed, then upserts, in one statement for each set of columns. Keys are sorted: neighbours
+// in the index are touched together, and workers lock rows in one order.
+func (t *patchRows) flush(w *work) {
+	slices.SortFunc(t.patches, func(a, b patch) int { return cmp.Compare(a.key, b.key) })
+	bySet := map[uint64][]int{}
+	var removed []int
+	for i, p := range t.patches {
+		if p.removed {
+			removed = append(removed, i)
+		}
+		if p.present {
+			bySet[p.written] = append(bySet[p.written], i)
+		}
+	}
+	if len(removed) > 0 {
+		w.statements = append(w.statements, statement{t.deleteSQL, t.gather(removed, 0)})
+	}
+	for _, written := range slices.Sorted(maps.Keys(bySet)) {
+		w.statements = append(w.statements, statement{t.upsert(written), t.gather(bySet[written], written)})
+	}
+}
+
+// gather builds the arrays of the key columns and the written ones.
+func (t *patchRows) gather(which []int, written uint64) [][]byte {
+	t.arrays.begin(t.columns, len(which), t.within(written))
+	for _, at := range which {
+		p := &t.patches[at]
+		key := p.key
+		for _, i := range t.keys {
+			size := cellSize(key)
+			t.arrays.add(i, []byte(key[:size]))
+			key = key[size:]
+		}
+		for i := range t.columns {
+			if written&(1<<i) != 0 {
+				place := t.cells[p.cells+i]
+				t.arrays.add(i, t.arena[place.from:place.to])
+			}
+		}
+	}
+	return t.arrays.params()
+}
+
+// within tells the columns that a statement names: the key and the written ones.
+func (t *patchRows) within(written uint64) func(int) bool {
+	return func(i int) bool { return t.columns[i].key || written&(1<<i) != 0 }
+}
+
+// upsert returns the statement for a set of columns.
+func (t *patchRows) upsert(written uint64) string {
+	if sql, ok := t.upserts[written]; ok {
+		return sql
+	}
+	var assignments []string
+	for _, c := range t.identifiers(func(i int) bool { return written&(1<<i) != 0 }) {
+		assignments = append(assignments, c+" = EXCLUDED."+c)
+	}
+	action := "NOTHING"
+	if len(assignments) > 0 {
+		action = "UPDATE SET " + strings.Join(assignments, ", ")
+	}
+	keys := strings.Join(t.identifiers(func(i int) bool { return t.columns[i].key }), ", ")
+	sql := fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO %s", t.table,
+		strings.Join(t.identifiers(t.within(written)), ", "), t.parameters(t.within(written)), keys, action)
+	t.upserts[written] = sql
+	return sql
+}
+
+// prepareSQL writes the statements, once the columns' types are known.
+func (t *patchRows) prepareSQL() {
+	clear(t.upserts)
+	keys := t.identifiers(func(i int) bool { return t.columns[i].key })
+	var matches []string
+	for _, k := range keys {
+		matches = append(matches, "t."+k+" = k."+k)
+	}
+	t.deleteSQL = fmt.Sprintf("DELETE FROM %s t USING unnest(%s) AS k (%s) WHERE %s", t.table,
+		t.parameters(t.within(0)), strings.Join(keys, ", "), strings.Join(matches, " AND "))
+}
+
+// everything is the set of all columns outside the key.
+func (t *patchRows) everything() (written uint64) {
+	for i := range t.columns {
+		if !t.columns[i].key {
+			written |= 1 << i
+		}
+	}
+	return written
+}

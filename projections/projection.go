@@ -1,0 +1,120 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"daybook/events"
+)
+
+// Projection is one version of one read model's writer. Build it with [New], give it tables and handlers, and hand it
+// to one engine; a value is not for several engines at once, because it holds the rows of the batch at work.
+type Projection struct {
+	name    string
+	version int
+	ddl     string
+	tables  []table
+	handler map[string]func(At) error // by stored event name
+	all     func(At) error            // every event, before the typed handler
+	misuse  []error
+}
+
+// New begins a projection. The name is lower-case letters, digits and underscores; the version counts from 1 and must
+// rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
+func New(name string, version int, ddl string) *Projection {
+	p := &Projection{name: name, version: version, ddl: ddl, handler: map[string]func(At) error{}}
+	if !validName.MatchString(name) {
+		p.misused("the name must match %s", validName)
+	}
+	if version < 1 {
+		p.misused("version %d is not positive", version)
+	}
+	return p
+}
+
+// validName leaves room for the version within Postgres's 63 bytes.
+var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,49}$`)
+
+// Name is the read model's name, the same for all versions.
+func (p *Projection) Name() string { return p.name }
+
+// Version is the version of tables and handlers.
+func (p *Projection) Version() int { return p.version }
+
+// Schema is the physical Postgres schema of this version, such as "messages_v1". It is also the Watermill topic: two
+// versions of one projection stand at different places.
+func (p *Projection) Schema() string { return p.name + "_v" + strconv.Itoa(p.version) }
+
+// On handles one event of the catalogue, in log order. Older stored versions arrive as the current struct. An event
+// whose type is handled but whose data, version or envelope cannot be read is an error: the projection pauses.
+func On[E events.Event](p *Projection, handle func(e E, at At) error) {
+	name := events.NameOf[E]()
+	if p.handler[name] != nil {
+		p.misused("two handlers for event %s", name)
+		return
+	}
+	p.handler[name] = func(at At) error {
+		decoded, err := at.decode()
+		if err != nil {
+			return err
+		}
+		e, ok := decoded.(E)
+		if !ok {
+			return fmt.Errorf("event %s decodes as %T", name, decoded)
+		}
+		return handle(e, at)
+	}
+}
+
+// OnAll handles every event but the store's own ($-named) ones, undecoded, known or not. It runs before the typed
+// handler of the same event.
+func OnAll(p *Projection, handle func(at At) error) {
+	if p.all != nil {
+		p.misused("two handlers for all events")
+		return
+	}
+	p.all = handle
+}
+
+// apply runs the handlers of one event. A panic of a handler is its error.
+func (p *Projection) apply(r *Recorded) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("handler panicked: %v", cause)
+		}
+	}()
+	at := At{r}
+	if p.all != nil {
+		if err := p.all(at); err != nil {
+			return err
+		}
+	}
+	if handle := p.handler[r.Type]; handle != nil {
+		return handle(at)
+	}
+	return nil
+}
+
+// reset forgets the rows of the batch at work.
+func (p *Projection) reset() {
+	for _, t := range p.tables {
+		t.reset()
+	}
+}
+
+func (p *Projection) misused(format string, args ...any) {
+	p.misuse = append(p.misuse, &MisuseError{p.Schema(), fmt.Sprintf(format, args...)})
+}
+
+// check reports every mistake of the definition that can be seen without a database.
+func (p *Projection) check() error { return errors.Join(p.misuse...) }
+
+// MisuseError is a mistake in a projection's definition. Running again cannot cure it.
+type MisuseError struct {
+	Projection string // name and version, such as "messages_v1"
+	Problem    string // names table and field
+}
+
+func (e *MisuseError) Error() string { return "projection " + e.Projection + ": " + e.Problem }

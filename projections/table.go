@@ -1,0 +1,126 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// table is one table of a projection: it gathers the rows of a batch and says how they are written.
+type table interface {
+	bind(ctx context.Context, conn *pgx.Conn, schema string) error
+	flush(w *work)
+	reset()
+}
+
+// work is what one batch writes, in this order.
+type work struct {
+	statements []statement
+	copies     []copyIn
+}
+
+type statement struct {
+	sql    string
+	params [][]byte // binary
+}
+
+type copyIn struct {
+	sql  string
+	rows []byte // COPY's binary form, without header and trailer
+}
+
+// column is one field of a row struct and the column it goes to.
+type column struct {
+	name  string
+	field string
+	key   bool
+	value reflect.Value // the field of the scratch row
+
+	encode encoder // bound when the engine starts
+	typ    columnType
+}
+
+// layout maps one row struct to one table. The scratch row is why a row costs no reflection: fields are found in it
+// once, and every row is copied into it.
+type layout struct {
+	name    string
+	columns []column
+	keys    []int  // indices into columns
+	partial bool   // inserts may leave out columns outside the key
+	table   string // quoted, with its schema
+}
+
+func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
+	l := &layout{name: name}
+	complain := func(format string, args ...any) {
+		p.misused("table %s: %s", name, fmt.Sprintf(format, args...))
+	}
+	if scratch.Kind() != reflect.Struct {
+		complain("rows are %s, not structs", scratch.Type())
+		return l
+	}
+	taken := map[string]bool{}
+	for field, value := range scratch.Fields() {
+		tag, tagged := field.Tag.Lookup("db")
+		if !field.IsExported() || tag == "-" {
+			continue
+		}
+		columnName, option, _ := strings.Cut(tag, ",")
+		switch {
+		case !tagged || columnName == "":
+			complain(`field %s has no tag db:"column"`, field.Name)
+		case option != "" && option != "key":
+			complain("field %s has the unknown tag option %q", field.Name, option)
+		case taken[columnName]:
+			complain("field %s: column %s is taken by another field", field.Name, columnName)
+		}
+		taken[columnName] = true
+		if option == "key" {
+			l.keys = append(l.keys, len(l.columns))
+		}
+		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option == "key", value: value})
+	}
+	return l
+}
+
+func (l *layout) has(columnName string) bool {
+	for i := range l.columns {
+		if l.columns[i].name == columnName {
+			return true
+		}
+	}
+	return false
+}
+
+// register adds a table to its projection, once.
+func (p *Projection) register(name string, t table) {
+	for _, other := range p.tables {
+		if named, ok := other.(interface{ tableName() string }); ok && named.tableName() == name {
+			p.misused("table %s is defined twice", name)
+		}
+	}
+	p.tables = append(p.tables, t)
+}
+
+func (l *layout) tableName() string { return l.name }
+
+// failed names the column that a row could not be written to.
+func (l *layout) failed(c *column, err error) error {
+	return fmt.Errorf("table %s: field %s for column %s: %w", l.name, c.field, c.name, err)
+}
+
+// identifiers quotes the columns that want says, for SQL lists.
+func (l *layout) identifiers(want func(int) bool) []string {
+	var out []string
+	for i := range l.columns {
+		if want(i) {
+			out = append(out, pgx.Identifier{l.columns[i].name}.Sanitize())
+		}
+	}
+	return out
+}
+
+func nilable(t reflect.Type) bool { return t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice }
