@@ -1,0 +1,164 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"daybook/events"
+)
+
+// Append writes events to the end of a stream, in order and side by side, and returns when they are on disk.
+//
+// The stream has to be where expected says, or the error is *events.WrongRevisionError and nothing is written. An
+// append that is already there is recognised by its event ids and answered with where it landed: at an exact revision
+// (or NoStream) for ever; with Any or StreamExists as long as the ids are among the last few ten thousand written since
+// the store was opened. No events means only the check; the answer is the stream's end.
+//
+// A context that ends while the append waits in the queue takes it out: nothing is written, and the error is the
+// context's. One that ends later is too late; Append then still returns what became of the append, which takes no
+// longer than a sync. Other errors: *InvalidError, *TooLargeError, ErrClosed (none of them wrote anything), ErrFailed.
+// The caller may use the memory of proposed again after Append has returned.
+func (s *Store) Append(
+	ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed,
+) (events.Appended, error) {
+	if err := s.validate(stream, expected, proposed); err != nil {
+		return events.Appended{}, err
+	}
+	r := &request{stream: stream, expected: expected, proposed: proposed, done: make(chan struct{}, 1)}
+	if err := ctx.Err(); err != nil {
+		return events.Appended{}, r.unwritten(err)
+	}
+	if !s.queue.add(r) {
+		return events.Appended{}, r.unwritten(ErrClosed)
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if r.abandon() {
+			return events.Appended{}, r.unwritten(ctx.Err())
+		}
+		<-r.done
+	}
+	return r.appended, r.err
+}
+
+func (s *Store) validate(stream string, expected events.Expected, proposed []events.Proposed) error {
+	switch {
+	case stream == "" || stream == "$all" || stream == "$$":
+		return &InvalidError{stream, "the name is reserved"}
+	case len(stream) > maxStreamName:
+		return &InvalidError{stream[:64] + "…", fmt.Sprintf("the name is longer than %d bytes", maxStreamName)}
+	case expected < 0 && expected != events.NoStream && expected != events.Any && expected != events.StreamExists:
+		return &InvalidError{stream, fmt.Sprintf("%d is not an expectation", expected)}
+	}
+	size := 0
+	for i := range proposed {
+		e := &proposed[i]
+		if e.ID.IsZero() || e.Type == "" {
+			return &InvalidError{stream, fmt.Sprintf("event %d lacks an id or a type", i)}
+		}
+		size += len(e.Data) + len(e.Metadata) + 2*len(e.Type)
+	}
+	if size > s.options.maxAppendBytes {
+		return &TooLargeError{Stream: stream, Size: size, Limit: s.options.maxAppendBytes}
+	}
+	return nil
+}
+
+// request is one append on its way through the queue. Either its caller abandons it or the committer claims it.
+type request struct {
+	stream   string
+	expected events.Expected
+	proposed []events.Proposed
+
+	owned atomic.Bool // set by whoever comes first
+
+	appended events.Appended // set before done
+	err      error
+	done     chan struct{}
+}
+
+func (r *request) claim() bool   { return r.owned.CompareAndSwap(false, true) }
+func (r *request) abandon() bool { return r.owned.CompareAndSwap(false, true) }
+
+func (r *request) unwritten(cause error) error {
+	return fmt.Errorf("appending to %s: %w", r.stream, cause)
+}
+
+// queue holds the appends that wait for the committer, in order of arrival.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*request
+	closed  bool
+	filled  chan struct{} // holds a token after something changed
+}
+
+func newQueue() *queue { return &queue{filled: make(chan struct{}, 1)} }
+
+// add is false after close.
+func (q *queue) add(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.waiting = append(q.waiting, r)
+	q.signal()
+	return true
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) length() (n int, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting), q.closed
+}
+
+// settle waits until the queue holds something or is closed, and then gives way to whoever is about to append as well:
+// the writers that the last commit has woken come right back. Giving way costs nothing when nobody runs, and stops as
+// soon as it brings nothing. It is false if the queue is closed and empty.
+func (q *queue) settle() bool {
+	n, closed := q.length()
+	for n == 0 && !closed {
+		<-q.filled
+		n, closed = q.length()
+	}
+	for range settleRounds {
+		runtime.Gosched()
+		more, _ := q.length()
+		if more == n {
+			break
+		}
+		n = more
+	}
+	return n > 0
+}
+
+// settleRounds bounds how long a commit waits for company when other work keeps the processors busy.
+const settleRounds = 4
+
+// take appends all that waits to pending.
+func (q *queue) take(pending []*request) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pending = append(pending, q.waiting...)
+	clear(q.waiting)
+	q.waiting = q.waiting[:0]
+	return pending
+}

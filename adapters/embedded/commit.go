@@ -1,0 +1,157 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/events"
+)
+
+// maxGroup is where a group is cut, in bytes of its Pebble batch. It is well below what Pebble treats as a large batch.
+const maxGroup = 4 << 20
+
+// committer is the one goroutine that writes.
+type committer struct {
+	db      *pebble.DB
+	now     func() time.Time
+	queue   *queue
+	head    *frontier
+	decider *decider
+
+	next    events.Position // of the next record
+	last    events.Position // of the last record, written or being written
+	group   []*request      // claimed and not yet answered
+	failed  error           // once set, nothing is written any more
+	wrecked bool            // Pebble itself has given up: it cannot even be closed
+}
+
+// run serves the queue until it is closed and empty.
+func (c *committer) run() {
+	var pending []*request
+	for len(pending) > 0 || c.queue.settle() {
+		pending = c.queue.take(pending)
+		taken := c.commit(pending)
+		left := copy(pending, pending[taken:])
+		clear(pending[left:])
+		pending = pending[:left]
+	}
+}
+
+// commit decides and writes what is pending, syncs once, answers, and returns how many it took; the others have to wait
+// for the next group.
+//
+// Every answer waits for the sync, also where nothing is written: a repeat or a conflict may refer to an event of this
+// very group.
+func (c *committer) commit(pending []*request) int {
+	batch := c.db.NewBatch()
+	taken := c.assemble(batch, pending)
+	if c.failed == nil {
+		c.fail(c.write(batch))
+	}
+	if c.failed == nil {
+		c.decider.synced = c.last
+		c.head.advance(c.last)
+	}
+	for i, r := range c.group {
+		if c.failed != nil {
+			r.appended, r.err = events.Appended{}, c.failed
+		}
+		r.done <- struct{}{}
+		c.group[i] = nil
+	}
+	c.group = c.group[:0]
+	return taken
+}
+
+func (c *committer) fail(err error) {
+	if err != nil {
+		c.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+}
+
+// assemble fills the batch from the front of pending.
+func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int) {
+	created := c.now()
+	for _, r := range pending {
+		if batch.Len() >= maxGroup {
+			break
+		}
+		write, err := false, c.failed
+		if err == nil {
+			write, r.appended, err = c.decider.decide(r)
+		}
+		if errors.Is(err, errCommitFirst) {
+			break
+		}
+		taken++
+		if !r.claim() {
+			continue
+		}
+		if write {
+			r.appended, err = c.stage(batch, r, created)
+			c.fail(err)
+		}
+		r.err = err
+		c.group = append(c.group, r)
+	}
+	return taken
+}
+
+// stage puts the events of one append into the batch, and into the decider's memory. After an error the batch must not
+// be written.
+func (c *committer) stage(batch *pebble.Batch, r *request, created time.Time) (events.Appended, error) {
+	end, err := c.decider.tip(r.stream)
+	if err != nil {
+		return events.Appended{}, err
+	}
+	for i := range r.proposed {
+		e := &r.proposed[i]
+		end = tip{revision: end.revision + 1, position: c.next}
+		if err := stageEvent(batch, r.stream, end, e, created); err != nil {
+			return events.Appended{}, err
+		}
+		c.decider.recent.add(r.stream, e.ID, end)
+		c.last = end.position
+		c.next += events.Position(recordSize(r.stream, uint64(end.revision), e)) //nolint:gosec // ≥ 0
+	}
+	c.decider.tips.Add(r.stream, end)
+	return end.appended(), nil
+}
+
+// stageEvent writes a record and its index entry straight into the batch's memory.
+func stageEvent(batch *pebble.Batch, stream string, at tip, e *events.Proposed, created time.Time) error {
+	revision := uint64(at.revision) //nolint:gosec // ≥ 0
+	record := batch.SetDeferred(logKeySize, recordSize(stream, revision, e))
+	appendLogKey(record.Key[:0], at.position)
+	appendRecord(record.Value[:0], stream, revision, e, created)
+	if err := record.Finish(); err != nil {
+		return err
+	}
+	index := batch.SetDeferred(indexKeySize(stream), 8)
+	appendIndexKey(index.Key[:0], stream, revision)
+	binary.BigEndian.PutUint64(index.Value, uint64(at.position))
+	return index.Finish()
+}
+
+// write makes the batch durable. Pebble panics where it sees no way on, such as a log file that cannot be created.
+func (c *committer) write(batch *pebble.Batch) (err error) {
+	if batch.Empty() {
+		return batch.Close()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			c.wrecked, err = true, fmt.Errorf("committing: %v", p)
+		}
+	}()
+	if err := c.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	if err := batch.SyncWait(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return batch.Close()
+}

@@ -1,0 +1,82 @@
+package embedded
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"daybook/events"
+)
+
+// maxBatchBytes bounds what one batch of a subscription holds in memory, however large its events are.
+const maxBatchBytes = 16 << 20
+
+// SubscribeAll yields the records after a position, in log order, and then those that are appended, for as long as ctx
+// lives. A batch is what is there at that moment, at most limit records (and about 16 MiB); it is never empty and never
+// waits to be full. There is one cursor over the log and no buffer: no gap, no repeat, and a slow caller costs nothing.
+//
+// It ends silently when ctx is done, and with an error when the log cannot be read or the store is closed (ErrClosed).
+func (s *Store) SubscribeAll(
+	ctx context.Context, after events.Position, limit int,
+) iter.Seq2[[]events.Record, error] {
+	return func(yield func([]events.Record, error) bool) {
+		for ctx.Err() == nil {
+			head, advanced := s.head.watch()
+			if after >= head {
+				select {
+				case <-ctx.Done():
+				case <-s.closing:
+					yield(nil, ErrClosed)
+					return
+				case <-advanced:
+				}
+				continue
+			}
+			records, err := s.scan(&arena{}, after, head, max(limit, 1), maxBatchBytes)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			after = records[len(records)-1].Position
+			if !yield(records, nil) {
+				return
+			}
+		}
+	}
+}
+
+// frontier is the last position on disk, and the bell that rings when it moves.
+type frontier struct {
+	mu       sync.Mutex
+	position events.Position
+	bell     chan struct{} // closed at the next advance; nil while nobody listens
+}
+
+func (f *frontier) now() events.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.position
+}
+
+// watch returns the position and a channel that is closed once it has moved on from there.
+func (f *frontier) watch() (events.Position, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.bell == nil {
+		f.bell = make(chan struct{})
+	}
+	return f.position, f.bell
+}
+
+func (f *frontier) advance(to events.Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if to == f.position {
+		return
+	}
+	f.position = to
+	if f.bell != nil {
+		close(f.bell)
+		f.bell = nil
+	}
+}
