@@ -1,0 +1,215 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"daybook/events"
+)
+
+// EventStore is what the loop needs of an event store.
+type EventStore interface {
+	// Append writes all proposed events or none, durably before it returns, when the stream's last revision is as
+	// expected; otherwise the error is a *events.WrongRevisionError and nothing was written. After any other error it
+	// is unknown whether the events were written. The same append again is recognised and reports where it landed.
+	// Nothing is retried.
+	Append(ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed) (events.Appended, error)
+	// ReadStream yields the stream's records from a revision on, in order and without gaps, up to the last one that
+	// was durable when reading started, or later. A missing stream yields nothing. An error ends it.
+	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
+}
+
+// conflictLimit bounds how often one command is decided again because another writer came first.
+const conflictLimit = 32
+
+// decision looks at a state and says what happens at this moment. It changes nothing and may be asked more than once;
+// only the last answer counts.
+type decision[S any] func(state S, now time.Time) ([]events.Event, error)
+
+// aggregate runs decisions on all streams of one kind.
+type aggregate[S any] struct {
+	store  EventStore
+	now    func() time.Time
+	evolve func(S, events.Event) S
+	cache  *cache[S]
+}
+
+// folded is one stream as far as this process has read or written it.
+type folded[S any] struct {
+	state    S
+	length   uint64          // events folded, which is the next revision
+	position events.Position // of the last event folded
+	commands history
+}
+
+func (f *folded[S]) expected() events.Expected {
+	if f.length == 0 {
+		return events.NoStream
+	}
+	return events.Exactly(f.length - 1)
+}
+
+// execute decides a request on a stream and records what was decided. One request at a time has the stream in this
+// process; other processes are kept out by the expected revision.
+//
+// An append confirms the state that was decided on. Nothing confirms a rejection or a no-op, so these count only on a
+// state that was read forward after the request came.
+func (a *aggregate[S]) execute(ctx context.Context, stream string, r request, decide decision[S]) (events.Position, error) {
+	digest, err := r.digest()
+	if err != nil {
+		return events.Start, err
+	}
+	f, release, err := a.cache.acquire(ctx, stream)
+	if err != nil {
+		return events.Start, fmt.Errorf("waiting for %s: %w", stream, err)
+	}
+	defer release()
+
+	current := false
+	if f.length == 0 {
+		if err = a.catchUp(ctx, stream, f); err != nil {
+			return events.Start, err
+		}
+		current = true
+	}
+	for conflicts := 0; ; {
+		if position, repeated, err := f.commands.find(stream, r.Command, digest); repeated || err != nil {
+			return position, err
+		}
+		now := a.now().UTC().Round(0)
+		decided, refusal := decide(f.state, now)
+		if refusal == nil && len(decided) > 0 {
+			err = a.append(ctx, stream, f, r.envelope(digest, now), decided)
+			if !lostRace(err) {
+				return f.position, err
+			}
+			if conflicts++; conflicts == conflictLimit {
+				return events.Start, fmt.Errorf("appending to %s: %d writers came first: %w", stream, conflicts, err)
+			}
+			if err = backOff(ctx, conflicts); err != nil {
+				return events.Start, fmt.Errorf("appending to %s: %w", stream, err)
+			}
+		} else if current {
+			return f.position, refusal
+		}
+		if err = a.catchUp(ctx, stream, f); err != nil {
+			return events.Start, err
+		}
+		current = true
+	}
+}
+
+// look shows a stream's state, read forward to its end, and the revision of its last event (0 when there is none).
+func (a *aggregate[S]) look(ctx context.Context, stream string, show func(state S, revision uint64) error) error {
+	f, release, err := a.cache.acquire(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("waiting for %s: %w", stream, err)
+	}
+	defer release()
+	if err = a.catchUp(ctx, stream, f); err != nil {
+		return err
+	}
+	return show(f.state, max(f.length, 1)-1)
+}
+
+// rehearse says what execute would do, and records nothing: a repeat of a recorded command, a refusal, or neither.
+func (a *aggregate[S]) rehearse(ctx context.Context, stream string, r request, decide decision[S]) (at events.Position, repeated bool, err error) {
+	digest, err := r.digest()
+	if err != nil {
+		return events.Start, false, err
+	}
+	f, release, err := a.cache.acquire(ctx, stream)
+	if err != nil {
+		return events.Start, false, fmt.Errorf("waiting for %s: %w", stream, err)
+	}
+	defer release()
+	if err = a.catchUp(ctx, stream, f); err != nil {
+		return events.Start, false, err
+	}
+	if at, repeated, err = f.commands.find(stream, r.Command, digest); repeated || err != nil {
+		return at, repeated, err
+	}
+	_, err = decide(f.state, a.now().UTC().Round(0))
+	return events.Start, false, err
+}
+
+// catchUp folds what was appended since. An event that this binary cannot read stops it: a state that skipped one
+// would decide wrongly. What was folded before an error stays folded.
+func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S]) error {
+	for record, err := range a.store.ReadStream(ctx, stream, f.length) {
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", stream, err)
+		}
+		if record.Revision != f.length {
+			return fmt.Errorf("reading %s: got revision %d after %d events", stream, record.Revision, f.length)
+		}
+		envelope, err := events.DecodeEnvelope(record.Metadata)
+		if err != nil {
+			return fmt.Errorf("folding %s revision %d: %w", stream, record.Revision, err)
+		}
+		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		if err != nil {
+			return fmt.Errorf("folding %s revision %d: %w", stream, record.Revision, err)
+		}
+		a.fold(f, event, envelope, record.Position)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("reading %s: %w", stream, err)
+	}
+	return nil
+}
+
+// append writes at the revision that was folded, and folds what it wrote. When it is unknown what was written, the
+// fold is forgotten: it must be neither ahead of the stream nor behind what this process believes it wrote.
+func (a *aggregate[S]) append(ctx context.Context, stream string, f *folded[S], envelope events.Envelope, decided []events.Event) error {
+	proposed, err := propose(envelope, decided)
+	if err != nil {
+		return fmt.Errorf("appending to %s: %w", stream, err)
+	}
+	appended, err := a.store.Append(ctx, stream, f.expected(), proposed)
+	if err != nil {
+		if !lostRace(err) {
+			*f = folded[S]{}
+		}
+		return fmt.Errorf("appending to %s: %w", stream, err)
+	}
+	if last := f.length + uint64(len(decided)) - 1; appended.Revision != last {
+		*f = folded[S]{}
+		return fmt.Errorf("appending to %s: the store reports revision %d, not %d", stream, appended.Revision, last)
+	}
+	for _, event := range decided {
+		a.fold(f, event, envelope, appended.Position)
+	}
+	return nil
+}
+
+func (a *aggregate[S]) fold(f *folded[S], event events.Event, envelope events.Envelope, at events.Position) {
+	f.state = a.evolve(f.state, event)
+	f.length++
+	f.position = at
+	f.commands.note(envelope.Command, envelope.Digest, at)
+}
+
+func lostRace(err error) bool {
+	var wrong *events.WrongRevisionError
+	return errors.As(err, &wrong)
+}
+
+// backOff waits before the next attempt: not at all after the first conflict, then a random time that grows to 64 ms.
+func backOff(ctx context.Context, conflicts int) error {
+	if conflicts == 1 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(rand.N(time.Millisecond << min(conflicts, 6))) //nolint:gosec // spreads load; guards nothing
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,166 @@
+package commands
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"daybook/domain/account"
+	"daybook/domain/conversation"
+	"daybook/domain/devices"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// SendMessage queues a message to a customer, written on a device of the account, and stamps what the device is called
+// at this moment. An empty PhoneNumberID means the account's first number.
+func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Send) (events.Position, error) {
+	r := newRequest(meta, c.Account, "SendMessage", c)
+	var err error
+	if c.PhoneNumberID, err = h.sendingNumber(ctx, c.Account, c.PhoneNumberID); err != nil {
+		return events.Start, err
+	}
+	// A device that cannot send refuses the message only once the loop knows that it was not sent before.
+	sender, refusal := h.sender(ctx, c.Account, c.DeviceID)
+	stream := conversation.Stream(conversation.IDOf(c.PhoneNumberID, c.CustomerID))
+	return h.conversations.execute(ctx, stream, r, func(s conversation.State, now time.Time) ([]events.Event, error) {
+		if refusal != nil {
+			return nil, refusal
+		}
+		return s.Send(c, sender, now)
+	})
+}
+
+// sendingNumber resolves the number an account wants to send from. The account lists it, and the claim proves it.
+func (h *Handler) sendingNumber(ctx context.Context, owner id.Account, wanted string) (number string, err error) {
+	err = h.usable(ctx, owner, func(s account.State) (err error) {
+		number, err = s.Number(wanted)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	holder, _, err := h.NumberOwner(ctx, number)
+	if err != nil {
+		return "", err
+	}
+	if holder != owner {
+		return "", numberTaken(number)
+	}
+	return number, nil
+}
+
+func (h *Handler) sender(ctx context.Context, owner id.Account, device id.Device) (conversation.Sender, error) {
+	sender := conversation.Sender{DeviceID: device}
+	err := h.registries.look(ctx, devices.Stream(owner), func(s devices.State, revision uint64) (err error) {
+		sender.RegistryRevision = revision
+		sender.Name, err = s.Sender(device)
+		return err
+	})
+	return sender, err
+}
+
+// AcceptMessage is the command that binds the platform's id to a queued message.
+type AcceptMessage = conversation.Accept
+
+// AcceptMessage binds the platform's id to a queued message. The same binding again changes nothing.
+func (h *Handler) AcceptMessage(ctx context.Context, meta Meta, c AcceptMessage) (events.Position, error) {
+	stream := conversation.Stream(c.Conversation)
+	var owner id.Account
+	err := h.conversations.look(ctx, stream, func(s conversation.State, _ uint64) error {
+		owner = s.Account()
+		return nil
+	})
+	if err != nil {
+		return events.Start, err
+	}
+	r := newRequest(meta, owner, "AcceptMessage", c)
+	return h.conversations.execute(ctx, stream, r, func(s conversation.State, now time.Time) ([]events.Event, error) {
+		return s.Accept(c, now)
+	})
+}
+
+// Delivery is what the platform told about one conversation at once.
+type Delivery struct {
+	Account       id.Account
+	PhoneNumberID string
+	Customer      id.Customer
+	Conversation  id.Conversation
+	Updates       []conversation.Update
+}
+
+// Outcome is what became of a delivery.
+type Outcome struct {
+	// Position is of the last event recorded, or of the conversation's last when the delivery told nothing new.
+	Position events.Position
+	// Unplaced are the updates that were not recorded: statuses of messages that this conversation has not sent, or
+	// with a word that is no status. They are the caller's to keep.
+	Unplaced []conversation.Update
+}
+
+// RecordUpdates records what the platform tells, whether or not the account may do anything itself. Repeats record
+// nothing: updates are recognised by their natural keys, never by the command's id. A delivery is one append unless it
+// is very large; then an error may leave a beginning of it recorded, and a repeat records the rest.
+func (h *Handler) RecordUpdates(ctx context.Context, meta Meta, d Delivery) (Outcome, error) {
+	r := newRequest(meta, d.Account, "RecordUpdates", nil)
+	party := conversation.Party{
+		Conversation: d.Conversation, Account: d.Account, PhoneNumberID: d.PhoneNumberID, Customer: d.Customer,
+	}
+	var outcome Outcome
+	for part := range parts(d.Updates) {
+		var unplaced []conversation.Update
+		at, err := h.conversations.execute(ctx, conversation.Stream(d.Conversation), r,
+			func(s conversation.State, _ time.Time) (recorded []events.Event, _ error) {
+				recorded, unplaced = s.Record(party, part)
+				return recorded, nil
+			})
+		if err != nil {
+			return outcome, err
+		}
+		outcome.Position = at
+		outcome.Unplaced = append(outcome.Unplaced, unplaced...)
+	}
+	return outcome, nil
+}
+
+// Limits of one append: a store takes at most 500 events and 1 MiB. An update becomes one event, and a conversation's
+// first brings another.
+const (
+	partUpdates  = 499
+	partBytes    = 768 << 10
+	eventedBytes = 1500 // of an event and its envelope besides sealed values
+)
+
+// parts splits updates into what fits into one append each.
+func parts(updates []conversation.Update) iter.Seq[[]conversation.Update] {
+	return func(yield func([]conversation.Update) bool) {
+		first, size := 0, 0
+		for i, update := range updates {
+			n := sizeOf(update)
+			if i > first && (i-first == partUpdates || size+n > partBytes) {
+				if !yield(updates[first:i]) {
+					return
+				}
+				first, size = i, 0
+			}
+			size += n
+		}
+		if first < len(updates) {
+			yield(updates[first:])
+		}
+	}
+}
+
+func sizeOf(update conversation.Update) int {
+	size := eventedBytes
+	switch u := update.(type) {
+	case conversation.Inbound:
+		size += len(u.Wamid) + len(u.From) + len(u.ProfileName) + len(u.Content)
+	case conversation.StatusUpdate:
+		size += len(u.Raw)
+		for _, e := range u.Errors {
+			size += 2 * (len(e.Title) + len(e.Details)) // JSON may escape them
+		}
+	}
+	return size
+}

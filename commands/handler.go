@@ -1,0 +1,40 @@
+package commands
+
+import (
+	"sync"
+	"time"
+
+	"daybook/domain/account"
+	"daybook/domain/conversation"
+	"daybook/domain/devices"
+	"daybook/domain/quarantine"
+	"daybook/events"
+)
+
+// Handler executes commands. It is safe for concurrent use: commands on one stream run one after the other, commands
+// on different streams side by side. Several handlers, in one process or many, may share a store.
+type Handler struct {
+	accounts      aggregate[account.State]
+	numbers       aggregate[account.Number]
+	registries    aggregate[devices.State]
+	conversations aggregate[conversation.State]
+	quarantined   aggregate[quarantine.State]
+	owners        sync.Map // phone number id → id.Account; see NumberOwner
+}
+
+// New returns a handler over a store. The clock says when things are recorded.
+func New(store EventStore, now func() time.Time) *Handler { return newHandler(store, now, cacheLimit) }
+
+func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
+	return &Handler{
+		accounts:      newAggregate(store, now, account.Evolve, limit),
+		numbers:       newAggregate(store, now, account.EvolveNumber, limit),
+		registries:    newAggregate(store, now, devices.Evolve, limit),
+		conversations: newAggregate(store, now, conversation.Evolve, limit),
+		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
+	}
+}
+
+func newAggregate[S any](store EventStore, now func() time.Time, evolve func(S, events.Event) S, limit int) aggregate[S] {
+	return aggregate[S]{store, now, evolve, newCache[S](limit)}
+}

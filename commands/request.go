@@ -1,0 +1,135 @@
+package commands
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// Meta is who asks for something, through what, and why.
+type Meta struct {
+	// Command names the request, so that a repeat of it is recognised. Zero: the handler makes one up, and a repeat is
+	// another request.
+	Command id.Command
+	Actor   events.Actor // "api:admin", "platform:whatsapp", "policy:NAME"
+	Source  string       // "api", "webhook", "cli", "policy:NAME"
+	// Correlation groups everything that one request or delivery causes. Zero: a fresh one.
+	Correlation id.Trace
+	// Causation is the event or command before this one. Empty: the command itself.
+	Causation string
+}
+
+// request is a command on its way through the loop.
+type request struct {
+	Meta
+	account id.Account // whose books it is about; zero for the installation's own
+	name    string     // of the command, part of the digest: never to be changed
+	clear   any        // its clear fields; nil when it is recognised by natural keys, not by its id
+}
+
+// newRequest completes the meta data. Clear nil means that the command's id recognises nothing.
+func newRequest(meta Meta, account id.Account, name string, clear any) request {
+	if meta.Command.IsZero() {
+		meta.Command, clear = id.New[id.Command](), nil
+	}
+	if meta.Correlation.IsZero() {
+		meta.Correlation = id.New[id.Trace]()
+	}
+	if meta.Causation == "" {
+		meta.Causation = meta.Command.String()
+	}
+	return request{meta, account, name, clear}
+}
+
+// step is a request of its own that this one causes on another stream, recognised there by natural keys.
+func (r request) step() request {
+	r.Causation = r.Command.String()
+	r.Command, r.clear = id.New[id.Command](), nil
+	return r
+}
+
+// digest is SHA-256 over the command's name and clear fields, in hex; empty when it is not recognised by its id.
+// Sealed fields are left out by their JSON tags: sealing the same text twice gives different bytes.
+func (r request) digest() (string, error) {
+	if r.clear == nil {
+		return "", nil
+	}
+	fields, err := json.Marshal(r.clear)
+	if err != nil {
+		return "", fmt.Errorf("digest of %s: %w", r.name, err)
+	}
+	sum := sha256.Sum256(append([]byte(r.name+"\n"), fields...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// envelope is what all events of the request share.
+func (r request) envelope(digest string, now time.Time) events.Envelope {
+	return events.Envelope{
+		Account: r.account, OccurredAt: now, RecordedAt: now, Actor: r.Actor, Source: r.Source,
+		Correlation: r.Correlation, Causation: r.Causation, Command: r.Command, Digest: digest,
+	}
+}
+
+// propose encodes what was decided. A conversation starts when its first message does.
+func propose(shared events.Envelope, decided []events.Event) ([]events.Proposed, error) {
+	proposed := make([]events.Proposed, len(decided))
+	for i, event := range decided {
+		origin := originOf(event, shared)
+		envelope := shared
+		envelope.OccurredAt = origin.at
+		if _, starts := event.(events.ConversationStarted); starts && i+1 < len(decided) {
+			envelope.OccurredAt = originOf(decided[i+1], shared).at
+		}
+		p, err := events.Encode(id.Event{}, event, envelope)
+		if err != nil {
+			return nil, err
+		}
+		p.ID = id.Derive[id.Event]("event", origin.fact, p.Type, origin.recipient)
+		proposed[i] = p
+	}
+	return proposed, nil
+}
+
+// origin is where an event comes from, which its id is derived from: so the same fact gives the same id on every
+// attempt. Facts of the platform have their own clock.
+type origin struct {
+	fact      string
+	recipient string
+	at        time.Time
+}
+
+func originOf(event events.Event, shared events.Envelope) origin {
+	switch e := event.(type) {
+	case events.MessageReceived:
+		return origin{fact: e.MessageID.String(), at: e.SentAt}
+	case events.MessageSent:
+		return stepOrigin(e.StatusFact)
+	case events.MessageDelivered:
+		return stepOrigin(e.StatusFact)
+	case events.MessageRead:
+		return stepOrigin(e.StatusFact)
+	case events.MessagePlayed:
+		return stepOrigin(e.StatusFact)
+	case events.MessageFailed:
+		return stepOrigin(e.StatusFact)
+	case events.StatusTimeCorrected: // a status can be corrected more than once, always to an earlier time
+		o := stepOrigin(e.StatusFact)
+		o.fact += "@" + e.At.UTC().Format(time.RFC3339)
+		return o
+	case events.UpdateQuarantined:
+		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
+	case events.UpdateRedriven:
+		return origin{fact: e.QuarantineID.String(), at: e.RedrivenAt}
+	}
+	// The digest keeps a command id that is reused for another request from looking like the same append to a store.
+	return origin{fact: shared.Command.String(), recipient: shared.Digest, at: shared.OccurredAt}
+}
+
+func stepOrigin(f events.StatusFact) origin {
+	return origin{fact: f.FactID.String(), recipient: f.RecipientID.String(), at: f.At}
+}
