@@ -27,6 +27,7 @@ type Meta struct {
 // request is a command on its way through the loop.
 type request struct {
 	Meta
+
 	account id.Account // whose books it is about; zero for the installation's own
 	name    string     // of the command, part of the digest: never to be changed
 	clear   any        // its clear fields; nil when it is recognised by natural keys, not by its id

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"fmt"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -32,21 +33,24 @@ func (p Profile) check() error {
 		limit       int
 	}{{"website", p.Website, 256}, {"address", p.Address, 256}, {"email", p.Email, 128}, {"description", p.Description, 512}} {
 		if utf8.RuneCountInString(f.value) > f.limit || !isText(strings.ReplaceAll(f.value, "\n", "")) {
-			return domain.Malformed("ProfileInvalid", f.name,
-				"%s must have at most %d characters and no control characters", f.name, f.limit)
+			return invalid(f.name, fmt.Sprintf("have at most %d characters and no control characters", f.limit))
 		}
 	}
 	if p.Website != "" {
 		u, err := url.Parse(p.Website)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return domain.Malformed("ProfileInvalid", "website", "website must be an http or https address")
+			return invalid("website", "be an http or https address")
 		}
 	}
 	if p.Email != "" {
 		address, err := mail.ParseAddress(p.Email)
 		if err != nil || address.Address != p.Email {
-			return domain.Malformed("ProfileInvalid", "email", "email must be a plain mail address")
+			return invalid("email", "be a plain mail address")
 		}
 	}
 	return nil
+}
+
+func invalid(field, rule string) error {
+	return domain.Malformed("ProfileInvalid", field, "%s must %s", field, rule)
 }

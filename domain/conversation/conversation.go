@@ -26,7 +26,7 @@ const window = 24 * time.Hour
 
 // State is a conversation as far as decisions need it: about a hundred bytes per message. The zero value has not started.
 type State struct {
-	account     id.Account
+	party       Party
 	windowUntil time.Time
 	received    map[id.Message]struct{}
 	sent        map[id.Message]outbound
@@ -45,7 +45,7 @@ type receipt struct {
 }
 
 // Account returns whose books the conversation is in; zero before it has started.
-func (s State) Account() id.Account { return s.account }
+func (s State) Account() id.Account { return s.party.Account }
 
 // Evolve folds one event. It may change the maps of the state that it is given.
 func Evolve(s State, event events.Event) State {
@@ -54,7 +54,7 @@ func Evolve(s State, event events.Event) State {
 	}
 	switch e := event.(type) {
 	case events.ConversationStarted:
-		s.account = e.AccountID
+		s.party = Party{e.ConversationID, e.AccountID, e.PhoneNumberID, e.CustomerID}
 	case events.MessageReceived:
 		s.received[e.MessageID] = struct{}{}
 		s.windowUntil = later(s.windowUntil, e.WindowUntil)
@@ -142,13 +142,14 @@ func (s State) Accept(c Accept, now time.Time) ([]events.Event, error) {
 		return nil, domain.Refuse("AlreadyAccepted", "message %s is bound to another platform id", c.Message)
 	}
 	return []events.Event{events.MessageAccepted{
-		ConversationID: c.Conversation, MessageID: c.Message, WamidHash: c.WamidHash, AcceptedAt: now, Wamid: c.Wamid,
+		ConversationID: s.party.Conversation, MessageID: c.Message, CustomerID: s.party.Customer,
+		PhoneNumberID: s.party.PhoneNumberID, WamidHash: c.WamidHash, AcceptedAt: now, Wamid: c.Wamid,
 	}}, nil
 }
 
 // start returns ConversationStarted when the conversation has not begun.
 func (s State) start(p Party, entry events.Entry) []events.Event {
-	if !s.account.IsZero() {
+	if !s.party.Account.IsZero() {
 		return nil
 	}
 	return []events.Event{events.ConversationStarted{

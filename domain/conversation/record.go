@@ -24,7 +24,7 @@ func (s State) Record(p Party, updates []Update) (recorded []events.Event, unpla
 		case Inbound:
 			decided := s.receive(p, u)
 			if len(decided) > 0 { // only the scalars of this copy move on; the maps stay untouched
-				s.account, s.windowUntil = p.Account, later(s.windowUntil, u.SentAt.Add(window))
+				s.party, s.windowUntil = p, later(s.windowUntil, u.SentAt.Add(window))
 			}
 			recorded = append(recorded, decided...)
 		case StatusUpdate:
