@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// follow reads a subscription until it has seen n records of the streams, checking what holds of every batch.
+func follow(batches iter.Seq2[[]events.Record, error], limit, n int, streams ...string) ([]events.Record, error) {
+	var seen []events.Record
+	last := events.Start
+	for batch, err := range batches {
+		if err != nil {
+			return seen, err
+		}
+		if len(batch) == 0 || len(batch) > limit {
+			return seen, errors.New("a batch is empty or over the limit")
+		}
+		for _, r := range batch {
+			if r.Position <= last {
+				return seen, errors.New("positions do not rise")
+			}
+			last = r.Position
+		}
+		if seen = append(seen, of(streams, batch)...); len(seen) >= n {
+			return seen, nil
+		}
+	}
+	return seen, errors.New("the subscription ended")
+}
+
+// A subscription that starts in the middle of a backlog, while writers go on, sees every record exactly once and in the
+// order of the log.
+func (s *suite) subscriptionHasNoGapAndNoRepeat() {
+	const writers, appends = 8, 50
+	streams, errs := make([]string, writers), make([]error, writers)
+	before := s.head()
+	var running sync.WaitGroup
+	for w := range writers {
+		streams[w] = s.stream()
+		s.append(streams[w], events.NoStream, some(20)...)
+		running.Go(func() {
+			for a := 0; a < appends && errs[w] == nil; a++ {
+				_, errs[w] = s.store.Append(s.Context(), streams[w], events.Any, some(1+a%3))
+			}
+		})
+	}
+	total := 0
+	for a := range appends {
+		total += writers * (1 + a%3)
+	}
+	seen, err := follow(s.store.SubscribeAll(s.Context(), before, 7), 7, total+writers*20, streams...)
+	running.Wait()
+	require.NoError(s, err)
+	require.NoError(s, errors.Join(errs...))
+	require.Equal(s, s.readAll(before, streams...), seen)
+}
+
+func (s *suite) subscriptionStartsAfterThePosition() {
+	stream, before := s.stream(), s.head()
+	s.append(stream, events.NoStream, some(5)...)
+	all := s.readAll(before, stream)
+	for i, r := range all[:4] {
+		seen, err := follow(s.store.SubscribeAll(s.Context(), r.Position, 100), 100, 4-i, stream)
+		require.NoError(s, err)
+		require.Equal(s, all[i+1:], seen)
+	}
+}
+
+// subscriptionWakesUp appends one event at a time, each only after the one before has arrived: so every one of them
+// finds the subscription waiting, or about to.
+func (s *suite) subscriptionWakesUp() {
+	stream := s.stream()
+	next, stop := iter.Pull2(s.store.SubscribeAll(s.Context(), s.head(), 10))
+	defer stop()
+	for range 50 {
+		e := event("wake")
+		s.append(stream, events.Any, e)
+		for arrived := false; !arrived; {
+			batch, err, ok := next()
+			require.True(s, ok)
+			require.NoError(s, err)
+			for _, r := range of([]string{stream}, batch) {
+				require.Equal(s, e.ID, r.ID)
+				arrived = true
+			}
+		}
+	}
+}
+
+func (s *suite) subscriptionKeepsToTheLimit() {
+	stream, before := s.stream(), s.head()
+	s.append(stream, events.NoStream, some(100)...)
+	for _, limit := range []int{1, 3, 64, 1000} {
+		seen, err := follow(s.store.SubscribeAll(s.Context(), before, limit), limit, 100, stream)
+		require.NoError(s, err)
+		require.Len(s, seen, 100)
+	}
+}
+
+func (s *suite) subscriptionEndsWithItsContext() {
+	ctx, cancel := context.WithCancel(s.Context())
+	ended := make(chan error, 1)
+	reached := make(chan struct{})
+	stream, before := s.stream(), s.head()
+	s.append(stream, events.NoStream, some(1)...)
+	go func() {
+		arrived := false
+		for batch, err := range s.store.SubscribeAll(ctx, before, 10) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			if !arrived && len(of([]string{stream}, batch)) > 0 {
+				arrived = true
+				close(reached)
+			}
+		}
+		ended <- nil
+	}()
+	<-reached // it has caught up: it waits, or soon will
+	cancel()
+	require.NoError(s, <-ended, "the end of the context is no error")
+
+	for range s.store.SubscribeAll(ctx, events.Start, 10) {
+		s.Error("a subscription yields though its context was done before")
+	}
+}
+
+func (s *suite) manySubscriptionsSeeTheSame() {
+	const subscribers, appends = 32, 30
+	stream, before := s.stream(), s.head()
+	seen, errs := make([][]events.Record, subscribers), make([]error, subscribers)
+	var running sync.WaitGroup
+	for i := range subscribers {
+		running.Go(func() {
+			batches := s.store.SubscribeAll(s.Context(), before, 1+i)
+			seen[i], errs[i] = follow(batches, 1+i, 2*appends, stream)
+		})
+	}
+	want := []id.Event{}
+	for range appends {
+		proposed := some(2)
+		s.append(stream, events.Any, proposed...)
+		want = append(want, idsOf(proposed)...)
+	}
+	running.Wait()
+	require.NoError(s, errors.Join(errs...))
+	for _, records := range seen {
+		require.Equal(s, want, recordIDs(records))
+	}
+}
