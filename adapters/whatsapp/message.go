@@ -1,0 +1,66 @@
+package whatsapp
+
+import (
+	"strconv"
+	"time"
+
+	"daybook/events"
+)
+
+// message is what Daybook reads of an inbound message; the whole of it is sealed beside.
+type message struct {
+	wamid       string
+	from        events.Person
+	profileName string
+	kind        string
+	sentAt      time.Time
+	replyTo     string // wamid
+	referral    string
+}
+
+// readMessage takes any type of message, known or not. Only one that could not be told apart, attributed or placed in
+// time is kept for later.
+func (it *item) readMessage(element object) {
+	m := &message{
+		wamid:    text(element.get("id")),
+		from:     personOf(element, it.contact),
+		kind:     word(text(element.get("type"))),
+		replyTo:  text(parseObject(element.get("context")).get("id")),
+		referral: word(text(parseObject(element.get("referral")).get("source_type"))),
+	}
+	if it.contact != nil {
+		m.profileName = it.contact.profileName
+	}
+	var timed bool
+	m.sentAt, timed = seconds(element.get("timestamp"))
+	switch {
+	case m.wamid == "":
+		it.lacks("id is missing")
+	case m.from == (events.Person{}):
+		it.lacks("from, from_user_id and contacts name nobody")
+	case m.kind == "":
+		it.lacks("type is missing or not a word")
+	case !timed:
+		it.lacks(ruleSeconds)
+	case number(it.phoneNumberID) == "":
+		it.lacks("metadata.phone_number_id is missing or not a number")
+	default:
+		it.message = m
+	}
+}
+
+// lacks says what an update of a known kind is missing. The rule names fields, never their values.
+func (it *item) lacks(rule string) { it.reason, it.detail = events.UnknownShape, rule }
+
+const ruleSeconds = "timestamp is not a time in whole seconds between 2001 and 2286"
+
+// seconds reads the platform's time: Unix seconds, as a string or as a number. Ten digits, so that milliseconds are not
+// taken for a time in the far future.
+func seconds(value []byte) (time.Time, bool) {
+	s := text(value)
+	if len(s) != 10 || !isDigits(s) || s[0] == '0' {
+		return time.Time{}, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return time.Unix(n, 0).UTC(), err == nil
+}

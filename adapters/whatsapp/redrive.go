@@ -1,0 +1,94 @@
+package whatsapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"daybook/commands"
+	"daybook/domain/conversation"
+	"daybook/domain/quarantine"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// actorRedrive is who drives updates again, in every envelope that this causes.
+const actorRedrive events.Actor = "policy:redrive"
+
+// ErrNotQuarantined says that there is no quarantined update with this id.
+var ErrNotQuarantined = errors.New("no such quarantined update")
+
+// NoPlaceError says that a quarantined update still has no place. It stays as it is.
+type NoPlaceError struct {
+	Quarantine id.Quarantine
+	Reason     events.QuarantineReason
+	Detail     string
+}
+
+func (e *NoPlaceError) Error() string {
+	return fmt.Sprintf("quarantined update %s still has no place: %s: %s", e.Quarantine, e.Reason, e.Detail)
+}
+
+// Redrive takes a quarantined update the way that every delivery takes, and closes it when it landed. It is safe to
+// repeat, at any time and by several at once: what is recorded is recognised, and a closed update is left alone.
+// The error is ErrNotQuarantined, a *NoPlaceError, or that of a part that may recover (or of the vault, when the body
+// was erased).
+func (in *Ingester) Redrive(ctx context.Context, streams Streams, quarantined id.Quarantine) error {
+	kept, meta, err := readQuarantined(ctx, streams, quarantined)
+	if err != nil || kept == nil {
+		return err
+	}
+	body, err := in.Vault.Open(ctx, kept.Body, id.Of[id.Fact](quarantined), "body")
+	if err != nil {
+		return fmt.Errorf("opening quarantined update %s: %w", quarantined, err)
+	}
+	if body, err = unpack(body); err != nil {
+		return fmt.Errorf("unpacking quarantined update %s: %w", quarantined, err)
+	}
+	items, err := parse(body)
+	if err != nil {
+		return fmt.Errorf("reading quarantined update %s: %w", quarantined, err)
+	}
+	w := in.work(items, kept.ReceivedAt, meta)
+	if err := w.place(ctx); err != nil {
+		return fmt.Errorf("driving update %s again: %w", quarantined, err)
+	}
+	if len(w.parked) > 0 {
+		return &NoPlaceError{quarantined, w.parked[0].reason, w.parked[0].detail}
+	}
+	stream := conversation.Stream(w.spots[0].party.Conversation)
+	if _, err := in.Recorder.MarkRedriven(ctx, meta, quarantined, stream); err != nil {
+		return fmt.Errorf("closing quarantined update %s: %w", quarantined, err)
+	}
+	return nil
+}
+
+// readQuarantined reads an open update, and who its facts will be caused by. An update that is closed is nil.
+func readQuarantined(ctx context.Context, streams Streams, quarantined id.Quarantine) (*events.UpdateQuarantined, commands.Meta, error) {
+	var kept *events.UpdateQuarantined
+	meta := commands.Meta{Actor: actorRedrive, Source: string(actorRedrive)}
+	stream := quarantine.Stream(quarantined)
+	for record, err := range streams.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return nil, meta, fmt.Errorf("reading %s: %w", stream, err)
+		}
+		envelope, err := events.DecodeEnvelope(record.Metadata)
+		if err != nil {
+			return nil, meta, fmt.Errorf("reading %s at %d: %w", stream, record.Revision, err)
+		}
+		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		if err != nil {
+			return nil, meta, fmt.Errorf("reading %s at %d: %w", stream, record.Revision, err)
+		}
+		switch e := event.(type) {
+		case events.UpdateRedriven:
+			return nil, meta, nil
+		case events.UpdateQuarantined:
+			kept, meta.Correlation, meta.Causation = &e, envelope.Correlation, record.ID.String()
+		}
+	}
+	if kept == nil {
+		return nil, meta, fmt.Errorf("%w: %s", ErrNotQuarantined, quarantined)
+	}
+	return kept, meta, nil
+}

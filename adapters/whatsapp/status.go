@@ -1,0 +1,125 @@
+package whatsapp
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"time"
+
+	"daybook/events"
+)
+
+// status is what Daybook reads of a message's status; the whole of it is sealed beside.
+type status struct {
+	wamid       string
+	word        events.Status
+	at          time.Time
+	participant events.Person // of a group; zero when the message's recipient is meant
+	pricing     *events.Pricing
+	origin      *events.Origin
+	errors      []events.PlatformError
+}
+
+// readStatus takes the five steps of a message's life. Other words are kept until somebody knows what they mean.
+func (it *item) readStatus(element object) {
+	s := &status{
+		wamid:   text(element.get("id")),
+		word:    events.Status(text(element.get("status"))),
+		pricing: readPricing(element.get("pricing")),
+		origin:  readOrigin(element.get("conversation")),
+		errors:  readErrors(element.get("errors")),
+	}
+	// The documentation has both spellings.
+	participant := cmp.Or(text(element.get("recipient_participant_id")), text(element.get("participant_recipient_id")))
+	s.participant = events.Person{WaID: waID(participant), UserID: userID(participant)}
+	var timed bool
+	s.at, timed = seconds(element.get("timestamp"))
+	switch {
+	case s.wamid == "":
+		it.lacks("id is missing")
+	case s.word == "":
+		it.lacks("status is missing")
+	case !isStep(s.word):
+		it.reason, it.detail = events.UnknownStatus, "status is not one of sent, delivered, read, played, failed"
+	case !timed:
+		it.lacks(ruleSeconds)
+	case participant != "" && s.participant == (events.Person{}):
+		it.lacks("recipient_participant_id names nobody")
+	default:
+		it.status = s
+	}
+}
+
+func isStep(s events.Status) bool {
+	switch s {
+	case events.StatusSent, events.StatusDelivered, events.StatusRead, events.StatusPlayed, events.StatusFailed:
+		return true
+	}
+	return false
+}
+
+func readPricing(value []byte) *events.Pricing {
+	if !isObject(value) {
+		return nil
+	}
+	p := parseObject(value)
+	return &events.Pricing{
+		Billable: flag(p.get("billable")),
+		Model:    word(text(p.get("pricing_model"))),
+		Type:     word(text(p.get("type"))),
+		Category: word(text(p.get("category"))),
+	}
+}
+
+func readOrigin(value []byte) *events.Origin {
+	if !isObject(value) {
+		return nil
+	}
+	c := parseObject(value)
+	o := &events.Origin{
+		PlatformID: word(text(c.get("id"))),
+		Type:       word(text(parseObject(c.get("origin")).get("type"))),
+	}
+	if expires, ok := seconds(c.get("expiration_timestamp")); ok {
+		o.ExpiresAt = &expires
+	}
+	return o
+}
+
+// errorsMax is more than the platform ever lists. The whole list is in the sealed status.
+const errorsMax = 16
+
+func readErrors(value []byte) []events.PlatformError {
+	var found []events.PlatformError
+	for raw := range elements(value) {
+		if len(found) == errorsMax {
+			break
+		}
+		e := parseObject(raw)
+		code, err := strconv.Atoi(text(e.get("code")))
+		if err != nil {
+			code = 0
+		}
+		found = append(found, events.PlatformError{
+			Code:    code,
+			Title:   scrub(text(e.get("title"))),
+			Details: scrub(text(parseObject(e.get("error_data")).get("details"))),
+		})
+	}
+	return found
+}
+
+// personal matches what an error text might say of a person: a message id, or digits enough for a phone number.
+var personal = regexp.MustCompile(`wamid\.[\w+/=-]+|\+?\d[\d ()./-]{5,}\d`)
+
+// textMax bounds an error text, in bytes.
+const textMax = 512
+
+// scrub makes the platform's prose fit to stand in clear.
+func scrub(s string) string {
+	s = personal.ReplaceAllString(s, "…")
+	if len(s) > textMax {
+		s = s[:textMax]
+	}
+	return s
+}
