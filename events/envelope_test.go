@@ -71,6 +71,27 @@ func TestEncodeFillsInTheVersionAndKeepsTheRest(t *testing.T) {
 	require.Equal(t, 1, got.Version)
 }
 
+func TestWhatIsNotKnownIsLeftOut(t *testing.T) {
+	t.Parallel()
+	const nobody, never = `"00000000-0000-0000-0000-000000000000"`, `"0001-01-01T00:00:00Z"`
+	for _, c := range []struct {
+		event events.Event
+		data  string
+	}{
+		{events.MessageReceived{}, `{"conversation_id":` + nobody + `,"message_id":` + nobody + `,"customer_id":` + nobody +
+			`,"wamid_hash":"","kind":"","sent_at":` + never + `,"window_until":` + never + `}`},
+		{events.MessageQueued{}, `{"conversation_id":` + nobody + `,"message_id":` + nobody + `,"customer_id":` + nobody +
+			`,"device_id":` + nobody + `,"device_name":"","registry_revision":0,"kind":"","category":"","queued_at":` + never + `}`},
+		{events.MessageFailed{StatusFact: events.StatusFact{Pricing: &events.Pricing{}, Origin: &events.Origin{}}},
+			`{"conversation_id":` + nobody + `,"message_id":` + nobody + `,"recipient_id":` + nobody + `,"fact_id":` + nobody +
+				`,"at":` + never + `,"pricing":{},"origin":{}}`},
+	} {
+		proposed, err := events.Encode(id.Event{}, c.event, events.Envelope{})
+		require.NoError(t, err)
+		require.Equal(t, c.data, string(proposed.Data))
+	}
+}
+
 func TestEncodeRefusesWhatIsNotInTheCatalogue(t *testing.T) {
 	t.Parallel()
 	for _, event := range []events.Event{nil, &events.StoreCreated{}, foreign{}} {

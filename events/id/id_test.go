@@ -25,8 +25,6 @@ func TestDeriveIsUnambiguous(t *testing.T) {
 		whole, halves := id.Derive[id.Event](text), id.Derive[id.Event](text[:cut], text[cut:])
 		require.NotEqual(t, whole, halves)
 	})
-	long := strings.Repeat("x", 300) // its length takes two bytes
-	require.NotEqual(t, id.Derive[id.Event](long, "y"), id.Derive[id.Event](long[:299], "xy"))
 }
 
 // Stored identifiers depend on the namespace and on the way parts are joined: these must never change.
@@ -34,6 +32,7 @@ func TestDerivedIdentifiersAreForEver(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "b88ac22d-de93-59ff-adb1-86cc04703f4a", id.Derive[id.Conversation]("conversation", "900555000111222", "x").String())
 	require.Equal(t, "1160633b-ef86-5db0-adc5-694122ab4a1c", id.Derive[id.Event]().String())
+	require.Equal(t, "e5030366-a908-57ec-afbc-efb95bce723d", id.Derive[id.Event](strings.Repeat("x", 300)).String(), "its length takes two bytes")
 }
 
 func TestJSON(t *testing.T) {
