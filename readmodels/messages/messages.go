@@ -1,0 +1,135 @@
+// Package messages answers for one message: who wrote it, from which device, and how far it came.
+//
+// The messages projection owns the rows. A message keeps the device name it was written under; the name a device has
+// now stands in devices. A message reaches each recipient once: of every step there is one time, the platform's, the
+// earliest it told. Texts, names and numbers are sealed; an erased person's rows stay as they are and no longer open.
+package messages
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events/id"
+	"daybook/readmodels"
+)
+
+// Schema makes the tables of one version.
+//
+//go:embed schema.sql
+var Schema string
+
+// ErrNotFound says that there is no such message.
+var ErrNotFound = errors.New("no such message")
+
+// Info is what the owner of an account may know about a message. It names the device: never show it to a customer.
+type Info struct {
+	MessageID      id.Message
+	AccountID      id.Account
+	ConversationID id.Conversation
+	CustomerID     id.Customer
+	Direction      Direction
+	Kind           string
+	Category       string     // of outbound messages
+	Template       string     // of outbound template messages
+	Device         *Sender    // nil for inbound messages
+	ReceivedAt     *time.Time // inbound: when the customer sent it
+	QueuedAt       *time.Time // outbound: when it was written
+	AcceptedAt     *time.Time // outbound: when the platform took it
+
+	// Progress is the message's as a whole. Of a group message, the time of each step is that of the first who took it.
+	Progress
+
+	Recipients []Recipient
+}
+
+// Sender is the device that wrote a message.
+type Sender struct {
+	DeviceID         id.Device
+	Name             string     // when it wrote
+	NameNow          string     // its last, if it has been unlinked
+	RegistryRevision uint64     // of stream devices-{account}, which proves Name
+	UnlinkedAt       *time.Time // nil while linked
+}
+
+// Recipient is how far a message came with one recipient.
+type Recipient struct {
+	RecipientID id.Customer
+	Progress
+}
+
+// Get returns everything about one message, as of one moment. The error is ErrNotFound when there is no such message.
+func Get(ctx context.Context, db readmodels.Querier, schema string, message id.Message) (Info, error) {
+	const statement = `
+		SELECT m.*, d.name AS device_name_now, d.unlinked_at AS device_unlinked_at, r.recipient_id,
+		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code, r.failure_details
+		FROM $schema.messages m
+		LEFT JOIN $schema.devices d ON d.device_id = m.device_id
+		LEFT JOIN $schema.recipients r ON r.message_id = m.message_id
+		WHERE m.message_id = $1 AND m.direction IS NOT NULL
+		ORDER BY r.recipient_id`
+	rows, _ := db.Query(ctx, readmodels.In(schema, statement), message) // the error comes back with the rows
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[infoRow])
+	if err != nil {
+		return Info{}, fmt.Errorf("reading message %s: %w", message, err)
+	}
+	if len(found) == 0 {
+		return Info{}, fmt.Errorf("reading message %s: %w", message, ErrNotFound)
+	}
+	return infoOf(found), nil
+}
+
+// infoRow is a message with its device, beside one of its recipients.
+type infoRow struct {
+	MessageRow
+	DeviceNameNow    *string      `db:"device_name_now"`
+	DeviceUnlinkedAt *time.Time   `db:"device_unlinked_at"`
+	RecipientID      *id.Customer `db:"recipient_id"`
+	steps
+}
+
+func infoOf(rows []infoRow) Info {
+	m := rows[0]
+	info := Info{
+		MessageID: m.MessageID, AccountID: *m.AccountID, ConversationID: *m.ConversationID, CustomerID: *m.CustomerID,
+		Direction: *m.Direction, Kind: *m.Kind, Category: orZero(m.Category), Template: orZero(m.TemplateName),
+		ReceivedAt: m.ReceivedAt, QueuedAt: m.QueuedAt, AcceptedAt: m.AcceptedAt,
+	}
+	if m.DeviceID != nil {
+		info.Device = &Sender{
+			DeviceID: *m.DeviceID, Name: *m.DeviceName, NameNow: orZero(m.DeviceNameNow),
+			RegistryRevision: *m.RegistryRevision, UnlinkedAt: m.DeviceUnlinkedAt,
+		}
+	}
+	var whole steps
+	for _, row := range rows {
+		if row.RecipientID != nil {
+			info.Recipients = append(info.Recipients, Recipient{*row.RecipientID, row.progress(m.start())})
+			whole = whole.earliest(row.steps)
+		}
+	}
+	info.Progress = whole.progress(m.start())
+	return info
+}
+
+// start is the status of a message of which the platform has told nothing yet.
+func (m MessageRow) start() Status {
+	switch {
+	case m.ReceivedAt != nil:
+		return StatusReceived
+	case m.AcceptedAt != nil:
+		return StatusAccepted
+	}
+	return StatusQueued
+}
+
+func orZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}

@@ -1,0 +1,64 @@
+package messages
+
+import (
+	"time"
+
+	"daybook/events/id"
+)
+
+// MessageRow is a row of messages. Nil pointers are null, or not yet known.
+type MessageRow struct {
+	MessageID         id.Message       `db:"message_id,key"`
+	AccountID         *id.Account      `db:"account_id"`
+	ConversationID    *id.Conversation `db:"conversation_id"`
+	CustomerID        *id.Customer     `db:"customer_id"`
+	Direction         *Direction       `db:"direction"`
+	Kind              *string          `db:"kind"`
+	Category          *string          `db:"category"`
+	TemplateName      *string          `db:"template_name"`
+	TemplateLanguage  *string          `db:"template_language"`
+	DeviceID          *id.Device       `db:"device_id"`
+	DeviceName        *string          `db:"device_name"`
+	RegistryRevision  *uint64          `db:"registry_revision"`
+	ReceivedAt        *time.Time       `db:"received_at"`
+	QueuedAt          *time.Time       `db:"queued_at"`
+	AcceptedAt        *time.Time       `db:"accepted_at"`
+	WamidHash         *string          `db:"wamid_hash"`
+	SealedFrom        *string          `db:"sealed_from"`
+	SealedTo          *string          `db:"sealed_to"`
+	SealedProfileName *string          `db:"sealed_profile_name"`
+	SealedContent     *string          `db:"sealed_content"`
+}
+
+// Direction is who wrote: the customer or the business.
+type Direction string
+
+// The directions.
+const (
+	In  Direction = "in"
+	Out Direction = "out"
+)
+
+// RecipientRow is a row of recipients: how far one message came with one recipient.
+type RecipientRow struct {
+	MessageID      id.Message  `db:"message_id,key"`
+	RecipientID    id.Customer `db:"recipient_id,key"`
+	SentAt         *time.Time  `db:"sent_at"`
+	DeliveredAt    *time.Time  `db:"delivered_at"`
+	ReadAt         *time.Time  `db:"read_at"`
+	PlayedAt       *time.Time  `db:"played_at"`
+	FailedAt       *time.Time  `db:"failed_at"`
+	FailureCode    *int        `db:"failure_code"`
+	FailureDetails *string     `db:"failure_details"`
+}
+
+// DeviceRow is a row of devices: a device by the name it has now.
+type DeviceRow struct {
+	DeviceID   id.Device   `db:"device_id,key"`
+	AccountID  *id.Account `db:"account_id"`
+	Name       *string     `db:"name"`
+	Kind       *string     `db:"kind"`
+	Platform   *string     `db:"platform"`
+	LinkedAt   *time.Time  `db:"linked_at"`
+	UnlinkedAt *time.Time  `db:"unlinked_at"`
+}

@@ -1,0 +1,52 @@
+-- One row per message, in and out: who wrote what to whom, from which device. Texts, names and numbers are sealed.
+CREATE TABLE messages (
+    message_id          uuid PRIMARY KEY,
+    account_id          uuid,
+    conversation_id     uuid,
+    customer_id         uuid,
+    direction           text CHECK (direction IN ('in', 'out')),
+    kind                text,                    -- the platform's type: text, template, image, …
+    category            text,                    -- of outbound messages: marketing, utility, authentication, service
+    template_name       text,
+    template_language   text,
+    device_id           uuid,                    -- which device wrote it; null for inbound messages
+    device_name         text,                    -- what the device was called then
+    registry_revision   bigint,                  -- of stream devices-{account}, which proves that name
+    received_at         timestamptz,             -- inbound: when the customer sent it, by the platform's clock
+    queued_at           timestamptz,             -- outbound: when it was written
+    accepted_at         timestamptz,             -- outbound: when the platform took it
+    wamid_hash          text,                    -- the platform's id, as its keyed hash
+    sealed_from         text,                    -- sealed fields belong to the fact that has the message's id;
+    sealed_to           text,                    -- their paths are from, to, profile_name, content
+    sealed_profile_name text,
+    sealed_content      text,
+    CHECK (direction IS NULL OR num_nulls(account_id, conversation_id, customer_id, kind) = 0),
+    CHECK (direction IS NULL OR (direction = 'in') = (received_at IS NOT NULL)),
+    CHECK (direction IS NULL OR (direction = 'out') = (num_nulls(queued_at, device_id, device_name, registry_revision) = 0))
+);
+
+-- How far a message came with each recipient: one row for a person, several for a group. Times are the platform's, the
+-- earliest it told for each step.
+CREATE TABLE recipients (
+    message_id      uuid,
+    recipient_id    uuid,
+    sent_at         timestamptz,
+    delivered_at    timestamptz,                 -- null when the platform skipped it, though read_at implies it
+    read_at         timestamptz,
+    played_at       timestamptz,
+    failed_at       timestamptz,                 -- a delivery, told at any time, outranks it
+    failure_code    integer,
+    failure_details text,
+    PRIMARY KEY (message_id, recipient_id)
+);
+
+-- The devices of all accounts, with the names they have now. Unlinked devices stay: their messages do.
+CREATE TABLE devices (
+    device_id   uuid PRIMARY KEY,
+    account_id  uuid,
+    name        text,
+    kind        text,
+    platform    text,
+    linked_at   timestamptz,
+    unlinked_at timestamptz
+);

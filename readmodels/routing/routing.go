@@ -1,0 +1,140 @@
+// Package routing finds where a webhook update belongs: from the platform's message id to our conversation and message,
+// from a business number to its account. What could not be routed is listed here until it has been re-driven.
+//
+// The routing projection owns the rows. A platform id leads to one message for ever; a number to the account that
+// claimed it last; a quarantined update has one row, whose body stays in the store. The tables trail the store: a miss
+// here means "not yet or never", and is for the caller to quarantine, not to drop.
+package routing
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events/id"
+	"daybook/readmodels"
+)
+
+// Schema makes the tables of one version.
+//
+//go:embed schema.sql
+var Schema string
+
+// Route is where a status belongs. The recipient is the customer the message was written to.
+type Route struct {
+	Account       id.Account      `db:"account_id"`
+	Conversation  id.Conversation `db:"conversation_id"`
+	Message       id.Message      `db:"message_id"`
+	Recipient     id.Customer     `db:"recipient_id"`
+	PhoneNumberID string          `db:"phone_number_id"`
+}
+
+// Item is one quarantined update. Empty texts mean that the update does not name such a thing.
+type Item struct {
+	ID            id.Quarantine `db:"quarantine_id"`
+	Position      uint64        `db:"position"`
+	Reason        string        `db:"reason"`
+	Detail        string        `db:"detail"`
+	Field         string        `db:"field"`
+	Kind          string        `db:"kind"`
+	WABAID        string        `db:"waba_id"`
+	PhoneNumberID string        `db:"phone_number_id"`
+	WamidHash     string        `db:"wamid_hash"`
+	ReceivedAt    time.Time     `db:"received_at"`
+	RedrivenAt    *time.Time    `db:"redriven_at"`   // null while open
+	LandedStream  *string       `db:"landed_stream"` // where it was recorded in the end
+}
+
+// Lookup returns the routes of those platform ids that are bound. H is events.WamidHash.
+func Lookup[H ~string](ctx context.Context, db readmodels.Querier, schema string, hashes []H) (map[H]Route, error) {
+	wanted := make([]string, len(hashes))
+	for i, hash := range hashes {
+		wanted[i] = string(hash)
+	}
+	const statement = `SELECT wamid_hash, account_id, conversation_id, message_id, recipient_id, phone_number_id
+		FROM $schema.messages WHERE wamid_hash = ANY($1)`
+	rows, _ := db.Query(ctx, readmodels.In(schema, statement), wanted) // the error comes back with the rows
+	type bound struct {
+		WamidHash H `db:"wamid_hash"`
+		Route
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[bound])
+	if err != nil {
+		return nil, fmt.Errorf("looking up %d platform ids: %w", len(hashes), err)
+	}
+	routes := make(map[H]Route, len(found))
+	for _, each := range found {
+		routes[each.WamidHash] = each.Route
+	}
+	return routes, nil
+}
+
+// Number returns the account that holds a business number.
+func Number(ctx context.Context, db readmodels.Querier, schema, phoneNumberID string) (account id.Account, found bool, err error) {
+	const statement = `SELECT account_id FROM $schema.numbers WHERE phone_number_id = $1`
+	err = db.QueryRow(ctx, readmodels.In(schema, statement), phoneNumberID).Scan(&account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id.Account{}, false, nil
+	}
+	if err != nil {
+		return id.Account{}, false, fmt.Errorf("looking up number %s: %w", phoneNumberID, err)
+	}
+	return account, true, nil
+}
+
+// Filter says which quarantined updates.
+type Filter struct {
+	OpenOnly bool   // only those that have not been re-driven
+	After    uint64 // the position of the last item already seen
+	Limit    int    // 100 when 0, at most 1,000
+}
+
+// Page is a part of the quarantine. Next is the After of the page behind it, or 0 when this one is the last for now.
+type Page struct {
+	Items []Item
+	Next  uint64
+}
+
+// Quarantined lists quarantined updates in the order in which they were quarantined.
+func Quarantined(ctx context.Context, db readmodels.Querier, schema string, f Filter) (Page, error) {
+	limit := readmodels.Limit(f.Limit)
+	statement := `SELECT * FROM $schema.quarantine WHERE position > $1`
+	if f.OpenOnly {
+		statement += ` AND redriven_at IS NULL`
+	}
+	items, err := list(ctx, db, readmodels.In(schema, statement+` ORDER BY position LIMIT $2`), f.After, limit+1)
+	if err != nil {
+		return Page{}, fmt.Errorf("listing the quarantine after %d: %w", f.After, err)
+	}
+	if len(items) <= limit {
+		return Page{Items: items}, nil
+	}
+	return Page{Items: items[:limit], Next: items[limit-1].Position}, nil
+}
+
+// Ready lists, oldest first, the open updates whose cause has gone away: the platform id that a status waits for has
+// been bound, the business number has been claimed. A status that waited for its number also needs its message.
+// Which of the two was there first does not matter: this joins what has been committed.
+func Ready(ctx context.Context, db readmodels.Querier, schema string, limit int) ([]Item, error) {
+	const statement = `SELECT q.* FROM $schema.quarantine q
+		LEFT JOIN $schema.numbers n ON n.phone_number_id = q.phone_number_id
+		LEFT JOIN $schema.messages m ON m.wamid_hash = q.wamid_hash
+		WHERE q.redriven_at IS NULL AND q.reason IN ('unknown_message', 'unknown_number')
+		  AND (q.reason = 'unknown_message' OR n.phone_number_id IS NOT NULL)
+		  AND (m.wamid_hash IS NOT NULL OR q.reason = 'unknown_number' AND q.kind <> 'status')
+		ORDER BY q.position LIMIT $1`
+	items, err := list(ctx, db, readmodels.In(schema, statement), readmodels.Limit(limit))
+	if err != nil {
+		return nil, fmt.Errorf("listing what may leave the quarantine: %w", err)
+	}
+	return items, nil
+}
+
+func list(ctx context.Context, db readmodels.Querier, statement string, args ...any) ([]Item, error) {
+	rows, _ := db.Query(ctx, statement, args...) // the error comes back with the rows
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Item])
+}

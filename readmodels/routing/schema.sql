@@ -1,0 +1,37 @@
+-- Where a status belongs: the platform's message id, as its keyed hash, to the message it was bound to.
+CREATE TABLE messages (
+    wamid_hash      text COLLATE "C" PRIMARY KEY,
+    account_id      uuid,
+    conversation_id uuid,
+    message_id      uuid,
+    recipient_id    uuid,                        -- the customer the message was written to
+    phone_number_id text
+);
+
+-- Which account holds a business number.
+CREATE TABLE numbers (
+    phone_number_id text COLLATE "C" PRIMARY KEY,
+    account_id      uuid
+);
+
+-- Updates that could not be recorded where they belong. The update itself, sealed, is in the stream quarantine-{id}.
+CREATE TABLE quarantine (
+    quarantine_id   uuid PRIMARY KEY,
+    position        bigint UNIQUE,               -- of the quarantining in the log: the order of the list
+    reason          text,
+    detail          text,                        -- names the field and the rule
+    field           text,                        -- the webhook's field
+    kind            text,                        -- message, status or value
+    waba_id         text,
+    phone_number_id text COLLATE "C",            -- empty when the update names none
+    wamid_hash      text COLLATE "C",            -- empty when the update names none
+    received_at     timestamptz,
+    redriven_at     timestamptz,                 -- null while open
+    landed_stream   text,                        -- where it was recorded in the end
+    CHECK ((redriven_at IS NULL) = (landed_stream IS NULL))
+);
+
+-- Open items are few among all that ever were. The second index holds those that may become ready by themselves.
+CREATE INDEX quarantine_open ON quarantine (position) WHERE redriven_at IS NULL;
+CREATE INDEX quarantine_waiting ON quarantine (position)
+    WHERE redriven_at IS NULL AND reason IN ('unknown_message', 'unknown_number');
