@@ -21,6 +21,7 @@ func Append[R any](p *Projection, name string) *AppendTable[R] {
 	if !rows.has("stream") || !rows.has("revision") {
 		p.misused("table %s: rows of an Append table need the columns stream and revision", name)
 	}
+	rows.reset()
 	p.register(name, rows)
 	return &AppendTable[R]{scratch, rows}
 }
@@ -56,7 +57,7 @@ func (t *appendRows) add() error {
 	return nil
 }
 
-func (t *appendRows) reset() { t.buffer, t.count = t.buffer[:0], 0 }
+func (t *appendRows) reset() { t.buffer, t.count = append(t.buffer[:0], copyHeader...), 0 }
 
 // few rows travel as arrays of an INSERT, in the pipeline of the batch's other statements: COPY would cost a lone event
 // two more round trips.
@@ -75,7 +76,7 @@ func (t *appendRows) flush(w *work) {
 // columnsOf turns the rows on their side.
 func (t *appendRows) columnsOf() [][]byte {
 	t.arrays.begin(t.columns, t.count, func(int) bool { return true })
-	rest := t.buffer
+	rest := t.buffer[len(copyHeader):]
 	for range t.count {
 		rest = rest[2:]
 		for i := range t.columns {

@@ -197,7 +197,7 @@ func (t *patchRows) gather(which []int, written uint64) [][]byte {
 		key := p.key
 		for _, i := range t.keys {
 			size := cellSize(key)
-			t.arrays.add(i, []byte(key[:size]))
+			t.arrays.columns[i] = append(t.arrays.columns[i], key[:size]...)
 			key = key[size:]
 		}
 		for i := range t.columns {

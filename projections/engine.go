@@ -1,0 +1,172 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// Log is what the engine asks of the event store. Events reach projections through the Subscriber.
+type Log interface {
+	Head(ctx context.Context) (events.Position, error)
+	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
+	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
+}
+
+// Config is what an engine works with. Everything but Logger is needed.
+type Config struct {
+	// Pool leads to the read models. Its search path finds the infrastructure tables (checkpoints, projections). One
+	// connection per projection is in use while a batch commits.
+	Pool *pgxpool.Pool
+	// Subscriber delivers batches; see Batch for what it owes. Run closes it.
+	Subscriber message.Subscriber
+	Log        Log
+	Now        func() time.Time
+	Logger     *slog.Logger // nil: silent
+}
+
+// Engine runs projections.
+//
+// Exactly once: the rows of a batch and the step of the checkpoint are one transaction, and the step is a
+// compare-and-set of store id, position and epoch. So a batch that was applied is never applied again, by this process
+// or another, whatever crashed in between; several engines on one database do no harm and take over from one another.
+//
+// Never skipped: a batch that fails (handler, panic, constraint, connection) is rolled back whole and delivered again,
+// after growing pauses, for as long as it takes. Status says what is wrong.
+//
+// Never over another history: a checkpoint of another store, or one beyond the store's head, stops its projection until
+// the right store is back.
+type Engine struct {
+	cfg     Config
+	workers []*worker // the head follower last
+	byTopic map[string]*worker
+	marks   map[string]*mark // by name
+	watch   watch
+}
+
+// NewEngine checks the definitions. It touches neither database nor log: see Prepare and Run.
+func NewEngine(cfg Config, definitions ...*Projection) (*Engine, error) {
+	if cfg.Pool == nil || cfg.Log == nil || cfg.Now == nil {
+		return nil, errors.New("projection engine: Pool, Log and Now are needed")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{cfg: cfg, byTopic: map[string]*worker{}, marks: map[string]*mark{}}
+	var errs []error
+	for _, p := range append(definitions[:len(definitions):len(definitions)], New(headName, 1, "")) {
+		errs = append(errs, p.check())
+		if e.byTopic[p.Schema()] != nil {
+			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice, or has a name that the engine uses itself"})
+		}
+		w := &worker{engine: e, p: p, turn: make(chan struct{}, 1)}
+		e.workers = append(e.workers, w)
+		e.byTopic[p.Schema()] = w
+		if e.marks[p.name] == nil {
+			e.marks[p.name] = newMark()
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// headName names the follower that only counts: it handles nothing and has no tables, so it is never far from the
+// head, and its count of events tells how many the others still have before them.
+const headName = "head"
+
+// Run projects until ctx ends; then the batch at work commits or rolls back, and Run returns nil. It prepares first,
+// waiting for Postgres and the store if they are away; a mistake in a definition is returned as a *MisuseError. An
+// engine runs once.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.prepareSometime(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * patience}, watermill.NopLogger{})
+	if err != nil {
+		return fmt.Errorf("making a router: %w", err)
+	}
+	for _, w := range e.workers {
+		router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), e.cfg.Subscriber, w.handle)
+		w.enter(StateRunning, nil)
+	}
+	defer func() {
+		for _, w := range e.workers {
+			w.leave()
+		}
+	}()
+	if err = router.Run(WithStart(ctx, e.start)); err != nil {
+		return fmt.Errorf("running projections: %w", err)
+	}
+	if ctx.Err() == nil {
+		return errors.New("running projections: the subscriber ended")
+	}
+	return nil
+}
+
+// patience bounds what still has to be said to Postgres after ctx has ended.
+const patience = 10 * time.Second
+
+// prepareSometime prepares until it works or cannot.
+func (e *Engine) prepareSometime(ctx context.Context) error {
+	for {
+		err := e.Prepare(ctx)
+		if _, hopeless := errors.AsType[*MisuseError](err); err == nil || hopeless {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		e.cfg.Logger.WarnContext(ctx, "preparing projections, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// start answers a batch subscriber; see Start.
+func (e *Engine) start(ctx context.Context, topic string) (events.Position, error) {
+	w := e.byTopic[topic]
+	if w == nil {
+		return events.Start, fmt.Errorf("no projection has the topic %q", topic)
+	}
+	return w.resume(ctx)
+}
+
+// storeID reads the identity of the store, without which a position means nothing.
+func (e *Engine) storeID(ctx context.Context) (id.Store, error) {
+	for r, err := range e.cfg.Log.ReadStream(ctx, events.StoreStream, 0) {
+		if err != nil {
+			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
+		}
+		recorded := Decode([]events.Record{r})
+		if len(recorded) == 0 {
+			break
+		}
+		e, err := recorded[0].decode()
+		if err != nil {
+			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
+		}
+		if created, ok := e.(events.StoreCreated); ok {
+			return created.StoreID, nil
+		}
+		break
+	}
+	if err := ctx.Err(); err != nil {
+		return id.Store{}, err
+	}
+	return id.Store{}, fmt.Errorf("the store has no identity: stream %s does not begin with StoreCreated", events.StoreStream)
+}

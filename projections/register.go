@@ -1,0 +1,106 @@
+package projections
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events/id"
+)
+
+// Prepare registers what is not registered yet and checks every definition against its tables. The first version of a
+// name becomes the live one. Run prepares by itself; call it to have the tables before anything is served.
+func (e *Engine) Prepare(ctx context.Context) error {
+	store, err := e.storeID(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := e.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing projections: %w", err)
+	}
+	defer conn.Release()
+	var errs []error
+	for _, w := range e.workers {
+		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, w.p, store) })
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, t := range w.p.tables {
+			errs = append(errs, t.bind(ctx, conn.Conn(), w.p.Schema()))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return e.rereadMarks(ctx)
+}
+
+// register creates the physical schema of a version together with its row and its checkpoint, or finds that it was
+// built from the same definition. Engines that start together take turns.
+func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
+	const turn = "SELECT pg_advisory_xact_lock(hashtextextended('daybook projections of ' || current_schema(), 0))"
+	if _, err := tx.Exec(ctx, turn); err != nil {
+		return fmt.Errorf("waiting to register projections: %w", err)
+	}
+	var known string
+	err := tx.QueryRow(ctx, "SELECT fingerprint FROM projections WHERE name = $1 AND version = $2", p.name, p.version).Scan(&known)
+	switch {
+	case err == nil && known == p.fingerprint():
+		return nil
+	case err == nil:
+		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql or the list of handled events changed, but the version did not: "+
+			"what is stored was built from fingerprint %.8s, this binary has %.8s. Give it version %d, or run the binary that built it",
+			known, p.fingerprint(), p.version+1)}
+	case !errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
+	}
+	if err := e.create(ctx, tx, p, store); err != nil {
+		return fmt.Errorf("creating projection %s: %w", p.Schema(), err)
+	}
+	return nil
+}
+
+func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
+	_, err := tx.Exec(ctx, `INSERT INTO projections (name, version, schema_name, fingerprint, live, created_at)
+		VALUES ($1, $2, $3, $4, NOT EXISTS (SELECT FROM projections WHERE name = $1 AND live), $5)`,
+		p.name, p.version, p.Schema(), p.fingerprint(), e.cfg.Now())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, store_id, position, events, updated_at)
+		VALUES ($1, $2, $3, 0, 0, $4)`, p.name, p.version, store.Bytes(), e.cfg.Now())
+	if err != nil || p.ddl == "" {
+		return err
+	}
+	schema := pgx.Identifier{p.Schema()}.Sanitize()
+	if _, err = tx.Exec(ctx, "CREATE SCHEMA "+schema); err != nil {
+		return err
+	}
+	if _, err = tx.Exec(ctx, "SET LOCAL search_path TO "+schema); err != nil {
+		return err
+	}
+	if _, err = tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", err)}
+	}
+	return nil
+}
+
+// fingerprint tells two definitions apart: the DDL, which events are handled, and the version.
+func (p *Projection) fingerprint() string {
+	handled := slices.Sorted(maps.Keys(p.handler))
+	if p.all != nil {
+		handled = append(handled, "*")
+	}
+	digest := sha256.Sum256([]byte(strings.Join([]string{p.name, strconv.Itoa(p.version), strings.Join(handled, ","), p.ddl}, "\x00")))
+	return hex.EncodeToString(digest[:])
+}

@@ -1,0 +1,132 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events"
+)
+
+// State is what a projection is doing in this process.
+type State string
+
+// The states. A projection that was refused, because its checkpoint belongs to another history, is stopped, and runs
+// again by itself once the right store is back.
+const (
+	StateRunning  State = "running"
+	StateRetrying State = "retrying" // a batch, or Postgres, or the log fails; nothing is skipped
+	StateStopped  State = "stopped"
+)
+
+// Status is how one version of a projection stands.
+type Status struct {
+	Name      string          `json:"name"`
+	Version   int             `json:"version"`
+	Schema    string          `json:"schema"` // the physical schema
+	Live      bool            `json:"live"`   // readers read this version
+	Position  events.Position `json:"position"`
+	Events    int64           `json:"events"` // projected or passed over since the beginning of the log
+	Lag       Lag             `json:"lag"`
+	State     State           `json:"state"`
+	Error     string          `json:"error,omitempty"` // why it is not running
+	UpdatedAt time.Time       `json:"updated_at"`      // when the checkpoint last moved
+}
+
+// Lag is how far a projection is behind the log. Positions are not dense, so events are counted, by a follower that
+// does nothing else; Seconds is the age of the oldest event that is not projected yet.
+type Lag struct {
+	Events  int64   `json:"events"`
+	AtLeast bool    `json:"at_least,omitempty"` // the follower itself has not counted to the head
+	Seconds float64 `json:"seconds"`
+}
+
+// Status tells how the engine's projections stand. When Postgres or the log cannot be asked, what is known in memory is
+// returned beside the error.
+func (e *Engine) Status(ctx context.Context) ([]Status, error) {
+	stored, err := e.stored(ctx)
+	var out []Status
+	for _, w := range e.workers[:len(e.workers)-1] {
+		s := stored[w.p.Schema()]
+		s.Name, s.Version, s.Schema = w.p.name, w.p.version, w.p.Schema()
+		var reason error
+		if s.State, reason = w.now(); reason != nil {
+			s.Error = reason.Error()
+		}
+		if s.State == "" {
+			s.State = StateStopped
+		}
+		out = append(out, s)
+	}
+	if err != nil {
+		return out, err
+	}
+	head, err := e.cfg.Log.Head(ctx)
+	if err != nil {
+		return out, fmt.Errorf("reading the head of the log: %w", err)
+	}
+	for i := range out {
+		if out[i].Lag, err = e.lag(ctx, out[i], stored[e.workers[len(e.workers)-1].p.Schema()], head); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// stored reads all checkpoints, by physical schema.
+func (e *Engine) stored(ctx context.Context) (map[string]Status, error) {
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, p.live, c.position, c.events, c.updated_at
+		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version`)
+	if err != nil {
+		return nil, fmt.Errorf("reading checkpoints: %w", err)
+	}
+	out := map[string]Status{}
+	var s Status
+	_, err = pgx.ForEachRow(rows, []any{&s.Schema, &s.Live, &s.Position, &s.Events, &s.UpdatedAt}, func() error {
+		out[s.Schema] = s
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading checkpoints: %w", err)
+	}
+	return out, nil
+}
+
+// lag compares with the follower's count and reads the first event that is still to come.
+func (e *Engine) lag(ctx context.Context, s, follower Status, head events.Position) (Lag, error) {
+	if s.Position >= head {
+		return Lag{}, nil
+	}
+	for r, err := range e.cfg.Log.ReadAll(ctx, s.Position) {
+		if err != nil {
+			return Lag{}, fmt.Errorf("reading after position %d: %w", s.Position, err)
+		}
+		waiting := Decode([]events.Record{r})
+		if len(waiting) == 0 {
+			continue
+		}
+		since := waiting[0].Envelope.RecordedAt
+		if waiting[0].Foreign != nil {
+			since = r.Created
+		}
+		return Lag{
+			Events:  max(follower.Events-s.Events, 1),
+			AtLeast: follower.Position < head,
+			Seconds: max(e.cfg.Now().Sub(since).Seconds(), 0),
+		}, nil
+	}
+	return Lag{}, ctx.Err()
+}
+
+// Live returns the physical schema that readers of a read model name in their SQL. Ask once per request: the answer
+// changes when a rebuilt version goes live, and the version before stays readable for a while.
+func (e *Engine) Live(ctx context.Context, name string) (string, error) {
+	var schema string
+	err := e.cfg.Pool.QueryRow(ctx, "SELECT schema_name FROM projections WHERE name = $1 AND live", name).Scan(&schema)
+	if err != nil {
+		return "", fmt.Errorf("finding the live version of %s: %w", name, err)
+	}
+	return schema, nil
+}

@@ -1,0 +1,232 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"daybook/events"
+)
+
+// worker projects the batches of one version, one at a time.
+type worker struct {
+	engine *Engine
+	p      *Projection
+	turn   chan struct{} // held while a batch is projected: the definition holds its rows
+	at     checkpoint    // as last read; store and epoch are what the next step must find. Guarded by turn.
+
+	mu       sync.Mutex
+	state    State
+	err      error           // why it is not running
+	failedAt events.Position // floor of the batch that failed
+	inBatch  bool            // err came from a batch, not from resuming
+}
+
+// EventError names the event at which a projection stands still.
+type EventError struct {
+	Projection string // name and version
+	Stream     string
+	Revision   uint64
+	Type       string
+	Err        error
+}
+
+func (e *EventError) Error() string {
+	return fmt.Sprintf("projection %s: %s at %s@%d: %s", e.Projection, e.Type, e.Stream, e.Revision, e.Err)
+}
+
+func (e *EventError) Unwrap() error { return e.Err }
+
+// handle is the Watermill handler: an error is a Nack, and the subscriber begins again where resume says.
+func (w *worker) handle(msg *message.Message) error {
+	ctx := msg.Context()
+	b, ok := BatchOf(ctx)
+	if !ok {
+		return w.failed(ctx, events.Start, fmt.Errorf("projection %s: a message without a batch", w.p.Schema()))
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := w.project(ctx, b)
+	switch {
+	case err == nil:
+		w.at.position = b.Last
+		w.enter(StateRunning, nil)
+		w.engine.marks[w.p.name].raise(w.p.version, b.Last)
+		return nil
+	case errors.Is(err, errMoved) || ctx.Err() != nil:
+		w.engine.cfg.Logger.DebugContext(ctx, "batch given back", "projection", w.p.Schema(), "after", b.After, "reason", err)
+		return err
+	}
+	return w.failed(ctx, b.After, err)
+}
+
+// project applies a batch in one transaction.
+func (w *worker) project(ctx context.Context, b *Batch) error {
+	defer w.p.reset()
+	for _, r := range b.Events {
+		if err := w.p.apply(r); err != nil {
+			return &EventError{w.p.Schema(), r.Stream, r.Revision, r.Type, err}
+		}
+	}
+	var rows work
+	for _, t := range w.p.tables {
+		t.flush(&rows)
+	}
+	err := w.commit(ctx, b, &rows)
+	if unsure, ok := errors.AsType[*commitError](err); ok {
+		return w.settle(ctx, b, unsure)
+	}
+	return err
+}
+
+// commitError says that a transaction's end is not known.
+type commitError struct{ cause error }
+
+func (e *commitError) Error() string { return "committing: " + e.cause.Error() }
+func (e *commitError) Unwrap() error { return e.cause }
+
+func (w *worker) commit(ctx context.Context, b *Batch, rows *work) error {
+	conn, err := w.engine.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("projection %s: %w", w.p.Schema(), err)
+	}
+	defer conn.Release()
+	tx, err := w.begin(ctx, conn, b)
+	if err != nil {
+		return err
+	}
+	if err = rows.run(ctx, tx.Conn()); err != nil {
+		rollback(ctx, tx)
+		return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), b.After, b.Last, err)
+	}
+	// From here on it is quicker to finish than to stop, and leaves no doubt.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err = tx.Commit(ctx); err != nil {
+		return &commitError{err}
+	}
+	return nil
+}
+
+// settle finds out how a commit ended. The checkpoint at the ceiling means that it is done, by whomever.
+func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	now, err := readCheckpoint(ctx, w.engine.cfg.Pool, w.p)
+	if err != nil {
+		return fmt.Errorf("projection %s: %w, and then: %w", w.p.Schema(), unsure, err)
+	}
+	if now.store == w.at.store && now.position == b.Last {
+		return nil
+	}
+	return fmt.Errorf("projection %s: %w", w.p.Schema(), unsure)
+}
+
+// resume reads where the version stands and refuses to go on over another history.
+func (w *worker) resume(ctx context.Context) (events.Position, error) {
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return events.Start, ctx.Err()
+	}
+	at, refused, err := w.locate(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
+			w.stumble(refused, err)
+		}
+		return events.Start, err
+	}
+	w.at = at
+	w.resumed(at.position)
+	w.engine.marks[w.p.name].raise(w.p.version, at.position)
+	return at.position, nil
+}
+
+// locate compares the checkpoint with the store. The checkpoint is read before the head: the head only rises.
+func (w *worker) locate(ctx context.Context) (at checkpoint, refused bool, err error) {
+	store, err := w.engine.storeID(ctx)
+	if err != nil {
+		return at, false, err
+	}
+	if at, err = readCheckpoint(ctx, w.engine.cfg.Pool, w.p); err != nil {
+		return at, false, err
+	}
+	if at.store != store {
+		return at, true, &HistoryError{w.p.Schema(), fmt.Sprintf("its rows come from store %s, and this is store %s. "+
+			"Run it against the store it was built from, or rebuild it", at.store, store)}
+	}
+	head, err := w.engine.cfg.Log.Head(ctx)
+	if err != nil {
+		return at, false, fmt.Errorf("reading the head of the log: %w", err)
+	}
+	if head < at.position {
+		return at, true, &HistoryError{w.p.Schema(), fmt.Sprintf("it has projected up to position %d, but the store ends at %d: "+
+			"an older copy of the store was restored. Restore the newer one, or rebuild the projection", at.position, head)}
+	}
+	return at, false, nil
+}
+
+// HistoryError says that a projection's checkpoint does not belong to the store's history.
+type HistoryError struct{ Projection, Reason string }
+
+func (e *HistoryError) Error() string {
+	return "projection " + e.Projection + " refuses to run: " + e.Reason
+}
+
+// failed notes and logs the failure of a batch.
+func (w *worker) failed(ctx context.Context, floor events.Position, err error) error {
+	w.mu.Lock()
+	w.state, w.err, w.failedAt, w.inBatch = StateRetrying, err, floor, true
+	w.mu.Unlock()
+	w.engine.cfg.Logger.ErrorContext(ctx, "batch rolled back, trying again",
+		slog.String("projection", w.p.Schema()), slog.Uint64("after", uint64(floor)), slog.Any("error", err))
+	return err
+}
+
+// stumble notes that resuming failed, or was refused.
+func (w *worker) stumble(refused bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.err, w.inBatch = StateRetrying, err, false
+	if refused {
+		w.state = StateStopped
+	}
+}
+
+// resumed clears what resuming cures: anything but a batch that failed and is still to come.
+func (w *worker) resumed(at events.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.inBatch || at != w.failedAt {
+		w.state, w.err = StateRunning, nil
+	}
+}
+
+func (w *worker) enter(s State, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.err, w.inBatch = s, err, false
+}
+
+// leave notes that the engine stopped; the last error stays to be read.
+func (w *worker) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state = StateStopped
+}
+
+func (w *worker) now() (State, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state, w.err
+}
