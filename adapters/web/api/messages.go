@@ -1,0 +1,129 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/events/id"
+)
+
+// MaxTextLength is how many characters a text message holds.
+const MaxTextLength = 4096
+
+// SendMessage writes a message from a device. It is queued; sending it is another step.
+type SendMessage struct {
+	DeviceID      id.Device `json:"device_id" format:"uuid" doc:"The device that writes. Its name at this moment is recorded with the message."`
+	PhoneNumberID string    `json:"phone_number_id,omitempty" maxLength:"64" doc:"The sending business number; the account's first when left out." example:"106540352242922"`
+	To            string    `json:"to" minLength:"1" maxLength:"160" doc:"The customer: a phone number with its calling code (+39… or 39…), or a business-scoped user id (IT.…). It is sealed before anything is stored." example:"+39 333 123 4567"`
+	Type          string    `json:"type" doc:"What is sent: text, which wants an open service window, or template." example:"text"`
+	Text          *Text     `json:"text,omitempty" doc:"The text, when type is text. It is sealed before anything is stored."`
+	Template      *Template `json:"template,omitempty" doc:"The template, when type is template."`
+	Category      string    `json:"category,omitempty" doc:"The price class. A text is service and may leave it out; a template is marketing, utility or authentication." example:"utility"`
+}
+
+// Text is the body of a text message. In JSON it is a plain string or {"body": "…"}.
+type Text struct{ Body string }
+
+// MarshalJSON writes the platform's form, {"body": "…"}.
+func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(map[string]string{"body": t.Body}) }
+
+// UnmarshalJSON reads either form.
+func (t *Text) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &t.Body); err == nil {
+		return nil
+	}
+	var object struct {
+		Body string `json:"body"`
+	}
+	if err := json.Unmarshal(data, &object); err != nil {
+		return fmt.Errorf("text: %w", err)
+	}
+	t.Body = object.Body
+	return nil
+}
+
+// Schema describes both forms. The length is checked later, where the refusal can name it: of a "one of", the schema
+// could only say that nothing matched.
+func (Text) Schema(huma.Registry) *huma.Schema {
+	body := &huma.Schema{Type: huma.TypeString, Description: fmt.Sprintf("The text, 1 to %d characters.", MaxTextLength)}
+	object := &huma.Schema{
+		Type: huma.TypeObject, Properties: map[string]*huma.Schema{"body": body}, Required: []string{"body"},
+		AdditionalProperties: false,
+	}
+	object.PrecomputeMessages()
+	return &huma.Schema{OneOf: []*huma.Schema{body, object}, Examples: []any{"Buongiorno, l'ordine è pronto."}}
+}
+
+// Template names an approved template and fills its places.
+type Template struct {
+	Name       string   `json:"name"     minLength:"1" maxLength:"512" doc:"The approved template." example:"order_ready"`
+	Language   string   `json:"language" minLength:"1" maxLength:"16"  doc:"Its language." example:"it"`
+	Parameters []string `json:"parameters,omitempty" nullable:"false" maxItems:"100" doc:"What fills {{1}}, {{2}} and so on. It is sealed before anything is stored."`
+}
+
+// MessageQueued answers SendMessage.
+type MessageQueued struct {
+	ID           id.Message      `json:"id"           format:"uuid" doc:"The message."`
+	Conversation id.Conversation `json:"conversation" format:"uuid" doc:"The conversation it belongs to."`
+	Recorded
+}
+
+// AcceptMessage binds the platform's id to a queued message.
+type AcceptMessage struct {
+	Wamid string `json:"wamid" minLength:"8" maxLength:"512" pattern:"^wamid\\.[!-~]+$" patternDescription:"wamid. and visible ASCII characters" doc:"The platform's message id. Only its keyed hash stands in clear." example:"wamid.HBgLMzkzMzMxMjM0NTY3FQIAERgS"`
+}
+
+// MessageInfo tells who sent a message and what became of it. A step that was not told is left out.
+type MessageInfo struct {
+	ID             id.Message      `json:"id"                 format:"uuid" doc:"The message."`
+	AccountID      id.Account      `json:"account_id"         format:"uuid" doc:"The business."`
+	ConversationID id.Conversation `json:"conversation_id"    format:"uuid" doc:"The conversation."`
+	CustomerID     id.Customer     `json:"customer_id"        format:"uuid" doc:"The customer, by the id that only the vault can map to a number."`
+	Direction      string          `json:"direction"          enum:"in,out" doc:"From the customer, or to the customer."`
+	Type           string          `json:"type"               doc:"What kind of message it is." example:"text"`
+	Category       string          `json:"category,omitempty" doc:"The price class of an outbound message." example:"service"`
+	Template       string          `json:"template,omitempty" doc:"The template of an outbound template message." example:"order_ready"`
+	Device         *MessageDevice  `json:"device,omitempty"   doc:"The device that wrote it; inbound messages have none."`
+	ReceivedAt     *time.Time      `json:"received_at,omitempty" doc:"Inbound: sent by the customer, by the platform's clock."`
+	QueuedAt       *time.Time      `json:"queued_at,omitempty"   doc:"Outbound: written on the device."`
+	AcceptedAt     *time.Time      `json:"accepted_at,omitempty" doc:"Outbound: taken by the platform, which is not yet sent."`
+	Progress
+	Recipients []RecipientProgress  `json:"recipients" nullable:"false" doc:"The same for each recipient: one for a person, several for a group."`
+	Positions  []ProjectionPosition `json:"positions"  nullable:"false" doc:"How far each projection was that this was read from."`
+}
+
+// MessageDevice is the sender's device, as it was and as it is.
+type MessageDevice struct {
+	ID               id.Device  `json:"id"                    format:"uuid" doc:"The device."`
+	NameAtSend       string     `json:"name_at_send"          doc:"What it was called when the message was written." example:"iPhone Mario"`
+	NameNow          string     `json:"name_now"              doc:"What it is called now; its last name, if it was unlinked." example:"iPhone banco"`
+	RegistryRevision uint64     `json:"registry_revision"     doc:"The revision of the stream devices-{account} that proves the name." example:"3"`
+	UnlinkedAt       *time.Time `json:"unlinked_at,omitempty" doc:"When it was unlinked, if it was."`
+}
+
+// Progress is how far a message came, by the platform's clock. For a group, each time is that of the first recipient.
+type Progress struct {
+	Status            string     `json:"status"                 doc:"The furthest step: received, queued, accepted, sent, failed, delivered, read or played." example:"read"`
+	SentAt            *time.Time `json:"sent_at,omitempty"      doc:"Sent on by the platform."`
+	DeliveredAt       *time.Time `json:"delivered_at,omitempty" doc:"Reached a device of the customer."`
+	DeliveredInferred bool       `json:"delivered_inferred,omitempty" doc:"The platform skipped this step; the time is that of what implies it."`
+	ReadAt            *time.Time `json:"read_at,omitempty"      doc:"Opened by the customer."`
+	PlayedAt          *time.Time `json:"played_at,omitempty"    doc:"Played by the customer: voice messages."`
+	FailedAt          *time.Time `json:"failed_at,omitempty"    doc:"Given up by the platform. A delivery, told at any time, outranks it."`
+	Failure           *Failure   `json:"failure,omitempty"      doc:"Why, in the platform's words."`
+}
+
+// Failure is why the platform gave up.
+type Failure struct {
+	Code    int    `json:"code"              doc:"The platform's error code." example:"131026"`
+	Details string `json:"details,omitempty" doc:"Its explanation."`
+}
+
+// RecipientProgress is how far a message came with one recipient.
+type RecipientProgress struct {
+	RecipientID id.Customer `json:"recipient_id" format:"uuid" doc:"The recipient."`
+	Progress
+}

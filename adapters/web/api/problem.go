@@ -1,0 +1,56 @@
+package api
+
+import "strings"
+
+// ProblemType is the prefix of every problem's type; the code follows.
+const ProblemType = "urn:daybook:problem:"
+
+// Problem is an RFC 9457 problem document: the only shape in which the API says no.
+type Problem struct {
+	Type     string       `json:"type"     format:"uri" doc:"The kind of problem, by its code." example:"urn:daybook:problem:DeviceLimitReached"`
+	Title    string       `json:"title"                 doc:"The code in words." example:"Device limit reached"`
+	Status   int          `json:"status"                doc:"The HTTP status." example:"409"`
+	Code     string       `json:"code"                  doc:"The rule that refused, by its stable name. Branch on this." example:"DeviceLimitReached"`
+	Detail   string       `json:"detail"                doc:"What this request did against the rule." example:"a standard account links at most 4 devices"`
+	Instance string       `json:"instance,omitempty" format:"uri" doc:"This occurrence: the correlation id of the request, which the server's log carries too." example:"urn:uuid:0192d3a4-7c5e-7b7e-9f51-3a1c5f2f7a10"`
+	Errors   []FieldError `json:"errors,omitempty"      doc:"The fields at fault."`
+}
+
+// FieldError names a field and the rule it breaks. It never repeats the value: that may be personal.
+type FieldError struct {
+	Location string `json:"location" doc:"Where: path, query, header or body, and the path to the field." example:"body.name"`
+	Message  string `json:"message"  doc:"The rule." example:"expected length <= 50"`
+}
+
+// NewProblem makes a problem of a status and a code; type and title follow from the code.
+func NewProblem(status int, code, detail string, fields ...FieldError) *Problem {
+	return &Problem{Type: ProblemType + code, Title: words(code), Status: status, Code: code, Detail: detail, Errors: fields}
+}
+
+// Error gives code and detail.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus is the HTTP status that the problem is sent with.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type that the problem is sent as.
+func (*Problem) ContentType(string) string { return "application/problem+json" }
+
+// words turns "DeviceLimitReached" into "Device limit reached"; runs of capitals stay: "MalformedJSON", "Malformed JSON".
+func words(code string) string {
+	var text strings.Builder
+	for i := range len(code) {
+		c := code[i]
+		upper := c >= 'A' && c <= 'Z'
+		afterLower := i > 0 && code[i-1] >= 'a'
+		beforeLower := i+1 < len(code) && code[i+1] >= 'a'
+		if i > 0 && upper && (afterLower || beforeLower) {
+			text.WriteByte(' ')
+		}
+		if i > 0 && upper && beforeLower {
+			c += 'a' - 'A'
+		}
+		text.WriteByte(c)
+	}
+	return text.String()
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// AuditEntry is one event of the audit trail, as it was recorded. Sealed values in Data stay sealed.
+type AuditEntry struct {
+	Position   events.Position `json:"position"   doc:"Place in the store." example:"4711"`
+	Stream     string          `json:"stream"     doc:"The stream it stands in." example:"conversation-4f0c…"`
+	Revision   uint64          `json:"revision"   doc:"Place in the stream. Stream and revision are the reference to cite." example:"12"`
+	Type       string          `json:"type"       doc:"What happened." example:"MessageDelivered"`
+	EventID    id.Event        `json:"event_id"   format:"uuid" doc:"The event."`
+	OccurredAt time.Time       `json:"occurred_at" doc:"The world's clock; the store's for events that are not ours."`
+	RecordedAt *time.Time      `json:"recorded_at" doc:"Our clock when it was decided; null for events that are not ours."`
+	Actor      *events.Actor   `json:"actor"      doc:"Who caused it, as kind and name; null for events that are not ours." example:"platform:whatsapp"`
+	AccountID  *id.Account     `json:"account_id" format:"uuid" nullable:"true" doc:"The business; null for the installation's own events."`
+	Data       json.RawMessage `json:"data"       doc:"The event as it was recorded; {\"base64\": …} when it is not JSON."`
+}
+
+// AuditEntries is one page of the audit trail, in the order of the store.
+type AuditEntries struct {
+	Entries   []AuditEntry         `json:"entries"        nullable:"false" doc:"The entries, by position."`
+	Next      *events.Position     `json:"next"           doc:"Give it to after for the next page; null at the end."`
+	Positions []ProjectionPosition `json:"positions"      nullable:"false" doc:"How far each projection was that this was read from."`
+}
+
+// QuarantineEntry is one webhook update that was kept whole because it found no place.
+type QuarantineEntry struct {
+	ID            id.Quarantine           `json:"id" format:"uuid" doc:"The item."`
+	Position      events.Position         `json:"position" doc:"Where it was quarantined."`
+	Reason        events.QuarantineReason `json:"reason" doc:"Why it found no place." example:"unknown_message"`
+	Detail        string                  `json:"detail,omitempty" doc:"The field and the rule."`
+	Field         string                  `json:"field" doc:"The webhook's field." example:"messages"`
+	Kind          string                  `json:"kind" doc:"What it is: message, status or value." example:"status"`
+	WABAID        string                  `json:"waba_id" doc:"The platform's billing account."`
+	PhoneNumberID string                  `json:"phone_number_id,omitempty" doc:"The platform's id of the business number."`
+	ReceivedAt    time.Time               `json:"received_at" doc:"When it came in."`
+	RedrivenAt    *time.Time              `json:"redriven_at,omitempty" doc:"When it found its place; open items have none."`
+	Stream        string                  `json:"stream,omitempty" doc:"Where it landed."`
+}
+
+// QuarantineEntries is one page of the quarantine, oldest first.
+type QuarantineEntries struct {
+	Entries   []QuarantineEntry    `json:"entries"   nullable:"false" doc:"The items, by position."`
+	Next      *events.Position     `json:"next"      doc:"Give it to after for the next page; null at the end."`
+	Positions []ProjectionPosition `json:"positions" nullable:"false" doc:"How far each projection was that this was read from."`
+}
+
+// Redriven answers a re-drive.
+type Redriven struct {
+	ID     id.Quarantine `json:"id"     format:"uuid" doc:"The item."`
+	Stream string        `json:"stream" doc:"Where it landed." example:"conversation-4f0c…"`
+	Recorded
+}
+
+// ProjectionPosition says how far a projection was, at least, when it was read.
+type ProjectionPosition struct {
+	Projection string          `json:"projection" doc:"The projection." example:"audit"`
+	Position   events.Position `json:"position"   doc:"The last position it has read." example:"4711"`
+}
+
+// ProjectionStatus is how one version of a projection stands.
+type ProjectionStatus struct {
+	Name       string          `json:"name"             doc:"The projection." example:"audit"`
+	Version    int             `json:"version"          doc:"Its version." example:"1"`
+	Schema     string          `json:"schema"           doc:"The physical schema that it fills." example:"audit_v1"`
+	Live       bool            `json:"live"             doc:"Whether readers read this version."`
+	State      string          `json:"state"            doc:"What it does in this process: running, retrying or stopped." example:"running"`
+	Reason     string          `json:"reason,omitempty" doc:"Why it is not running."`
+	Position   events.Position `json:"position"         doc:"The last position it has read." example:"4711"`
+	Events     int64           `json:"events"           doc:"How many events it has read." example:"1234"`
+	LagEvents  int64           `json:"lag_events"       doc:"How many events it has not read yet." example:"0"`
+	LagAtLeast bool            `json:"lag_at_least"     doc:"Whether there may be more of them: the count is not at the head either."`
+	LagSeconds float64         `json:"lag_seconds"      doc:"Age of the oldest event that it has not read yet." example:"0"`
+	UpdatedAt  time.Time       `json:"updated_at"       doc:"When it last moved on."`
+}
+
+// Projections lists every projection.
+type Projections struct {
+	Projections []ProjectionStatus `json:"projections" nullable:"false" doc:"The projections, by name."`
+	Head        events.Position    `json:"head"        doc:"Position of the last record in the store."`
+	StoreID     id.Store           `json:"store_id"    format:"uuid" doc:"The store that positions are valid in."`
+}
+
+// SignInLink answers a request for a sign-in link.
+type SignInLink struct {
+	Path      string    `json:"path"       doc:"Open it once in a browser, under the server's address." example:"/sign-in?token=…"`
+	ExpiresAt time.Time `json:"expires_at" doc:"The link is void from then on."`
+}

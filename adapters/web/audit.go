@@ -1,0 +1,140 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/readmodels"
+	"daybook/readmodels/audit"
+)
+
+// readmodel is what the queries of read models run on.
+type readmodel = readmodels.Querier
+
+// The projections that queries read.
+const (
+	auditProjection    = "audit"
+	messagesProjection = "messages"
+	routingProjection  = "routing"
+)
+
+type auditInput struct {
+	api.Waiting
+	api.Paged
+
+	Account      id.Account      `query:"account" format:"uuid" doc:"Only entries of this account."`
+	Conversation id.Conversation `query:"conversation" format:"uuid" doc:"Only entries of this conversation."`
+	Type         string          `query:"type" doc:"Only events of this type." example:"MessageDelivered"`
+	From         string          `query:"from" format:"date-time" doc:"Only what happened at this instant or later (RFC 3339)." example:"2026-10-05T00:00:00Z"`
+	To           string          `query:"to" format:"date-time" doc:"Only what happened before this instant (RFC 3339)." example:"2026-10-06T00:00:00Z"`
+}
+
+type auditOutput struct {
+	api.Positions
+
+	Body api.AuditEntries
+}
+
+func (s *server) registerAudit(a huma.API) {
+	endpoint(s, a, huma.Operation{
+		Method: http.MethodGet, Path: "/audit/entries", OperationID: "listAuditEntries", Tags: []string{"Audit"},
+		Summary: "Read the audit trail",
+		Description: "Every event, once, in the order of the store, as it was recorded. The filters are about the world's " +
+			"clock; what was told late stands where it was recorded. Personal data is sealed.",
+		Errors: []int{http.StatusConflict, http.StatusServiceUnavailable},
+	}, s.listAuditEntries)
+}
+
+func (s *server) listAuditEntries(ctx context.Context, in *auditInput) (*auditOutput, error) {
+	filter, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	page, read, err := s.auditPage(ctx, in.WaitFor, filter)
+	if err != nil {
+		return nil, err
+	}
+	answer := api.AuditEntries{Entries: make([]api.AuditEntry, 0, len(page.Entries)), Next: next(page.Next), Positions: read}
+	for _, e := range page.Entries {
+		answer.Entries = append(answer.Entries, auditEntry(e))
+	}
+	return &auditOutput{header(read), answer}, nil
+}
+
+// auditPage reads one page and says how far the trail was.
+func (s *server) auditPage(ctx context.Context, waitFor string, filter audit.Filter) (audit.Page, []api.ProjectionPosition, error) {
+	read, err := s.caughtUp(ctx, waitFor, auditProjection)
+	if err != nil {
+		return audit.Page{}, nil, err
+	}
+	schema, err := s.live(ctx, auditProjection)
+	if err != nil {
+		return audit.Page{}, nil, err
+	}
+	page, err := audit.Entries(ctx, s.Database, schema, filter)
+	return page, read, err
+}
+
+// filter checks what the schema cannot.
+func (in *auditInput) filter() (audit.Filter, error) {
+	f := audit.Filter{
+		Account: in.Account, Conversation: in.Conversation, Type: in.Type, After: uint64(in.After), Limit: in.Limit,
+	}
+	if in.Type != "" && !slices.Contains(events.Names(), in.Type) {
+		return f, invalid("EventTypeUnknown", "query.type", "expected the stored name of an event: "+strings.Join(events.Names(), ", "))
+	}
+	var err error
+	if f.From, err = instant("query.from", in.From); err != nil {
+		return f, err
+	}
+	if f.To, err = instant("query.to", in.To); err != nil {
+		return f, err
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
+		return f, invalid("RangeEmpty", "query.to", "expected an instant after from")
+	}
+	return f, nil
+}
+
+// instant reads an RFC 3339 time; empty is the zero time.
+func instant(location, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, invalid("ValidationFailed", location, "expected an RFC 3339 instant such as 2026-10-05T10:42:07Z")
+	}
+	return at, nil
+}
+
+// next is the cursor of the page behind, nil at the end.
+func next(after uint64) *events.Position {
+	if after == 0 {
+		return nil
+	}
+	return new(events.Position(after))
+}
+
+func auditEntry(e audit.Entry) api.AuditEntry {
+	return api.AuditEntry{
+		Position: events.Position(e.Position), Stream: e.Stream, Revision: e.Revision, Type: e.Type, EventID: e.EventID,
+		OccurredAt: e.OccurredAt.UTC(), RecordedAt: utc(e.RecordedAt), Actor: (*events.Actor)(e.Actor), AccountID: e.AccountID, Data: e.JSON(),
+	}
+}
+
+// utc is the same instant on the clock that answers use.
+func utc(at *time.Time) *time.Time {
+	if at == nil {
+		return nil
+	}
+	return new(at.UTC())
+}

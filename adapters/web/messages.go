@@ -1,0 +1,197 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/commands"
+	"daybook/domain"
+	"daybook/domain/conversation"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/readmodels/messages"
+)
+
+type (
+	sendInput struct {
+		api.OnAccount
+
+		Body api.SendMessage
+	}
+	acceptInput struct {
+		api.OnMessage
+
+		Body api.AcceptMessage
+	}
+	infoInput struct {
+		api.Waiting
+
+		ID id.Message `path:"id" format:"uuid" doc:"The message."`
+	}
+	infoOutput struct {
+		api.Positions
+
+		Body api.MessageInfo
+	}
+)
+
+func (s *server) registerMessages(a huma.API) {
+	command(s, a, huma.Operation{
+		Method: http.MethodPost, Path: "/accounts/{id}/messages", OperationID: "sendMessage", Tags: []string{"Messages"},
+		DefaultStatus: http.StatusAccepted, Summary: "Write a message",
+		Description: "Queues a message that was written on a device, and records the device with the name it has at this " +
+			"moment. Free-form text needs a message of the customer in the last 24 hours; a template may be sent at any time. " +
+			"Number and content are sealed under the customer's key before anything is stored.",
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict},
+	}, s.sendMessage)
+	command(s, a, huma.Operation{
+		Method: http.MethodPost, Path: "/accounts/{id}/messages/{message}/accepted", OperationID: "acceptMessage", Tags: []string{"Messages"},
+		Summary: "Bind the platform's id to a message",
+		Description: "Says that the platform took the message under this id, by which its statuses will come. Accepted is " +
+			"not sent: the platform may still refuse. The id encodes the customer's number: only its keyed hash stands in clear.",
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+	}, s.acceptMessage)
+	endpoint(s, a, huma.Operation{
+		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
+		Summary: "See who sent a message and what became of it",
+		Description: "The sender's device, with the name it had when the message was written and the name it has now, and " +
+			"the times of every step that the platform told. For the owner; customers never see device names.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+	}, s.messageInfo)
+}
+
+func (s *server) sendMessage(ctx context.Context, meta commands.Meta, in *sendInput) (*body[api.MessageQueued], error) {
+	to, err := recipient(in.Body.To)
+	if err != nil {
+		return nil, err
+	}
+	content, err := contentOf(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	number, err := s.senderNumber(ctx, in.ID, in.Body.PhoneNumberID)
+	if err != nil {
+		return nil, err
+	}
+	customer, key, err := s.keyOf(ctx, in.ID, to)
+	if err != nil {
+		return nil, err
+	}
+	chat := conversation.IDOf(number, customer)
+	message := s.messageID(meta.Command, chat, content)
+	fact := id.Of[id.Fact](message)
+	c := conversation.Send{
+		Account: in.ID, PhoneNumberID: number, CustomerID: customer, MessageID: message, DeviceID: in.Body.DeviceID,
+		Kind: in.Body.Type, Category: events.Category(in.Body.Category), Dialling: to.Dialling(),
+		To: key.Seal(fact, "to", []byte(nameOf(to))), Content: key.Seal(fact, "content", content),
+	}
+	if t := in.Body.Template; t != nil {
+		c.Template = &events.Template{Name: t.Name, Language: t.Language}
+	}
+	position, err := s.Commands.SendMessage(ctx, meta, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.MessageQueued]{api.MessageQueued{
+		ID: message, Conversation: chat, Recorded: s.recorded(position),
+	}}, nil
+}
+
+func (s *server) acceptMessage(ctx context.Context, meta commands.Meta, in *acceptInput) (*body[api.Recorded], error) {
+	message, err := s.findMessage(ctx, in.ID, in.Message)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.key(ctx, in.ID, message.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(s.Commands.AcceptMessage(ctx, meta, commands.AcceptMessage{
+		Conversation: message.ConversationID, Message: in.Message, WamidHash: s.Vault.WamidHash(in.Body.Wamid),
+		Wamid: key.Seal(id.Of[id.Fact](in.Message), "wamid", []byte(in.Body.Wamid)),
+	}))
+}
+
+// findMessage finds a message of the account. The read model may trail: a message that is missing there is missing only
+// when everything that is in the store now has been read.
+func (s *server) findMessage(ctx context.Context, account id.Account, message id.Message) (messages.Info, error) {
+	found, err := s.lookUp(ctx, message)
+	if errors.Is(err, messages.ErrNotFound) {
+		head, headErr := s.Store.Head(ctx)
+		if headErr != nil {
+			return messages.Info{}, fmt.Errorf("reading the head of the store: %w", headErr)
+		}
+		if err = s.await(ctx, head, messagesProjection); err != nil {
+			return messages.Info{}, err
+		}
+		found, err = s.lookUp(ctx, message)
+	}
+	switch {
+	case errors.Is(err, messages.ErrNotFound), err == nil && found.AccountID != account:
+		return messages.Info{}, messageUnknown(message)
+	default:
+		return found, err
+	}
+}
+
+func (s *server) lookUp(ctx context.Context, message id.Message) (messages.Info, error) {
+	schema, err := s.live(ctx, messagesProjection)
+	if err != nil {
+		return messages.Info{}, err
+	}
+	return messages.Get(ctx, s.Database, schema, message)
+}
+
+func messageUnknown(message id.Message) error {
+	return domain.Missing("MessageUnknown", "there is no message %s", message)
+}
+
+func (s *server) messageInfo(ctx context.Context, in *infoInput) (*infoOutput, error) {
+	info, err := s.infoOf(ctx, in.WaitFor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &infoOutput{header(info.Positions), info}, nil
+}
+
+// infoOf reads what the owner may know of a message.
+func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message) (api.MessageInfo, error) {
+	read, err := s.caughtUp(ctx, waitFor, messagesProjection)
+	if err != nil {
+		return api.MessageInfo{}, err
+	}
+	m, err := s.lookUp(ctx, message)
+	if errors.Is(err, messages.ErrNotFound) {
+		return api.MessageInfo{}, messageUnknown(message)
+	}
+	if err != nil {
+		return api.MessageInfo{}, err
+	}
+	info := api.MessageInfo{
+		ID: m.MessageID, AccountID: m.AccountID, ConversationID: m.ConversationID, CustomerID: m.CustomerID,
+		Direction: string(m.Direction), Type: m.Kind, Category: m.Category, Template: m.Template,
+		ReceivedAt: utc(m.ReceivedAt), QueuedAt: utc(m.QueuedAt), AcceptedAt: utc(m.AcceptedAt),
+		Progress: progress(m.Progress), Recipients: make([]api.RecipientProgress, 0, len(m.Recipients)), Positions: read,
+	}
+	if d := m.Device; d != nil {
+		info.Device = &api.MessageDevice{
+			ID: d.DeviceID, NameAtSend: d.Name, NameNow: d.NameNow, RegistryRevision: d.RegistryRevision, UnlinkedAt: utc(d.UnlinkedAt),
+		}
+	}
+	for _, r := range m.Recipients {
+		info.Recipients = append(info.Recipients, api.RecipientProgress{RecipientID: r.RecipientID, Progress: progress(r.Progress)})
+	}
+	return info, nil
+}
+
+func progress(p messages.Progress) api.Progress {
+	return api.Progress{
+		Status: string(p.Status), SentAt: utc(p.SentAt), DeliveredAt: utc(p.DeliveredAt), DeliveredInferred: p.DeliveredInferred,
+		ReadAt: utc(p.ReadAt), PlayedAt: utc(p.PlayedAt), FailedAt: utc(p.FailedAt), Failure: (*api.Failure)(p.Failure),
+	}
+}

@@ -1,0 +1,153 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/projections"
+)
+
+type projectionsOutput struct {
+	api.Positions
+
+	Body api.Projections
+}
+
+func (s *server) registerOperations(a huma.API) {
+	endpoint(s, a, huma.Operation{
+		Method: http.MethodGet, Path: "/projections", OperationID: "listProjections", Tags: []string{"Operations"},
+		Summary:     "List the projections",
+		Description: "Each projection's version, state, position and lag, in events and in seconds.",
+		Errors:      []int{http.StatusConflict, http.StatusServiceUnavailable},
+	}, s.listProjections)
+	endpoint(s, a, huma.Operation{
+		Method: http.MethodPost, Path: "/sign-in-links", OperationID: "createSignInLink", Tags: []string{"Operations"},
+		DefaultStatus: http.StatusCreated, Summary: "Make a sign-in link",
+		Description: "A link for a browser, good for one use within 15 minutes. The first one is printed when the server starts.",
+		Errors:      []int{http.StatusServiceUnavailable},
+	}, s.createSignInLink)
+}
+
+func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*projectionsOutput, error) {
+	before, err := s.projections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range before.Projections {
+		names = append(names, p.Name)
+	}
+	read, err := s.caughtUp(ctx, in.WaitFor, slices.Compact(names)...)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.projections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &projectionsOutput{header(read), answer}, nil
+}
+
+// projections tells how every projection stands.
+func (s *server) projections(ctx context.Context) (api.Projections, error) {
+	status, err := s.Projections.Status(ctx)
+	if err != nil {
+		return api.Projections{}, fmt.Errorf("reading the state of the projections: %w", err)
+	}
+	head, err := s.Store.Head(ctx)
+	if err != nil {
+		return api.Projections{}, fmt.Errorf("reading the head of the store: %w", err)
+	}
+	answer := api.Projections{Projections: make([]api.ProjectionStatus, 0, len(status)), Head: head, StoreID: s.StoreID}
+	for _, p := range status {
+		answer.Projections = append(answer.Projections, api.ProjectionStatus{
+			Name: p.Name, Version: p.Version, Schema: p.Schema, Live: p.Live, State: string(p.State), Reason: p.Error,
+			Position: p.Position, Events: p.Events, LagEvents: p.Lag.Events, LagAtLeast: p.Lag.AtLeast, LagSeconds: p.Lag.Seconds,
+			UpdatedAt: p.UpdatedAt.UTC(),
+		})
+	}
+	return answer, nil
+}
+
+func (s *server) createSignInLink(_ context.Context, _ *struct{}) (*body[api.SignInLink], error) {
+	token, until, err := s.links.mint(s.Now())
+	if err != nil {
+		return nil, api.NewProblem(http.StatusServiceUnavailable, "TooManyLinks", err.Error()+"; use one or wait until they are void")
+	}
+	return &body[api.SignInLink]{api.SignInLink{Path: "/sign-in?token=" + token, ExpiresAt: until.UTC()}}, nil
+}
+
+// healthy says that the process answers.
+func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
+	s.writeJSON(w, http.StatusOK, map[string]string{"status": "up"})
+}
+
+// readiness is the answer of /readyz. Causes are in the log: the address is open to everybody.
+type readiness struct {
+	Ready       bool                   `json:"ready"`
+	Store       string                 `json:"store"`    // "ready" or "unreachable"
+	Postgres    string                 `json:"postgres"` // the same
+	Projections []api.ProjectionStatus `json:"projections"`
+}
+
+// ready says whether the parts that an answer needs are there.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	state := readiness{Store: reachable, Postgres: reachable}
+	if _, err := s.Store.Head(ctx); err != nil {
+		s.Log.WarnContext(ctx, "not ready: store", "error", err)
+		state.Store = unreachable
+	}
+	if err := s.Database.Ping(ctx); err != nil {
+		s.Log.WarnContext(ctx, "not ready: postgres", "error", err)
+		state.Postgres = unreachable
+	}
+	state.Ready = state.Store == reachable && state.Postgres == reachable
+	if state.Ready {
+		state.Ready = s.projecting(ctx, &state)
+	}
+	status := http.StatusOK
+	if !state.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	s.writeJSON(w, status, state)
+}
+
+// projecting reports whether every projection that is read is at work. One that retries is: what it has read stays true.
+func (s *server) projecting(ctx context.Context, state *readiness) bool {
+	list, err := s.projections(ctx)
+	if err != nil {
+		s.Log.WarnContext(ctx, "not ready: projections", "error", err)
+		return false
+	}
+	ready := true
+	for i, p := range list.Projections {
+		list.Projections[i].Reason = ""
+		if p.Live && p.State == string(projections.StateStopped) {
+			s.Log.WarnContext(ctx, "not ready: projection stopped", "projection", p.Name, "reason", p.Reason)
+			ready = false
+		}
+	}
+	state.Projections = list.Projections
+	return ready && len(list.Projections) > 0
+}
+
+const (
+	reachable   = "ready"
+	unreachable = "unreachable"
+)
+
+func (s *server) writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.Log.Debug("answering", "error", err)
+	}
+}

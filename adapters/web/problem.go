@@ -1,0 +1,132 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/commands"
+	"daybook/domain"
+	"daybook/events"
+)
+
+// problem is the single exit for errors: whatever went wrong becomes the document that the caller may see. What is
+// nobody's fault but ours is logged, and the caller gets the id to ask for it by.
+func (s *server) problem(ctx context.Context, err error) *api.Problem {
+	p := refusal(err)
+	trace := traceOf(ctx)
+	if p == nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("correlation", trace.String()), slog.Any("error", err))
+		p = api.NewProblem(http.StatusInternalServerError, "Internal", internalDetail)
+	}
+	if trace.IsZero() {
+		return p
+	}
+	occurrence := *p
+	occurrence.Instance = "urn:uuid:" + trace.String()
+	return &occurrence
+}
+
+const internalDetail = "something went wrong inside; the server's log has it under this instance"
+
+// refusal words an error that the caller can do something about, or returns nil.
+func refusal(err error) *api.Problem {
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		return p
+	}
+	if r, ok := errors.AsType[*domain.Rejection](err); ok {
+		return rejection(r)
+	}
+	if model, ok := errors.AsType[*huma.ErrorModel](err); ok {
+		return malformed(model)
+	}
+	if _, ok := errors.AsType[*commands.CommandReusedError](err); ok {
+		return api.NewProblem(http.StatusUnprocessableEntity, "IdempotencyKeyReused",
+			"the key came before with another request; a new request needs a new key",
+			api.FieldError{Location: "header.Idempotency-Key", Message: "used before with another request"})
+	}
+	if _, ok := errors.AsType[*events.WrongRevisionError](err); ok {
+		return api.NewProblem(http.StatusServiceUnavailable, "Busy", "too many writers on one stream; nothing was recorded: try again")
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return api.NewProblem(http.StatusServiceUnavailable, "Interrupted", "the request ended before its answer; whether it took effect is not known: repeat it with the same Idempotency-Key")
+	}
+	return nil
+}
+
+// rejection words a decision against a command.
+func rejection(r *domain.Rejection) *api.Problem {
+	status := http.StatusConflict
+	switch r.Kind {
+	case domain.Invalid:
+		status = http.StatusUnprocessableEntity
+	case domain.NotFound:
+		status = http.StatusNotFound
+	}
+	if r.Field == "" {
+		return api.NewProblem(status, r.Code, r.Detail)
+	}
+	return api.NewProblem(status, r.Code, r.Detail, api.FieldError{Location: "body." + r.Field, Message: r.Detail})
+}
+
+// invalid refuses one field of a request.
+func invalid(code, location, message string) *api.Problem {
+	return api.NewProblem(http.StatusUnprocessableEntity, code, location+": "+message, api.FieldError{Location: location, Message: message})
+}
+
+// malformed words what the HTTP library refused before any handler ran. Its values are dropped: they may be personal.
+func malformed(model *huma.ErrorModel) *api.Problem {
+	var fields []api.FieldError
+	for _, e := range model.Errors {
+		if e != nil {
+			fields = append(fields, fieldError(e))
+		}
+	}
+	code, detail := "ValidationFailed", model.Detail
+	switch model.Status {
+	case http.StatusBadRequest:
+		code = "MalformedJSON"
+		if len(fields) == 0 {
+			code = "BodyMissing"
+		}
+	case http.StatusRequestEntityTooLarge:
+		code, detail = "BodyTooLarge", fmt.Sprintf("a request body holds at most %d bytes", MaxBodyBytes)
+	case http.StatusRequestTimeout:
+		code = "RequestTimeout"
+	case http.StatusUnsupportedMediaType:
+		code, detail = "UnsupportedMediaType", "the body must be application/json"
+	case http.StatusNotAcceptable:
+		code = "NotAcceptable"
+	case http.StatusUnprocessableEntity:
+	default:
+		return nil
+	}
+	if len(fields) > 0 && model.Status != http.StatusUnsupportedMediaType {
+		detail = fields[0].Location + ": " + fields[0].Message
+		if more := len(fields) - 1; more > 0 {
+			detail += fmt.Sprintf(" (and %d more)", more)
+		}
+	}
+	return api.NewProblem(model.Status, code, detail, fields...)
+}
+
+// fieldError names the field itself where the library names the object that lacks it.
+func fieldError(e *huma.ErrorDetail) api.FieldError {
+	field := api.FieldError{Location: e.Location, Message: e.Message}
+	if rest, ok := strings.CutPrefix(e.Message, "expected required property "); ok {
+		if name, ok := strings.CutSuffix(rest, " to be present"); ok {
+			field.Location += "." + name
+			field.Message = "required"
+		}
+	}
+	if e.Location == "body.text" && strings.Contains(e.Message, "matched none") {
+		field.Message = "expected a string, or an object with a string body"
+	}
+	return field
+}

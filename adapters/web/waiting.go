@@ -1,0 +1,116 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/adapters/web/api"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+var errWaitedEnough = errors.New("waited long enough")
+
+// caughtUp waits until the named projections have read what the caller asks for, and says where they are. Read the
+// positions before the rows: then they are never ahead of what the rows show.
+func (s *server) caughtUp(ctx context.Context, waitFor string, names ...string) ([]api.ProjectionPosition, error) {
+	target, err := s.target(ctx, waitFor)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.await(ctx, target, names...); err != nil {
+		return nil, err
+	}
+	status, err := s.Projections.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading projection positions: %w", err)
+	}
+	var read []api.ProjectionPosition
+	for _, p := range status {
+		if p.Live && slices.Contains(names, p.Name) {
+			read = append(read, api.ProjectionPosition{Projection: p.Name, Position: p.Position})
+		}
+	}
+	return read, nil
+}
+
+// target reads wait_for. A position from another store means nothing here, and one beyond the head would never come.
+func (s *server) target(ctx context.Context, waitFor string) (events.Position, error) {
+	if waitFor == "" {
+		return events.Start, nil
+	}
+	digits, store, named := strings.Cut(waitFor, "@")
+	number, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0, invalid("ValidationFailed", "query.wait_for", "expected a position below 2^64")
+	}
+	if named {
+		storeID, err := id.Parse[id.Store](store)
+		if err != nil {
+			return 0, invalid("ValidationFailed", "query.wait_for", "expected a store id after the @")
+		}
+		if storeID != s.StoreID {
+			return 0, api.NewProblem(http.StatusConflict, "StoreMismatch", "the token comes from another store, and its position means nothing in this one",
+				api.FieldError{Location: "query.wait_for", Message: "token of another store"})
+		}
+	}
+	target := events.Position(number)
+	head, err := s.Store.Head(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading the head of the store: %w", err)
+	}
+	if target > head {
+		return 0, invalid("PositionUnknown", "query.wait_for", "the store does not go that far")
+	}
+	return target, nil
+}
+
+// await waits, bounded, until the named projections have read the position.
+func (s *server) await(ctx context.Context, target events.Position, names ...string) error {
+	if target == events.Start {
+		return nil
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, s.Wait, errWaitedEnough)
+	defer cancel()
+	for _, name := range names {
+		err := s.Projections.WaitFor(bounded, name, target)
+		if err != nil && errors.Is(context.Cause(bounded), errWaitedEnough) {
+			return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp",
+				fmt.Sprintf("the projection %s has not read position %d yet: try again", name, target))
+		}
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// live returns the schema to read a read model from.
+func (s *server) live(ctx context.Context, name string) (string, error) {
+	schema, err := s.Projections.Live(ctx, name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", api.NewProblem(http.StatusServiceUnavailable, "NotReady", "the projection "+name+" has not been started yet: try again")
+	}
+	return schema, err
+}
+
+// header words the positions as one header.
+func header(read []api.ProjectionPosition) api.Positions {
+	parts := make([]string, 0, len(read))
+	for _, p := range read {
+		parts = append(parts, fmt.Sprintf("%s=%d", p.Projection, p.Position))
+	}
+	return api.Positions{Read: strings.Join(parts, ", ")}
+}
+
+// recorded answers a command.
+func (s *server) recorded(position events.Position) api.Recorded {
+	return api.Recorded{Position: position, Token: fmt.Sprintf("%d@%s", position, s.StoreID)}
+}
