@@ -1,0 +1,143 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"daybook/adapters/web/api"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// RegisterAccount opens an account.
+func (c *Client) RegisterAccount(ctx context.Context, body api.RegisterAccount, options ...CallOption) (api.AccountRegistered, error) {
+	return send[api.AccountRegistered](ctx, c, call{method: http.MethodPost, path: "/accounts", body: body}, options)
+}
+
+// AcceptTerms records consent. Nothing else is possible before.
+func (c *Client) AcceptTerms(ctx context.Context, account id.Account, body api.AcceptTerms, options ...CallOption) (api.Recorded, error) {
+	return send[api.Recorded](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/terms"), body: body}, options)
+}
+
+// UpdateProfile replaces the public profile.
+func (c *Client) UpdateProfile(ctx context.Context, account id.Account, body api.Profile, options ...CallOption) (api.Recorded, error) {
+	return send[api.Recorded](ctx, c, call{method: http.MethodPut, path: accountPath(account, "/profile"), body: body}, options)
+}
+
+// SubscribePremium raises the device limits, from now on.
+func (c *Client) SubscribePremium(ctx context.Context, account id.Account, options ...CallOption) (api.Recorded, error) {
+	return send[api.Recorded](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/premium")}, options)
+}
+
+// CancelPremium returns to the standard limits, from now on.
+func (c *Client) CancelPremium(ctx context.Context, account id.Account, options ...CallOption) (api.Recorded, error) {
+	return send[api.Recorded](ctx, c, call{method: http.MethodDelete, path: accountPath(account, "/premium")}, options)
+}
+
+// LinkDevice adds a device.
+func (c *Client) LinkDevice(ctx context.Context, account id.Account, body api.LinkDevice, options ...CallOption) (api.DeviceLinked, error) {
+	return send[api.DeviceLinked](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/devices"), body: body}, options)
+}
+
+// RenameDevice gives a device another name.
+func (c *Client) RenameDevice(ctx context.Context, account id.Account, device id.Device, name string, options ...CallOption) (api.Recorded, error) {
+	path := accountPath(account, "/devices/", device.String())
+	return send[api.Recorded](ctx, c, call{method: http.MethodPatch, path: path, body: api.RenameDevice{Name: name}}, options)
+}
+
+// UnlinkDevice removes a device.
+func (c *Client) UnlinkDevice(ctx context.Context, account id.Account, device id.Device, options ...CallOption) (api.Recorded, error) {
+	path := accountPath(account, "/devices/", device.String())
+	return send[api.Recorded](ctx, c, call{method: http.MethodDelete, path: path}, options)
+}
+
+// SendMessage writes a message from a device.
+func (c *Client) SendMessage(ctx context.Context, account id.Account, body api.SendMessage, options ...CallOption) (api.MessageQueued, error) {
+	return send[api.MessageQueued](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/messages"), body: body}, options)
+}
+
+// AcceptMessage binds the platform's id to a message.
+func (c *Client) AcceptMessage(ctx context.Context, account id.Account, message id.Message, wamid string, options ...CallOption) (api.Recorded, error) {
+	path := accountPath(account, "/messages/", message.String(), "/accepted")
+	return send[api.Recorded](ctx, c, call{method: http.MethodPost, path: path, body: api.AcceptMessage{Wamid: wamid}}, options)
+}
+
+// MessageInfo tells who sent a message and what became of it.
+func (c *Client) MessageInfo(ctx context.Context, message id.Message, options ...CallOption) (api.MessageInfo, error) {
+	return send[api.MessageInfo](ctx, c, call{method: http.MethodGet, path: "/messages/" + message.String() + "/info"}, options)
+}
+
+// AuditFilter says which entries. Zero fields ask for nothing.
+type AuditFilter struct {
+	Account      id.Account
+	Conversation id.Conversation
+	Type         string
+	From, To     time.Time // when it happened; To is exclusive
+	After        events.Position
+	Limit        int // 0: the server's default, 100; at most 1,000
+}
+
+// AuditEntries reads one page of the audit trail. Go on with After set to Next until that is nil.
+func (c *Client) AuditEntries(ctx context.Context, filter AuditFilter, options ...CallOption) (api.AuditEntries, error) {
+	request := call{method: http.MethodGet, path: "/audit/entries"}
+	if !filter.Account.IsZero() {
+		request.set("account", filter.Account.String())
+	}
+	if !filter.Conversation.IsZero() {
+		request.set("conversation", filter.Conversation.String())
+	}
+	if filter.Type != "" {
+		request.set("type", filter.Type)
+	}
+	if !filter.From.IsZero() {
+		request.set("from", filter.From.Format(time.RFC3339Nano))
+	}
+	if !filter.To.IsZero() {
+		request.set("to", filter.To.Format(time.RFC3339Nano))
+	}
+	request.page(filter.After, filter.Limit)
+	return send[api.AuditEntries](ctx, c, request, options)
+}
+
+// QuarantineFilter says which items. Zero fields ask for nothing.
+type QuarantineFilter struct {
+	Open  bool // only items that have not found their place
+	After events.Position
+	Limit int // 0: the server's default, 100; at most 1,000
+}
+
+// Quarantine reads one page of the quarantine, oldest first. Go on with After set to Next until that is nil.
+func (c *Client) Quarantine(ctx context.Context, filter QuarantineFilter, options ...CallOption) (api.QuarantineEntries, error) {
+	request := call{method: http.MethodGet, path: "/quarantine"}
+	if filter.Open {
+		request.set("open", "true")
+	}
+	request.page(filter.After, filter.Limit)
+	return send[api.QuarantineEntries](ctx, c, request, options)
+}
+
+// Redrive drives a quarantined update again.
+func (c *Client) Redrive(ctx context.Context, item id.Quarantine, options ...CallOption) (api.Redriven, error) {
+	return send[api.Redriven](ctx, c, call{method: http.MethodPost, path: "/quarantine/" + item.String() + "/redrive"}, options)
+}
+
+// Projections tells how every projection stands.
+func (c *Client) Projections(ctx context.Context, options ...CallOption) (api.Projections, error) {
+	return send[api.Projections](ctx, c, call{method: http.MethodGet, path: "/projections"}, options)
+}
+
+// SignInLink makes a link that signs a browser in, once.
+func (c *Client) SignInLink(ctx context.Context, options ...CallOption) (api.SignInLink, error) {
+	return send[api.SignInLink](ctx, c, call{method: http.MethodPost, path: "/sign-in-links"}, options)
+}
+
+func (c *call) page(after events.Position, limit int) {
+	if after != events.Start {
+		c.set("after", strconv.FormatUint(uint64(after), 10))
+	}
+	if limit != 0 {
+		c.set("limit", strconv.Itoa(limit))
+	}
+}

@@ -1,0 +1,170 @@
+// Package client is the HTTP API for Go programs: the command line and the demonstration use it.
+//
+// Bodies are those of package api. A refusal of the server is a *Problem; every other error is of the way there, and
+// then it is unknown whether a command took effect: repeat it with the same key.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"daybook/adapters/web/api"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// Problem is a refusal of the server. Branch on its Code.
+type Problem = api.Problem
+
+// Client calls one server. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// Option changes a client as it is made.
+type Option func(*Client)
+
+// WithHTTP makes calls through another HTTP client.
+func WithHTTP(h *http.Client) Option { return func(c *Client) { c.http = h } }
+
+// New returns a client of the server at baseURL ("http://127.0.0.1:8080") with the admin token.
+func New(baseURL, token string, options ...Option) *Client {
+	c := &Client{base: strings.TrimRight(baseURL, "/"), token: token, http: &http.Client{Timeout: time.Minute}}
+	for _, option := range options {
+		option(c)
+	}
+	return c
+}
+
+// maxAnswer bounds what is read of an answer: a thousand audit entries are far smaller.
+const maxAnswer = 256 << 20
+
+// call is one request.
+type call struct {
+	method string
+	path   string // under /api/v1
+	query  url.Values
+	body   any    // nil: none
+	key    string // Idempotency-Key
+}
+
+// do makes the call and reads the answer into out, which may be nil.
+func (c *Client) do(ctx context.Context, call call, out any) error {
+	request, err := c.request(ctx, call)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", call.method, call.path, err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err // names method and address already
+	}
+	defer response.Body.Close() //nolint:errcheck // what was read is whole, or its decoding fails
+	answer := io.LimitReader(response.Body, maxAnswer)
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return refusal(call, response, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(answer).Decode(out); err != nil {
+		return fmt.Errorf("%s %s: reading the answer: %w", call.method, call.path, err)
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, call call) (*http.Request, error) {
+	var body io.Reader
+	if call.body != nil {
+		text, err := json.Marshal(call.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	address := c.base + "/api/v1" + call.path
+	if len(call.query) > 0 {
+		address += "?" + call.query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, call.method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if call.key != "" {
+		request.Header.Set("Idempotency-Key", call.key)
+	}
+	return request, nil
+}
+
+// refusal reads a problem document. What is none, such as a proxy's page, becomes an error with the status only.
+func refusal(call call, response *http.Response, answer io.Reader) error {
+	var problem Problem
+	if strings.HasPrefix(response.Header.Get("Content-Type"), problem.ContentType("")) {
+		if err := json.NewDecoder(answer).Decode(&problem); err == nil {
+			return &problem
+		}
+	}
+	return fmt.Errorf("%s %s: %s", call.method, call.path, response.Status)
+}
+
+// IsProblem reports whether err is a refusal by this rule.
+func IsProblem(err error, code string) bool {
+	problem, ok := errors.AsType[*Problem](err)
+	return ok && problem.Code == code
+}
+
+// CallOption says something about one call.
+type CallOption func(*call)
+
+// Key names a command, so that a repeat of it changes nothing and gets the same answer.
+func Key(key string) CallOption { return func(c *call) { c.key = key } }
+
+// WaitFor makes a query wait until it can show this position.
+func WaitFor(position events.Position) CallOption {
+	return func(c *call) {
+		if position != events.Start {
+			c.set("wait_for", strconv.FormatUint(uint64(position), 10))
+		}
+	}
+}
+
+// WaitForToken is WaitFor with a token, which names the store too.
+func WaitForToken(token string) CallOption {
+	return func(c *call) { c.set("wait_for", token) }
+}
+
+func (c *call) set(name, value string) {
+	if c.query == nil {
+		c.query = url.Values{}
+	}
+	c.query.Set(name, value)
+}
+
+// send makes the call with its options and returns its answer.
+func send[T any](ctx context.Context, c *Client, request call, options []CallOption) (T, error) {
+	for _, option := range options {
+		option(&request)
+	}
+	var answer T
+	err := c.do(ctx, request, &answer)
+	return answer, err
+}
+
+func accountPath(account id.Account, rest ...string) string {
+	return "/accounts/" + account.String() + strings.Join(rest, "")
+}
