@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -52,6 +53,8 @@ type Engine struct {
 	byTopic map[string]*worker
 	marks   map[string]*mark // by name
 	watch   watch
+
+	prepared atomic.Bool
 }
 
 // NewEngine checks the definitions. It touches neither database nor log: see Prepare and Run.

@@ -3,7 +3,9 @@ package projections
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"daybook/events"
@@ -76,6 +78,15 @@ func OnAll(p *Projection, handle func(at At) error) {
 		return
 	}
 	p.all = handle
+}
+
+// Handles lists the stored names of the events that have a handler, sorted; "*" stands for OnAll's.
+func (p *Projection) Handles() []string {
+	names := slices.Sorted(maps.Keys(p.handler))
+	if p.all != nil {
+		names = append(names, "*")
+	}
+	return names
 }
 
 // apply runs the handlers of one event. A panic of a handler is its error.

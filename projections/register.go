@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +17,9 @@ import (
 // Prepare registers what is not registered yet and checks every definition against its tables. The first version of a
 // name becomes the live one. Run prepares by itself; call it to have the tables before anything is served.
 func (e *Engine) Prepare(ctx context.Context) error {
+	if e.prepared.Load() {
+		return nil
+	}
 	store, err := e.storeID(ctx)
 	if err != nil {
 		return err
@@ -42,6 +43,7 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	e.prepared.Store(true)
 	return e.rereadMarks(ctx)
 }
 
@@ -97,10 +99,7 @@ func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.
 
 // fingerprint tells two definitions apart: the DDL, which events are handled, and the version.
 func (p *Projection) fingerprint() string {
-	handled := slices.Sorted(maps.Keys(p.handler))
-	if p.all != nil {
-		handled = append(handled, "*")
-	}
-	digest := sha256.Sum256([]byte(strings.Join([]string{p.name, strconv.Itoa(p.version), strings.Join(handled, ","), p.ddl}, "\x00")))
+	parts := []string{p.name, strconv.Itoa(p.version), strings.Join(p.Handles(), ","), p.ddl}
+	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(digest[:])
 }

@@ -1,0 +1,153 @@
+package projectiontest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"daybook/adapters/postgres"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/projections"
+)
+
+// Conformance is the kit that every projection passes. The history should touch every handler; the kit then makes sure
+// that its rows do not depend on how the events arrive:
+//
+//   - delivered twice: a repeated batch changes nothing
+//   - crash: a transaction that dies at its commit leaves nothing, and the next attempt everything
+//   - rebuild: any cutting into batches gives the same rows, which is to say that a rebuild equals what grew live
+//   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
+//     events they leave no trace
+func Conformance(t *testing.T, p *projections.Projection, given func(*Scenario)) {
+	t.Helper()
+	s := For(t, p)
+	given(s)
+	want := s.play(t, script{size: func() int { return 1 << 20 }})
+	require.NotEmpty(t, want, "the history leaves no rows, so it shows nothing")
+
+	t.Run("DeliveredTwice", func(t *testing.T) {
+		require.Equal(t, want, s.play(t, script{size: func() int { return 3 }, twice: true}))
+	})
+	t.Run("Crash", func(t *testing.T) {
+		require.Equal(t, want, s.play(t, script{size: func() int { return 3 }, crash: true}))
+	})
+	t.Run("RebuildEqualsLive", func(t *testing.T) {
+		runs := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			if runs++; runs > 12 { // each is a whole rebuild
+				return
+			}
+			sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 1, 20).Draw(rt, "sizes")
+			next := 0
+			require.Equal(rt, want, s.play(t, script{size: func() int { next++; return sizes[next%len(sizes)] }}))
+		})
+	})
+	t.Run("Strangers", func(t *testing.T) {
+		s.GivenRaw("stranger-1", strangers(p)...)
+		got := s.play(t, script{size: func() int { return 2 }})
+		if !slices.Contains(p.Handles(), "*") {
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+// strangers are events that the projection does not know.
+func strangers(p *projections.Projection) []events.Proposed {
+	out := []events.Proposed{
+		{Type: "NeverHeardOf", Data: []byte(`{"a":1}`), Metadata: []byte(`{"version":1}`)},
+		{Type: "NeverHeardOf", Data: []byte{0xff, 0x00}, Metadata: []byte("not JSON"), Binary: true},
+		{Type: "NeverHeardOf"},
+		{Type: "$metadata", Data: []byte(`{}`)},
+	}
+	for _, name := range events.Names() {
+		if !slices.Contains(p.Handles(), name) {
+			out = append(out, events.Proposed{Type: name, Data: []byte("not JSON"), Metadata: []byte(`{"version":99}`)})
+			break
+		}
+	}
+	for i := range out {
+		out[i].ID = id.Derive[id.Event]("stranger", fmt.Sprint(i))
+	}
+	return out
+}
+
+// script is how a history is delivered.
+type script struct {
+	size  func() int // events of the next batch
+	twice bool       // each batch is delivered again after it was taken
+	crash bool       // every second transaction loses its connection at the commit
+}
+
+// play projects the whole history into empty tables and dumps them.
+func (s *Scenario) play(t *testing.T, how script) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s.empty(ctx, t)
+	head := s.Position()
+	pool, prepared := s.pool, func() {}
+	if how.crash {
+		var b *breaker
+		pool, b = crashing(ctx, t, s.url)
+		defer pool.Close()
+		prepared = func() { b.armed.Store(true) }
+	}
+	engine, stop := s.begin(pool, &scripted{script: how, store: s.store, topic: s.Schema()}, prepared)
+	defer stop()
+	require.NoError(t, engine.WaitFor(ctx, s.projection.Name(), head))
+	stop()
+	dump, err := Dump(ctx, s.pool, s.Schema())
+	require.NoError(t, err)
+	return dump
+}
+
+// empty sets the projection back to the beginning.
+func (s *Scenario) empty(ctx context.Context, t *testing.T) {
+	t.Helper()
+	tables, err := rowsOf(ctx, s.pool, "pg_catalog", fmt.Sprintf(
+		"SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE schemaname = '%s'", s.Schema()))
+	require.NoError(t, err)
+	if len(tables) > 0 {
+		_, err = s.pool.Exec(ctx, "TRUNCATE "+strings.Join(tables, ", "))
+		require.NoError(t, err)
+	}
+	_, err = s.pool.Exec(ctx, "UPDATE checkpoints SET position = 0, events = 0")
+	require.NoError(t, err)
+}
+
+// crashing opens a pool whose connections, once armed, break at every second commit, before the server hears of it.
+func crashing(ctx context.Context, t *testing.T, url string) (*pgxpool.Pool, *breaker) {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	require.NoError(t, err)
+	b := &breaker{}
+	config.ConnConfig.RuntimeParams["search_path"] = postgres.Schema
+	config.ConnConfig.Tracer = b
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	require.NoError(t, err)
+	return pool, b
+}
+
+type breaker struct {
+	armed   atomic.Bool
+	commits atomic.Int64
+}
+
+func (b *breaker) TraceQueryStart(ctx context.Context, conn *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	if q.SQL == "commit" && b.armed.Load() && b.commits.Add(1)%2 == 1 {
+		_ = conn.PgConn().Conn().Close()
+	}
+	return ctx
+}
+
+func (*breaker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
