@@ -1,0 +1,165 @@
+package whatsapp_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/vault"
+	"daybook/adapters/whatsapp"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// open lists the quarantined updates that are not closed, of the reasons that can go away.
+func (r *rig) open(t failing) []id.Quarantine {
+	t.Helper()
+	b := r.read(t)
+	var open []id.Quarantine
+	for quarantined, e := range b.quarantined {
+		_, closed := b.redriven[quarantined]
+		if !closed && (e.Reason == events.UnknownMessage || e.Reason == events.UnknownNumber) {
+			open = append(open, quarantined)
+		}
+	}
+	slices.SortFunc(open, func(a, b id.Quarantine) int { return slices.Compare(a.UUID[:], b.UUID[:]) })
+	return open
+}
+
+// redriveAll drives everything again that might have a place by now.
+func (r *rig) redriveAll(t failing) {
+	t.Helper()
+	for _, quarantined := range r.open(t) {
+		err := r.handler.Ingester.Redrive(r.ctx, r.store, quarantined)
+		if _, stays := errors.AsType[*whatsapp.NoPlaceError](err); !stays {
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestRedriveIntoTheConversation(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	bodies := samples(t)
+	for _, body := range bodies {
+		r.mustPost(t, body)
+	}
+	waiting := r.open(t)
+	require.NotEmpty(t, waiting)
+	var noPlace *whatsapp.NoPlaceError
+	require.ErrorAs(t, r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0]), &noPlace)
+	require.Equal(t, waiting[0], noPlace.Quarantine)
+	require.Equal(t, waiting, r.open(t), "it stays as it is")
+
+	owner, device := r.register(t)
+	r.bind(t, owner, device, recipients(t, bodies))
+	r.redriveAll(t)
+	require.Empty(t, r.open(t))
+	var all [][]byte
+	for _, body := range bodies {
+		all = append(all, body)
+	}
+	r.landed(t, all, true, true)
+	for quarantined, e := range r.read(t).redriven {
+		require.Regexp(t, "^conversation-", e.Stream)
+		require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined), "again")
+	}
+	records := len(r.read(t).records)
+	for _, body := range bodies {
+		r.mustPost(t, body)
+	}
+	r.landed(t, all, true, true)
+	require.Len(t, r.read(t).records, records, "a late repeat is recognised")
+}
+
+// TestRedriveKeepsTheTrace: facts found late are caused by the quarantined update, in the trace of its delivery.
+func TestRedriveKeepsTheTrace(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.mustPost(t, samples(t)["msg_text.json"])
+	kept := r.read(t).records[1]
+	keptEnvelope, _, err := decode(kept)
+	require.NoError(t, err)
+	r.register(t)
+	r.redriveAll(t)
+	records := r.read(t).records
+	for _, record := range records[len(records)-2:] {
+		envelope, _, err := decode(record)
+		require.NoError(t, err)
+		require.Equal(t, keptEnvelope.Correlation, envelope.Correlation)
+		require.Equal(t, kept.ID.String(), envelope.Causation)
+		require.Equal(t, events.Actor("policy:redrive"), envelope.Actor)
+	}
+}
+
+func TestRedriveOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	require.ErrorIs(t, r.handler.Ingester.Redrive(t.Context(), r.store, id.New[id.Quarantine]()), whatsapp.ErrNotQuarantined)
+}
+
+// TestRedriver: updates become ready, the read model fails for a while, one update has no place for ever; the redriver
+// closes all others and waits for the next signal.
+func TestRedriver(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	bodies := samples(t)
+	for _, body := range bodies {
+		r.mustPost(t, body)
+	}
+	owner, device := r.register(t)
+	r.bind(t, owner, device, recipients(t, bodies))
+	hopeless := id.New[id.Quarantine]()
+	waiting := append([]id.Quarantine{hopeless}, r.open(t)...)
+
+	wake := make(chan struct{})
+	answers := make(chan func(limit int) ([]id.Quarantine, error))
+	redriver := &whatsapp.Redriver{
+		Ingester: r.handler.Ingester, Streams: r.store, Wake: wake, Log: r.handler.Log,
+		Erased: func(err error) bool { _, erased := errors.AsType[*vault.ErasedError](err); return erased },
+		Ready: func(ctx context.Context, limit int) ([]id.Quarantine, error) {
+			select {
+			case answer := <-answers:
+				return answer(limit)
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- redriver.Run(ctx) }()
+
+	nothing := func(int) ([]id.Quarantine, error) { return nil, nil }
+	away := func(int) ([]id.Quarantine, error) { return nil, errors.New("the read model is away") }
+	lagging := func(limit int) ([]id.Quarantine, error) { return waiting[:min(limit, len(waiting))], nil }
+	answers <- nothing
+	wake <- struct{}{}
+	answers <- away // tried again without a signal
+	answers <- lagging
+	answers <- lagging // asked again until nothing is new
+	wake <- struct{}{}
+	answers <- lagging
+	stop()
+	require.ErrorIs(t, <-done, context.Canceled)
+	require.Empty(t, r.open(t))
+	require.Equal(t, 1, strings.Count(r.logged.String(), "quarantine="+hopeless.String()), "said once, left alone")
+}
+
+// TestErasedUpdateStays: what was erased cannot be driven again, and does not keep the redriver busy.
+func TestErasedUpdateStays(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.mustPost(t, samples(t)["msg_text.json"])
+	waiting := r.open(t)
+	_, err := r.vault.Pool.Exec(t.Context(), "update data_keys set wrapped = null, destroyed_at = now(), reason = 'a test'")
+	require.NoError(t, err)
+	r.handler.Ingester.Vault = reopen(t, r.vault.Pool, r.vault.dir)
+	err = r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0])
+	_, erased := errors.AsType[*vault.ErasedError](err)
+	require.True(t, erased, err)
+}
