@@ -5,7 +5,8 @@
 package audit
 
 import (
-	"encoding/json"
+	"bytes"
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,29 +27,25 @@ func Define() *projections.Projection {
 	return p
 }
 
+// entryOf takes the envelope as it comes: that of a foreign event is empty, so it leaves nulls.
 func entryOf(at projections.At) audit.Entry {
-	entry := audit.Entry{
+	return audit.Entry{
 		Position:       uint64(at.Position),
 		Stream:         text(at.Stream),
 		Revision:       at.Revision,
 		Type:           text(at.Type),
 		EventID:        at.ID,
-		OccurredAt:     at.Created,
+		OccurredAt:     cmp.Or(at.Envelope.OccurredAt, at.Created),
+		RecordedAt:     some(at.Envelope.RecordedAt),
+		Actor:          words(string(at.Envelope.Actor)),
+		Source:         words(at.Envelope.Source),
+		Correlation:    some(at.Envelope.Correlation),
+		AccountID:      some(at.Envelope.Account),
 		ConversationID: conversationOf(at.Stream),
-		IsJSON:         isJSON(at),
+		IsText:         isText(at),
 		Data:           octets(at.Data),
 		Metadata:       octets(at.Metadata),
 	}
-	if at.Foreign != nil {
-		return entry
-	}
-	entry.OccurredAt = at.Envelope.OccurredAt
-	entry.RecordedAt = &at.Envelope.RecordedAt
-	entry.Actor = new(text(string(at.Envelope.Actor)))
-	entry.Source = new(text(at.Envelope.Source))
-	entry.Correlation = some(at.Envelope.Correlation)
-	entry.AccountID = some(at.Envelope.Account)
-	return entry
 }
 
 // conversationOf reads the conversation from the names of its streams, conversation-{id} and conversation-{id}-{n}.
@@ -65,10 +62,10 @@ func conversationOf(stream string) *id.Conversation {
 	return &conversation
 }
 
-// isJSON believes our own events, whose data was encoded here, and checks all others: reading the data once more would
-// cost about as much as decoding the envelope.
-func isJSON(at projections.At) bool {
-	return !at.Binary && utf8.Valid(at.Data) && (at.Foreign == nil || json.Valid(at.Data))
+// isText tells whether Postgres can show the data as text. Whether the text is JSON is for readers to ask: checking every
+// event would cost as much as decoding its envelope.
+func isText(at projections.At) bool {
+	return !at.Binary && utf8.Valid(at.Data) && !bytes.Contains(at.Data, []byte{0})
 }
 
 // text makes a name fit for Postgres, which takes neither zero bytes nor broken UTF-8. Such names, which only foreign
@@ -88,10 +85,17 @@ func octets(data []byte) []byte {
 	return data
 }
 
-// some is null for the zero identifier.
-func some[K any](i id.ID[K]) *id.ID[K] {
-	if i.IsZero() {
+// some is null for what says nothing.
+func some[V interface{ IsZero() bool }](v V) *V {
+	if v.IsZero() {
 		return nil
 	}
-	return &i
+	return &v
+}
+
+func words(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return new(text(s))
 }

@@ -39,7 +39,7 @@ type Entry struct {
 	Correlation    *id.Trace        `db:"correlation"`
 	AccountID      *id.Account      `db:"account_id"`
 	ConversationID *id.Conversation `db:"conversation_id"`
-	IsJSON         bool             `db:"is_json"`
+	IsText         bool             `db:"is_text"`
 	Data           []byte           `db:"data"`
 	Metadata       []byte           `db:"metadata"`
 }
@@ -47,7 +47,7 @@ type Entry struct {
 // JSON is the data for people and programs that read JSON: the data itself or, when it is something else,
 // {"base64": "…"}.
 func (e Entry) JSON() json.RawMessage {
-	if e.IsJSON {
+	if e.IsText && json.Valid(e.Data) {
 		return e.Data
 	}
 	wrapped, err := json.Marshal(map[string][]byte{"base64": e.Data})

@@ -12,7 +12,7 @@ CREATE TABLE entries (
     correlation     uuid,
     account_id      uuid,
     conversation_id uuid,                             -- from the stream's name
-    is_json         boolean     NOT NULL,             -- whether data is JSON text that Postgres can read
+    is_text         boolean     NOT NULL,             -- whether data is text, which of our own events is JSON
     data            bytea       NOT NULL,             -- byte for byte as stored
     metadata        bytea       NOT NULL,             -- byte for byte as stored
     PRIMARY KEY (position),
@@ -23,11 +23,11 @@ CREATE TABLE entries (
 -- conversation is found through its streams, by the unique constraint. The last one holds a line per 32 pages.
 CREATE INDEX entries_account ON entries (account_id, position);
 CREATE INDEX entries_type ON entries (type, position);
-CREATE INDEX entries_time ON entries USING brin (occurred_at) WITH (pages_per_range = 32);
+CREATE INDEX entries_time ON entries USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
 
--- For people with psql: the same, with the data shown as JSON, or in hexadecimal when it is something else.
+-- For people with psql: the same, with the data readable: the JSON text, or hexadecimal when it is something else.
 CREATE VIEW readable AS
 SELECT position, stream, revision, type, event_id, occurred_at, recorded_at, actor, source, correlation, account_id,
        conversation_id,
-       CASE WHEN is_json THEN convert_from(data, 'UTF8')::json ELSE to_json(encode(data, 'hex')) END AS data
+       CASE WHEN is_text THEN convert_from(data, 'UTF8') ELSE encode(data, 'hex') END AS data
 FROM entries;
