@@ -39,6 +39,7 @@ fmt: ## format the code
 
 generate: ## write what is generated: missing golden files of events
 	@$(GO) test ./events -run TestGolden -update
+	@$(GO) test ./cmd/daybook -run TestConfigurationReference -update
 
 verify: ## check formatting, linters, modules and generated files; changes nothing
 	@$(LINTER) fmt --diff ./...

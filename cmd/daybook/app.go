@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"daybook/adapters/embedded"
+	"daybook/adapters/postgres"
+	"daybook/adapters/vault"
+	"daybook/adapters/watermill"
+	"daybook/adapters/web"
+	"daybook/adapters/whatsapp"
+	"daybook/commands"
+	"daybook/projections"
+	"daybook/projections/audit"
+	"daybook/projections/messages"
+	"daybook/projections/routing"
+)
+
+// app is everything that one process of Daybook runs, wired by hand.
+type app struct {
+	config     Config
+	log        *slog.Logger
+	now        func() time.Time
+	adminToken string // given, or kept in the data folder
+	signIn     string
+
+	store    *embedded.Store
+	server   *postgres.Server // nil when a database was given
+	database *pgxpool.Pool
+	vault    *vault.Vault
+	commands *commands.Handler
+	engine   *projections.Engine
+	ingester *whatsapp.Ingester
+
+	closers []func() error // run backwards
+}
+
+// open starts or opens everything that keeps data. Nothing is served yet. Now is the clock of commands and webhooks.
+func open(ctx context.Context, config Config, now func() time.Time, log *slog.Logger) (_ *app, err error) {
+	a := &app{config: config, log: log, now: now, adminToken: config.AdminToken, signIn: rand.Text()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := a.openStore(); err != nil {
+		return nil, err
+	}
+	if a.adminToken == "" {
+		if a.adminToken, err = keptToken(config.Data, rand.Text()); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.openPostgres(ctx); err != nil {
+		return nil, err
+	}
+	a.commands = commands.New(a.store, now)
+	if err := a.openEngine(); err != nil {
+		return nil, err
+	}
+	a.ingester = &whatsapp.Ingester{Recorder: a.commands, Vault: safe{a.vault}, Routes: routes{a}, Now: now}
+	return a, nil
+}
+
+func (a *app) openStore() (err error) {
+	a.store, err = embedded.Open(filepath.Join(a.config.Data, "store"), embedded.Log(a.log), embedded.Clock(a.now))
+	if err != nil {
+		return fmt.Errorf("opening the event store: %w", err)
+	}
+	a.onClose(a.store.Close)
+	return nil
+}
+
+// openPostgres opens the given databases, or starts the private server for whichever is not given.
+func (a *app) openPostgres(ctx context.Context) error {
+	databaseURL, vaultURL := a.config.DatabaseURL, a.config.VaultURL
+	if databaseURL == "" {
+		server, err := postgres.Start(ctx, postgres.ServerConfig{DataDir: filepath.Join(a.config.Data, "postgres"), Logger: a.log})
+		if err != nil {
+			return fmt.Errorf("starting Postgres: %w", err)
+		}
+		a.server = server
+		a.onClose(func() error { return server.Stop(context.WithoutCancel(ctx)) })
+		databaseURL = server.URL()
+		if vaultURL == "" {
+			vaultURL = server.VaultURL()
+		}
+	}
+	var err error
+	if a.database, err = postgres.Open(ctx, databaseURL); err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	a.onClose(func() error { a.database.Close(); return nil })
+	if vaultURL, err = postgres.VaultURL(ctx, databaseURL, vaultURL); err != nil {
+		return fmt.Errorf("finding the vault: %w", err)
+	}
+	vaultPool, err := postgres.Connect(ctx, vaultURL)
+	if err != nil {
+		return fmt.Errorf("connecting to the vault: %w", err)
+	}
+	a.onClose(func() error { vaultPool.Close(); return nil })
+	master, err := vault.LoadMaster(a.config.VaultKey, a.config.Data)
+	if err != nil {
+		return err
+	}
+	if a.vault, err = vault.Open(ctx, vaultPool, master, vault.WithClock(a.now)); err != nil {
+		return fmt.Errorf("opening the vault: %w", err)
+	}
+	return nil
+}
+
+func (a *app) openEngine() (err error) {
+	a.engine, err = projections.NewEngine(projections.Config{
+		Pool:       a.database,
+		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: a.store, Logger: a.log}),
+		Log:        a.store, Now: a.now, Logger: a.log,
+	}, definitions()...)
+	return err
+}
+
+// definitions lists the projections: one line to add one.
+func definitions() []*projections.Projection {
+	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define()}
+}
+
+// serve runs projections, re-driving and HTTP until ctx is done, then stops them in the order that loses nothing.
+// Ready is called once, with the address that HTTP listens on.
+func (a *app) serve(ctx context.Context, ready func(base string) error) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	server := &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: web.ReadHeaderTimeout,
+		ReadTimeout:       web.ReadTimeout,
+		WriteTimeout:      web.WriteTimeout,
+		IdleTimeout:       web.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	if err = a.engine.Prepare(ctx); err != nil { // the first request must find its tables
+		return fmt.Errorf("preparing projections: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.engine.Run(ctx) })
+	group.Go(func() error { return a.redrive(ctx) })
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving HTTP: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		return server.Shutdown(limit)
+	})
+	group.Go(func() error { return ready("http://" + listener.Addr().String()) })
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// shutdownTimeout is how long requests may take to end once the process was asked to.
+const shutdownTimeout = 10 * time.Second
+
+func (a *app) handler() http.Handler {
+	return web.New(web.Config{
+		AdminToken: a.adminToken, SignInToken: a.signIn,
+		StoreID: a.store.ID(), Store: a.store, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
+		Projections: a.engine, Database: a.database,
+		Webhook: &whatsapp.Handler{
+			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,
+		},
+		Metrics: promhttp.Handler(),
+		Log:     a.log, Now: a.now,
+	})
+}
+
+func (a *app) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+// close closes what open opened, last first.
+func (a *app) close() error {
+	var problems []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		problems = append(problems, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(problems...)
+}
+
+// dispose closes, and deletes the private Postgres: for data that was never meant to stay.
+func (a *app) dispose() error {
+	err := a.close()
+	if a.server != nil {
+		err = errors.Join(err, a.server.Remove())
+	}
+	return err
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5"
+)
+
+// Config is everything an operator can set. It is read from the environment and printed by `daybook config`.
+type Config struct {
+	Listen              string   `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
+	Data                string   `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
+	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"address of the event store's own endpoint, or off"`
+	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB; unset: the embedded store"`
+	DatabaseURL         string   `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
+	VaultURL            string   `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
+	VaultKey            string   `env:"DAYBOOK_VAULT_KEY"             help:"base64 of the 32 bytes that open the vault; unset: a file in the data folder" secret:"true"`
+	AdminToken          string   `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
+	WhatsAppAppSecrets  []string `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
+	WhatsAppVerifyToken string   `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
+	URL                 string   `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
+}
+
+// LoadConfig reads and validates the environment.
+func LoadConfig() (Config, error) {
+	var c Config
+	if err := env.Parse(&c); err != nil {
+		return Config{}, fmt.Errorf("reading configuration: %w", err)
+	}
+	return c, c.Validate()
+}
+
+// Validate names every setting that cannot work, and the rule it breaks.
+func (c Config) Validate() error {
+	var problems []error
+	bad := func(name, rule string, arguments ...any) {
+		problems = append(problems, fmt.Errorf(name+": "+rule, arguments...))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("DAYBOOK_LISTEN", "%q is not host:port", c.Listen)
+	}
+	if c.StoreListen != "off" {
+		if _, _, err := net.SplitHostPort(c.StoreListen); err != nil {
+			bad("DAYBOOK_STORE_LISTEN", "%q is neither host:port nor off", c.StoreListen)
+		}
+	}
+	if c.Data == "" {
+		bad("DAYBOOK_DATA", "must name a folder")
+	}
+	if c.EventStore != "" {
+		bad("DAYBOOK_EVENTSTORE", "this version runs on the embedded store only; unset it")
+	}
+	for name, value := range map[string]string{"DATABASE_URL": c.DatabaseURL, "DAYBOOK_VAULT_URL": c.VaultURL} {
+		if _, err := pgx.ParseConfig(value); value != "" && err != nil {
+			bad(name, "is not a Postgres connection string") // the parser's error could hold the password
+		}
+	}
+	if strings.ContainsFunc(c.AdminToken, unicode.IsSpace) {
+		bad("DAYBOOK_ADMIN_TOKEN", "must not contain white space")
+	}
+	for i, secret := range c.WhatsAppAppSecrets {
+		if secret == "" {
+			bad("DAYBOOK_WHATSAPP_APP_SECRET", "secret %d is empty", i+1)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Print writes one setting a line, secrets as set or unset only.
+func (c Config) Print(w io.Writer) error {
+	value := reflect.ValueOf(c)
+	for field, v := range value.Fields() {
+		shown := fmt.Sprint(v.Interface())
+		if field.Tag.Get("secret") == "true" {
+			shown = "(unset)"
+			if !v.IsZero() {
+				shown = "(set)"
+			}
+		}
+		if _, err := fmt.Fprintf(w, "%-30s %-18s # %s\n", field.Tag.Get("env"), shown, field.Tag.Get("help")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ServerURL is where the verbs of the command line find a running server.
+func (c Config) ServerURL() string {
+	if c.URL != "" {
+		return strings.TrimSuffix(c.URL, "/")
+	}
+	return "http://" + c.Listen
+}

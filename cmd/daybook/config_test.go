@@ -1,0 +1,61 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write generated documents")
+
+// TestConfigurationReferenceIsTrue compares the reference with the struct that the binary reads.
+func TestConfigurationReferenceIsTrue(t *testing.T) {
+	const path = "../../docs/reference/configuration.md"
+	var want strings.Builder
+	want.WriteString("# Configuration\n\nEverything is set in the environment. `daybook config` prints what is in force; secrets are never printed.\n\n" +
+		"| variable | default | meaning |\n|---|---|---|\n")
+	for i := range reflect.TypeFor[Config]().NumField() {
+		tag := reflect.TypeFor[Config]().Field(i).Tag
+		byDefault := tag.Get("envDefault")
+		if byDefault != "" {
+			byDefault = "`" + byDefault + "`"
+		}
+		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", tag.Get("env"), byDefault, tag.Get("help"))
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(want.String()), 0o600))
+	}
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, want.String(), string(got), "run make generate")
+}
+
+func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
+	bad := Config{
+		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://localhost:2113",
+		DatabaseURL: "postgres://user:hunter2@host:notaport/db", VaultURL: "%%", AdminToken: "two words",
+		WhatsAppAppSecrets: []string{"one", ""},
+	}
+	err := bad.Validate()
+	for _, name := range []string{
+		"DAYBOOK_LISTEN", "DAYBOOK_STORE_LISTEN", "DAYBOOK_DATA", "DAYBOOK_EVENTSTORE", "DATABASE_URL",
+		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET",
+	} {
+		require.ErrorContains(t, err, name)
+	}
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestConfigIsPrintedWithoutSecrets(t *testing.T) {
+	var printed strings.Builder
+	config := Config{Listen: "127.0.0.1:1", DatabaseURL: "postgres://hunter2", WhatsAppAppSecrets: []string{"hunter2"}}
+	require.NoError(t, config.Print(&printed))
+	require.Contains(t, printed.String(), "127.0.0.1:1")
+	require.NotContains(t, printed.String(), "hunter2")
+	require.Contains(t, printed.String(), "(unset)")
+}

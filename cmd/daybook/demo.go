@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"daybook/adapters/web/client"
+	"daybook/adapters/whatsapp"
+	"daybook/cmd/daybook/demo"
+)
+
+// demoAppSecret signs the demo's webhooks when the operator set no secret. It guards invented data only.
+const demoAppSecret = "demo-app-secret"
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Play a week of business messaging in a temporary folder and check that it adds up",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			folder, err := os.MkdirTemp("", "daybook-demo-")
+			if err != nil {
+				return err
+			}
+			config := Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: folder, WhatsAppAppSecrets: []string{demoAppSecret}}
+			err = playDemo(command.Context(), config, command.OutOrStdout(), command.ErrOrStderr())
+			return errors.Join(err, os.RemoveAll(folder))
+		},
+	}
+}
+
+// playDemo runs a whole Daybook of its own, plays the demonstration against its HTTP endpoints, and stops it.
+func playDemo(ctx context.Context, config Config, out, progress io.Writer) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	clock := &demo.Clock{}
+	a, err := open(ctx, config, clock.Now, slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.dispose()) }()
+	samples, err := samples()
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, func(base string) error {
+		defer stop()
+		fmt.Fprintf(out, "Daybook runs on %s, in %s\n\n", base, config.Data)
+		if err := demo.Play(ctx, a.stage(base, clock, out, progress), samples); err != nil {
+			return fmt.Errorf("the demo does not add up: %w", err)
+		}
+		fmt.Fprintln(out, "\nEverything adds up.")
+		return nil
+	})
+}
+
+// loadDemo plays the demo business into an empty store, so that a newcomer has something to look at.
+func (a *app) loadDemo(ctx context.Context, base string, clock *demo.Clock, out io.Writer) error {
+	records := 0
+	for _, err := range a.store.ReadAll(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		if records++; records > 1 { // the first is the store's own
+			return nil
+		}
+	}
+	fmt.Fprintln(out, "The store is empty: loading the demo business")
+	return demo.Load(ctx, a.stage(base, clock, io.Discard, os.Stderr))
+}
+
+func (a *app) stage(base string, clock *demo.Clock, out, progress io.Writer) demo.Stage {
+	var bar *progressbar.ProgressBar
+	return demo.Stage{
+		API: client.New(base, a.adminToken), Base: base, Secret: a.config.WhatsAppAppSecrets[0], Clock: clock, Out: out,
+		Progress: func(done, total int) {
+			if bar == nil {
+				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(progress), progressbar.OptionSetDescription("  playing"),
+					progressbar.OptionClearOnFinish(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("exchanges"))
+			}
+			_ = bar.Set(done) // a bar that cannot be drawn is no reason to stop
+		},
+	}
+}
+
+// samples returns the sample deliveries, in the order of their names.
+func samples() ([][]byte, error) {
+	names, err := fs.Glob(whatsapp.Samples, "testdata/*.json")
+	if err != nil {
+		return nil, err
+	}
+	bodies := make([][]byte, len(names))
+	for i, name := range names {
+		if bodies[i], err = whatsapp.Samples.ReadFile(filepath.ToSlash(name)); err != nil {
+			return nil, err
+		}
+	}
+	return bodies, nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"daybook/adapters/web/api"
+	"daybook/adapters/web/client"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// auditCommand reads the trail.
+func auditCommand() *cobra.Command {
+	command := &cobra.Command{Use: "audit", Short: "The audit trail"}
+	var (
+		account, conversation, kind, from, to string
+		after                                 uint64
+		limit                                 int
+	)
+	list := &cobra.Command{
+		Use:   "ls",
+		Short: "List entries, oldest first",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			filter, err := auditFilter(account, conversation, from, to)
+			if err != nil {
+				return err
+			}
+			filter.Type, filter.After, filter.Limit = kind, events.Position(after), limit
+			return withServer(command, func(server *client.Client) error {
+				page, err := server.AuditEntries(command.Context(), filter)
+				if err != nil {
+					return err
+				}
+				return printEntries(command.OutOrStdout(), page)
+			})
+		},
+	}
+	list.Flags().StringVar(&account, "account", "", "only this account")
+	list.Flags().StringVar(&conversation, "conversation", "", "only this conversation")
+	list.Flags().StringVar(&kind, "type", "", "only this type of event, such as MessageQueued")
+	list.Flags().StringVar(&from, "from", "", "only what happened at or after this instant (RFC 3339)")
+	list.Flags().StringVar(&to, "to", "", "only what happened before this instant (RFC 3339)")
+	list.Flags().Uint64Var(&after, "after", 0, "go on after this position")
+	list.Flags().IntVar(&limit, "limit", 100, "most entries to list, at most 1000")
+	command.AddCommand(list)
+	return command
+}
+
+func auditFilter(account, conversation, from, to string) (client.AuditFilter, error) {
+	var filter client.AuditFilter
+	var err error
+	if account != "" {
+		if filter.Account, err = id.Parse[id.Account](account); err != nil {
+			return filter, fmt.Errorf("--account: %w", err)
+		}
+	}
+	if conversation != "" {
+		if filter.Conversation, err = id.Parse[id.Conversation](conversation); err != nil {
+			return filter, fmt.Errorf("--conversation: %w", err)
+		}
+	}
+	if from != "" {
+		if filter.From, err = time.Parse(time.RFC3339, from); err != nil {
+			return filter, fmt.Errorf("--from: %q is not an RFC 3339 instant", from)
+		}
+	}
+	if to != "" {
+		if filter.To, err = time.Parse(time.RFC3339, to); err != nil {
+			return filter, fmt.Errorf("--to: %q is not an RFC 3339 instant", to)
+		}
+	}
+	return filter, nil
+}
+
+func printEntries(out io.Writer, page api.AuditEntries) error {
+	w := table(out, "POSITION", "OCCURRED", "TYPE", "STREAM@REVISION", "ACTOR")
+	for _, e := range page.Entries {
+		actor := events.Actor("")
+		if e.Actor != nil {
+			actor = *e.Actor
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s@%d\t%s\n", e.Position, e.OccurredAt.Format(time.RFC3339), e.Type, e.Stream, e.Revision, actor)
+	}
+	if page.Next != nil {
+		fmt.Fprintf(w, "\nMore: --after %d\n", *page.Next)
+	}
+	return w.Flush()
+}
+
+// projectionCommand tells how projections stand.
+func projectionCommand() *cobra.Command {
+	command := &cobra.Command{Use: "projection", Short: "Projections"}
+	command.AddCommand(&cobra.Command{
+		Use:   "ls",
+		Short: "List projections with their state and lag",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return withServer(command, func(server *client.Client) error {
+				state, err := server.Projections(command.Context())
+				if err != nil {
+					return err
+				}
+				w := table(command.OutOrStdout(), "PROJECTION", "VERSION", "STATE", "POSITION", "EVENTS", "LAG", "REASON")
+				for _, p := range state.Projections {
+					lag := fmt.Sprintf("%d events, %.1f s", p.LagEvents, p.LagSeconds)
+					fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.Version, p.State, p.Position, p.Events, lag, p.Reason)
+				}
+				return w.Flush()
+			})
+		},
+	})
+	return command
+}
+
+// quarantineCommand lists what found no place, and drives it again.
+func quarantineCommand() *cobra.Command {
+	command := &cobra.Command{Use: "quarantine", Short: "Webhook updates that found no place"}
+	var open bool
+	var after uint64
+	list := &cobra.Command{
+		Use:   "ls",
+		Short: "List quarantined updates, oldest first",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return withServer(command, func(server *client.Client) error {
+				page, err := server.Quarantine(command.Context(), client.QuarantineFilter{Open: open, After: events.Position(after)})
+				if err != nil {
+					return err
+				}
+				w := table(command.OutOrStdout(), "ITEM", "RECEIVED", "REASON", "FIELD", "KIND", "LANDED IN")
+				for _, item := range page.Entries {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n",
+						item.ID, item.ReceivedAt.Format(time.RFC3339), item.Reason, item.Field, item.Kind, item.Stream)
+				}
+				if page.Next != nil {
+					fmt.Fprintf(w, "\nMore: --after %d\n", *page.Next)
+				}
+				return w.Flush()
+			})
+		},
+	}
+	list.Flags().BoolVar(&open, "open", false, "only those that have not found their place yet")
+	list.Flags().Uint64Var(&after, "after", 0, "go on after this position")
+	redrive := &cobra.Command{
+		Use:   "redrive ITEM",
+		Short: "Drive an update again",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			item, err := id.Parse[id.Quarantine](arguments[0])
+			if err != nil {
+				return err
+			}
+			return withServer(command, func(server *client.Client) error {
+				landed, err := server.Redrive(command.Context(), item)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(command.OutOrStdout(), "landed in", landed.Stream)
+				return err
+			})
+		},
+	}
+	command.AddCommand(list, redrive)
+	return command
+}
+
+func table(out io.Writer, columns ...string) *tabwriter.Writer {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for i, column := range columns {
+		if i > 0 {
+			fmt.Fprint(w, "\t")
+		}
+		fmt.Fprint(w, column)
+	}
+	fmt.Fprintln(w)
+	return w
+}
