@@ -32,14 +32,15 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			config := Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: folder, WhatsAppAppSecrets: []string{demoAppSecret}}
-			err = playDemo(command.Context(), config, command.OutOrStdout(), command.ErrOrStderr())
+			err = playDemo(command.Context(), config, 0, command.OutOrStdout(), command.ErrOrStderr())
 			return errors.Join(err, os.RemoveAll(folder))
 		},
 	}
 }
 
-// playDemo runs a whole Daybook of its own, plays the demonstration against its HTTP endpoints, and stops it.
-func playDemo(ctx context.Context, config Config, out, progress io.Writer) (err error) {
+// playDemo runs a whole Daybook of its own, plays the demonstration against its HTTP endpoints, and stops it. PerDay is
+// how many exchanges a day has; 0 leaves it to the demo.
+func playDemo(ctx context.Context, config Config, perDay int, out, progress io.Writer) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	clock := &demo.Clock{}
@@ -55,7 +56,9 @@ func playDemo(ctx context.Context, config Config, out, progress io.Writer) (err 
 	return a.serve(ctx, func(base string) error {
 		defer stop()
 		fmt.Fprintf(out, "Daybook runs on %s, in %s\n\n", base, config.Data)
-		if err := demo.Play(ctx, a.stage(base, clock, out, progress), samples); err != nil {
+		stage := a.stage(base, clock, out, progress)
+		stage.PerDay = perDay
+		if err := demo.Play(ctx, stage, samples); err != nil {
 			return fmt.Errorf("the demo does not add up: %w", err)
 		}
 		fmt.Fprintln(out, "\nEverything adds up.")
@@ -85,7 +88,8 @@ func (a *app) stage(base string, clock *demo.Clock, out, progress io.Writer) dem
 		Progress: func(done, total int) {
 			if bar == nil {
 				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(progress), progressbar.OptionSetDescription("  playing"),
-					progressbar.OptionClearOnFinish(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("exchanges"))
+					progressbar.OptionClearOnFinish(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("exchanges"),
+					progressbar.OptionSetVisibility(isTerminal(progress)))
 			}
 			_ = bar.Set(done) // a bar that cannot be drawn is no reason to stop
 		},
@@ -105,4 +109,14 @@ func samples() ([][]byte, error) {
 		}
 	}
 	return bodies, nil
+}
+
+// isTerminal tells whether a person is looking: a log has no use for a bar that is drawn over and over.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	state, err := file.Stat()
+	return err == nil && state.Mode()&os.ModeCharDevice != 0
 }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/postgres/pgtest"
+)
+
+// TestCommandsInDocumentsWork tries every command that README and docs show: make targets and verbs must exist with their
+// flags, and calls of the API must succeed on a running server, in the order in which they are shown.
+func TestCommandsInDocumentsWork(t *testing.T) {
+	base := runServer(t)
+	tried := 0
+	for _, document := range documents(t) {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			for _, command := range commandsIn(block[1]) {
+				tryCommand(t, document, command, base)
+				tried++
+			}
+		}
+	}
+	require.Greater(t, tried, 8, "the documents show fewer commands than they did: is the pattern still right?")
+}
+
+// TestAPIReferenceIsComplete compares the calls that the reference lists with those that the server describes.
+func TestAPIReferenceIsComplete(t *testing.T) {
+	base := runServer(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/openapi.json", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var description struct{ Paths map[string]map[string]any }
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&description))
+	var served []string
+	for path, methods := range description.Paths {
+		for method := range methods {
+			served = append(served, strings.ToUpper(method)+" "+strings.TrimPrefix(path, "/api/v1"))
+		}
+	}
+	text, err := os.ReadFile("../../docs/reference/api.md")
+	require.NoError(t, err)
+	listed := regexp.MustCompile("(GET|POST|PUT|PATCH|DELETE) /[^`]+").FindAllString(string(text), -1)
+	require.ElementsMatch(t, served, listed)
+}
+
+// TestLinksInDocumentsLeadSomewhere follows every relative link.
+func TestLinksInDocumentsLeadSomewhere(t *testing.T) {
+	for _, document := range documents(t) {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, link := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if !strings.Contains(link[1], "://") {
+				require.FileExists(t, filepath.Join(filepath.Dir(document), link[1]), document)
+			}
+		}
+	}
+}
+
+func documents(t *testing.T) []string {
+	t.Helper()
+	found := []string{"../../README.md"}
+	require.NoError(t, filepath.WalkDir("../../docs", func(path string, _ os.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			found = append(found, path)
+		}
+		return err
+	}))
+	return found
+}
+
+// commandsIn joins continued lines and quoted text, and drops comments.
+func commandsIn(block string) []string {
+	var commands []string
+	open := false
+	for line := range strings.Lines(block) {
+		line = strings.TrimRight(line, "\n")
+		if open {
+			commands[len(commands)-1] += "\n" + line
+		} else if strings.TrimSpace(line) != "" {
+			commands = append(commands, strings.TrimSpace(regexp.MustCompile(`\s+# .*`).ReplaceAllString(line, "")))
+		}
+		last := commands[len(commands)-1]
+		open = strings.HasSuffix(last, `\`) || strings.Count(last, "'")%2 == 1
+	}
+	return commands
+}
+
+func tryCommand(t *testing.T, document, command, base string) {
+	t.Helper()
+	words := strings.Fields(command)
+	switch strings.TrimPrefix(words[0], "bin/") {
+	case "make":
+		output, err := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, words[1:]...)...).CombinedOutput()
+		require.NoErrorf(t, err, "%s: %s: %s", document, command, output)
+	case "daybook":
+		verb, rest, err := root().Find(words[1:])
+		require.NoErrorf(t, err, "%s: %s", document, command)
+		require.NoErrorf(t, verb.ParseFlags(rest), "%s: %s", document, command)
+		require.Truef(t, verb.Runnable(), "%s: %s", document, command)
+	case "curl":
+		tryCall(t, document, command, base)
+	case "export", "git", "apt-get":
+	default:
+		require.Failf(t, "a command that this test does not know", "%s: %s", document, command)
+	}
+}
+
+func tryCall(t *testing.T, document, command, base string) {
+	t.Helper()
+	address := regexp.MustCompile(`http://127\.0\.0\.1:8080[^\s']*`).FindString(command)
+	method, body := http.MethodGet, ""
+	if payload := regexp.MustCompile(`(?s)-d '(.*)'`).FindStringSubmatch(command); payload != nil {
+		method, body = http.MethodPost, payload[1]
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method,
+		strings.Replace(address, "http://127.0.0.1:8080", base, 1), strings.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer document-token")
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Lessf(t, response.StatusCode, 300, "%s: %s", document, command)
+}
+
+// runServer serves a whole Daybook until the test ends.
+func runServer(t *testing.T) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	config := Config{
+		Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t), AdminToken: "document-token",
+	}
+	a, err := open(ctx, config, time.Now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	serving, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- a.serve(ctx, func(base string) error { serving <- base; return nil })
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-ended)
+		require.NoError(t, a.close())
+	})
+	select {
+	case base := <-serving:
+		return base
+	case err := <-ended:
+		ended <- err
+		require.FailNow(t, "the server ended", "%v", err)
+	}
+	return ""
+}

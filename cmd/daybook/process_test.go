@@ -1,0 +1,108 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary builds the real binary once for all tests of this package.
+var binary = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "daybook-binary-") //nolint:usetesting // it outlives the test that builds it
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "daybook")
+	output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", &exec.Error{Name: string(output), Err: err}
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// process is a running `daybook serve`.
+type process struct {
+	command *exec.Cmd
+	base    string
+	stderr  *bytes.Buffer
+	ended   chan error
+}
+
+// serve starts the binary and waits until it says that it serves.
+func serve(t *testing.T, environment ...string) *process {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	p := &process{command: exec.Command(path, "serve"), stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
+	p.command.Env = append(os.Environ(), environment...)
+	p.command.Stderr = p.stderr
+	stdout, err := p.command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.command.Start())
+	t.Cleanup(func() { _ = p.command.Process.Kill() })
+
+	serving := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if base, ok := strings.CutPrefix(lines.Text(), "Daybook serves on "); ok {
+				serving <- base
+			}
+		}
+		p.ended <- p.command.Wait()
+	}()
+	select {
+	case p.base = <-serving:
+	case err := <-p.ended:
+		require.FailNow(t, "daybook serve ended before it served", "%v\n%s", err, p.stderr)
+	case <-t.Context().Done():
+		require.FailNow(t, "daybook serve did not come up", p.stderr.String())
+	}
+	return p
+}
+
+// kill ends the process as a power cut would, except that the machine stays.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.command.Process.Signal(syscall.SIGKILL))
+	<-p.ended
+}
+
+// stop asks the process to end and expects that it does, without complaint.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, <-p.ended, p.stderr)
+}
+
+// daybook runs a verb to its end and returns what it printed.
+func daybook(ctx context.Context, t *testing.T, environment []string, arguments ...string) (string, error) {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	command := exec.CommandContext(ctx, path, arguments...)
+	command.Env = append(os.Environ(), environment...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		return stderr.String(), err
+	}
+	return string(output), nil
+}
