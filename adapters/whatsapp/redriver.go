@@ -23,7 +23,7 @@ type Redriver struct {
 	Streams  Streams
 	Ready    Ready
 	Wake     <-chan struct{}  // a signal that more may be ready; signals may be merged
-	Erased   func(error) bool // tells the vault's error for what was erased from those that may pass
+	Erased   func(error) bool // tells the vault's error for what was erased from those that may pass; nil: none is
 	Log      *slog.Logger
 }
 
@@ -81,7 +81,7 @@ func (r *Redriver) drain(ctx context.Context, stuck map[id.Quarantine]bool) erro
 			progress, handled[quarantined] = true, true
 			switch err := r.Ingester.Redrive(ctx, r.Streams, quarantined); {
 			case err == nil:
-			case lasting(err) || r.Erased(err):
+			case lasting(err) || r.Erased != nil && r.Erased(err):
 				stuck[quarantined] = true
 				r.Log.Warn("a quarantined update stays", "quarantine", quarantined, "error", err)
 			default:
