@@ -52,7 +52,7 @@ func (v *Vault) collectAccounts(rows pgx.Rows, ring *keyring, read time.Time) er
 			return err
 		}
 		ring.accounts[account] = key
-		v.accounts.put(account, key, read)
+		ring.keep = append(ring.keep, func() { v.accounts.put(account, key, read) })
 		return nil
 	})
 	return err
@@ -87,7 +87,7 @@ func (v *Vault) addAccounts(ctx context.Context, scopes []events.KeyScope, ring 
 	batch.Queue(`insert into account_keys (account, wrapped, created_at)
 		select w.*, $3::timestamptz from unnest($1::uuid[], $2::bytea[]) w on conflict do nothing`, accounts, wrapped, now)
 	v.queueAccounts(batch, scopes, ring, now)
-	if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := v.send(ctx, batch, ring); err != nil {
 		return fmt.Errorf("adding keys of accounts: %w", err)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (v *Vault) account(ctx context.Context, account id.Account) (accountKey, er
 	batch := &pgx.Batch{}
 	v.queueAccounts(batch, []events.KeyScope{{Account: account}}, ring, v.now())
 	if batch.Len() > 0 {
-		if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
+		if err := v.send(ctx, batch, ring); err != nil {
 			return accountKey{}, fmt.Errorf("reading the key of account %s: %w", account, err)
 		}
 	}

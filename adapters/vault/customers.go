@@ -104,15 +104,16 @@ func (v *Vault) readCustomers(ctx context.Context, account id.Account, missing [
 	rows, err := v.pool.Query(ctx, "select identity, customer from identities where account = $1 and identity = any($2)",
 		account.Bytes(), missing)
 	if err == nil {
-		err = v.collectCustomers(rows, account, read, known)
+		err = collectCustomers(rows, known)
 	}
 	if err != nil {
 		return fmt.Errorf("reading customers of account %s: %w", account, err)
 	}
+	v.keepCustomers(account, missing, known, read)
 	return nil
 }
 
-func (v *Vault) collectCustomers(rows pgx.Rows, account id.Account, read time.Time, known map[hash]id.Customer) error {
+func collectCustomers(rows pgx.Rows, known map[hash]id.Customer) error {
 	var stored []byte
 	var customer [16]byte
 	_, err := pgx.ForEachRow(rows, []any{&stored, &customer}, func() error {
@@ -120,10 +121,19 @@ func (v *Vault) collectCustomers(rows pgx.Rows, account id.Account, read time.Ti
 			return errors.New("a stored identity is not a hash")
 		}
 		known[hash(stored)] = id.Customer{UUID: customer}
-		v.customers.put(identity{account, hash(stored)}, id.Customer{UUID: customer}, read)
 		return nil
 	})
 	return err
+}
+
+// keepCustomers caches what is known of the names. Only what is committed may be cached: a customer that only this process
+// believes in would be another one after a restart.
+func (v *Vault) keepCustomers(account id.Account, names [][]byte, known map[hash]id.Customer, read time.Time) {
+	for _, n := range names {
+		if customer, ok := known[hash(n)]; ok {
+			v.customers.put(identity{account, hash(n)}, customer, read)
+		}
+	}
 }
 
 // stranger is a name of somebody who is not wholly known, and the group of names that are one person's.
@@ -191,10 +201,11 @@ func (v *Vault) addCustomers(ctx context.Context, account id.Account, all []stra
 	batch := &pgx.Batch{}
 	batch.Queue("select pg_advisory_xact_lock(name) from unnest($1::bigint[]) name", locks)
 	batch.Queue(addCustomersSQL, account.Bytes(), names, groups, phones, candidates, now).
-		Query(func(rows pgx.Rows) error { return v.collectCustomers(rows, account, now, known) })
+		Query(func(rows pgx.Rows) error { return collectCustomers(rows, known) })
 	if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("adding customers of account %s: %w", account, err)
 	}
+	v.keepCustomers(account, names, known, now)
 	return nil
 }
 

@@ -84,6 +84,15 @@ func TestCustomers(t *testing.T) {
 		newPhone := events.Person{WaID: "393330000000", UserID: "IT.abc"}
 		require.Equal(t, ofUser, meet(t, v, account, newPhone)[0])
 	})
+	t.Run("ANewUserIDJoinsThePhoneThroughAChainOfNames", func(t *testing.T) {
+		t.Parallel()
+		v := open(t, pgtest.Pool(t))
+		meet(t, v, account, user)
+		want := meet(t, v, account, phone)[0]
+		linked := events.Person{WaID: phone.WaID, UserID: "IT.new"}
+		meet(t, v, account, linked, events.Person{WaID: "393339999999", UserID: "IT.new"}, events.Person{WaID: "393339999999", UserID: user.UserID})
+		require.Equal(t, want, meet(t, v, account, events.Person{UserID: "IT.new"})[0])
+	})
 	t.Run("AreMoreThanAPage", func(t *testing.T) {
 		t.Parallel()
 		v := open(t, pgtest.Pool(t))

@@ -65,6 +65,7 @@ type keyring struct {
 	accounts map[id.Account]accountKey
 	keys     map[events.KeyScope]events.DataKey
 	erased   map[events.KeyScope]*ErasedError
+	keep     []func() // fill the caches; run after the commit, see send
 }
 
 // missing returns, each once, the scopes that are still without an answer. They are sorted: writers who go in the same
@@ -169,9 +170,22 @@ func (v *Vault) readKeys(ctx context.Context, scopes []events.KeyScope, ring *ke
 	batch := &pgx.Batch{}
 	v.queueAccounts(batch, scopes, ring, now)
 	v.queueKeys(batch, scopes, ring, now)
-	if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := v.send(ctx, batch, ring); err != nil {
 		return fmt.Errorf("reading data keys: %w", err)
 	}
+	return nil
+}
+
+// send runs a batch as one transaction, and only then fills the caches: a key that was never stored must not seal
+// anything, not even once.
+func (v *Vault) send(ctx context.Context, batch *pgx.Batch, ring *keyring) error {
+	if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	for _, keep := range ring.keep {
+		keep()
+	}
+	ring.keep = nil
 	return nil
 }
 
@@ -197,7 +211,7 @@ func (v *Vault) addKeys(ctx context.Context, scopes []events.KeyScope, ring *key
 		select w.*, $7::timestamptz from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::int[], $6::bytea[]) w
 		on conflict do nothing`, ids, c.accounts, c.subjects, c.classes, c.years, wrapped, now)
 	v.queueKeys(batch, scopes, ring, now)
-	if err := v.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := v.send(ctx, batch, ring); err != nil {
 		return fmt.Errorf("adding data keys: %w", err)
 	}
 	return nil
@@ -211,29 +225,33 @@ func (v *Vault) queueKeys(batch *pgx.Batch, scopes []events.KeyScope, ring *keyr
 			return err
 		}
 		for _, row := range found {
-			if why := row.erased(ring.accounts[row.scope.Account]); why != nil {
+			account := ring.accounts[row.scope.Account]
+			if why := row.erased(account); why != nil {
 				ring.erased[row.scope] = why
-			} else if ring.keys[row.scope], err = v.openKey(row, ring.accounts[row.scope.Account], read); err != nil {
+				continue
+			}
+			key, err := openKey(row, account)
+			if err != nil {
 				return err
 			}
+			ring.keys[row.scope] = key
+			ring.keep = append(ring.keep, func() { v.keepKey(row.scope, key, read) })
 		}
 		return nil
 	})
 }
 
-// openKey unwraps a key and keeps it for a while.
-func (v *Vault) openKey(row keyRow, account accountKey, read time.Time) (events.DataKey, error) {
+func openKey(row keyRow, account accountKey) (events.DataKey, error) {
 	secret, err := unwrap(account.aead, row.wrapped, dataKeyBinding(row.id, row.scope))
 	if err != nil {
 		return events.DataKey{}, fmt.Errorf("data key %s of account %s: %w", row.id, row.scope.Account, err)
 	}
-	key, err := events.NewDataKey(row.id, secret)
-	if err != nil {
-		return events.DataKey{}, err
-	}
-	v.scopes.put(row.scope, key, read)
-	v.keys.put(row.id, key, read)
-	return key, nil
+	return events.NewDataKey(row.id, secret)
+}
+
+func (v *Vault) keepKey(scope events.KeyScope, key events.DataKey, read time.Time) {
+	v.scopes.put(scope, key, read)
+	v.keys.put(key.ID(), key, read)
 }
 
 // Open decrypts a sealed value of an event. An *ErasedError says that its key was destroyed, ErrUnknownKey that it is
@@ -275,5 +293,9 @@ func (v *Vault) keyByID(ctx context.Context, keyID id.Key) (events.DataKey, erro
 	if why := row.erased(account); why != nil {
 		return events.DataKey{}, why
 	}
-	return v.openKey(row, account, read)
+	key, err := openKey(row, account)
+	if err == nil {
+		v.keepKey(row.scope, key, read)
+	}
+	return key, err
 }

@@ -1,6 +1,9 @@
 package vault_test
 
 import (
+	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,6 +79,67 @@ func TestDestroyingAnAccountsKeyErasesEverythingBelow(t *testing.T) {
 	require.NotContains(t, keys, never)
 }
 
+// Writers who take the same rows in different orders would wait for each other.
+func TestKeysAreMadeInAnyOrder(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	v := open(t, pool)
+	for range 15 {
+		accounts := []id.Account{id.New[id.Account](), id.New[id.Account]()}
+		scopes := make([]events.KeyScope, 100)
+		for i := range scopes {
+			scopes[i] = scopeOf(accounts[i%2], uuid.New())
+		}
+		backwards := slices.Clone(scopes)
+		slices.Reverse(backwards)
+		got := make([]map[events.KeyScope]events.DataKey, 4)
+		var wg sync.WaitGroup
+		for i, order := range [][]events.KeyScope{scopes, backwards, scopes, backwards} {
+			wg.Go(func() {
+				keys, err := v.Keys(t.Context(), order)
+				if err != nil {
+					t.Error(err)
+				}
+				got[i] = keys
+			})
+		}
+		wg.Wait()
+		for _, scope := range scopes {
+			require.Equal(t, got[0][scope].ID(), got[1][scope].ID())
+			require.Equal(t, got[0][scope].ID(), got[3][scope].ID())
+		}
+	}
+}
+
+// A commit may fail after the rows were read back. Nothing of them may be believed.
+func TestAFailedCommitLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{"identities", "account_keys", "data_keys"} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			pool, account := pgtest.Pool(t), id.New[id.Account]()
+			v := open(t, pool)
+			_, err := pool.Exec(t.Context(), `create function refuse() returns trigger language plpgsql as $$ begin raise 'no commit'; end $$;
+				create constraint trigger refuse after insert on `+table+` deferrable initially deferred for each row execute function refuse()`)
+			require.NoError(t, err)
+			people := crowd(2)
+			scope := scopeOf(account, uuid.New())
+			_, peopleErr := v.Customers(t.Context(), account, people)
+			_, keyErr := v.Keys(t.Context(), []events.KeyScope{scope})
+			require.ErrorContains(t, errors.Join(peopleErr, keyErr), "no commit")
+
+			_, err = pool.Exec(t.Context(), "drop trigger refuse on "+table)
+			require.NoError(t, err)
+			other := open(t, pool)
+			require.Equal(t, meet(t, v, account, people...), meet(t, other, account, people...))
+			require.Equal(t, oneKey(t, v, scope).ID(), oneKey(t, other, scope).ID())
+			sealed := oneKey(t, v, scope).Seal(id.Fact{}, "x", []byte("x"))
+			_, err = other.Open(t.Context(), sealed, id.Fact{}, "x")
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestRowsThatWereSwappedDoNotOpen(t *testing.T) {
 	t.Parallel()
 	scopes := func() (a, b events.KeyScope) {
@@ -123,6 +187,7 @@ func TestRowsThatWereSwappedDoNotOpen(t *testing.T) {
 		oneKey(t, first, b)
 		execute(t, pool, swap("account_keys", "account"), a.Account.UUID, b.Account.UUID)
 		requireNotOpening(t, pool, a)
+		requireNotOpening(t, pool, scopeOf(a.Account, uuid.New()))
 	})
 }
 
