@@ -16,26 +16,33 @@ import (
 func (h *Handler) RegisterAccount(ctx context.Context, meta Meta, c account.Register) (id.Account, events.Position, error) {
 	r := newRequest(meta, id.Account{}, "RegisterAccount", c)
 	r.account = id.Derive[id.Account]("account", r.Command.String())
-	stream := account.Stream(r.account)
 	register := func(s account.State, _ time.Time) ([]events.Event, error) { return s.Register(r.account, c) }
 
-	at, repeated, err := h.accounts.rehearse(ctx, stream, r, register) // a bad command must not claim numbers
+	if err := h.accounts.rehearse(ctx, account.Stream(r.account), r, register); err != nil {
+		return id.Account{}, events.Start, err // a bad command claims no number
+	}
+	if err := h.claimAll(ctx, r, c.Numbers); err != nil {
+		return id.Account{}, events.Start, err
+	}
+	at, err := h.accounts.execute(ctx, account.Stream(r.account), r, register)
 	if err != nil {
 		return id.Account{}, events.Start, err
 	}
-	if repeated {
-		return r.account, at, nil
-	}
-	for _, number := range c.Numbers {
-		if err = h.claim(ctx, r.step(), number.PhoneNumberID); err != nil {
-			return id.Account{}, events.Start, err
-		}
-	}
-	at, err = h.accounts.execute(ctx, stream, r, register)
-	if err != nil {
+	// While the account did not exist, another registration may have taken its claims over. Then that one has the
+	// numbers, and this account is of no use: it is told so now and whenever it tries to send.
+	if err = h.claimAll(ctx, r, c.Numbers); err != nil {
 		return id.Account{}, events.Start, err
 	}
 	return r.account, at, nil
+}
+
+func (h *Handler) claimAll(ctx context.Context, r request, numbers []events.BusinessNumber) error {
+	for _, number := range numbers {
+		if err := h.claim(ctx, r.step(), number.PhoneNumberID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claim takes a number for the request's account.

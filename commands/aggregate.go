@@ -116,25 +116,25 @@ func (a *aggregate[S]) look(ctx context.Context, stream string, show func(state 
 	return show(f.state, max(f.length, 1)-1)
 }
 
-// rehearse says what execute would do, and records nothing: a repeat of a recorded command, a refusal, or neither.
-func (a *aggregate[S]) rehearse(ctx context.Context, stream string, r request, decide decision[S]) (at events.Position, repeated bool, err error) {
+// rehearse returns the error that execute would, and records nothing.
+func (a *aggregate[S]) rehearse(ctx context.Context, stream string, r request, decide decision[S]) error {
 	digest, err := r.digest()
 	if err != nil {
-		return events.Start, false, err
+		return err
 	}
 	f, release, err := a.cache.acquire(ctx, stream)
 	if err != nil {
-		return events.Start, false, fmt.Errorf("waiting for %s: %w", stream, err)
+		return fmt.Errorf("waiting for %s: %w", stream, err)
 	}
 	defer release()
 	if err = a.catchUp(ctx, stream, f); err != nil {
-		return events.Start, false, err
+		return err
 	}
-	if at, repeated, err = f.commands.find(stream, r.Command, digest); repeated || err != nil {
-		return at, repeated, err
+	if _, repeated, err := f.commands.find(stream, r.Command, digest); repeated || err != nil {
+		return err
 	}
 	_, err = decide(f.state, a.now().UTC().Round(0))
-	return events.Start, false, err
+	return err
 }
 
 // catchUp folds what was appended since. An event that this binary cannot read stops it: a state that skipped one
@@ -164,7 +164,8 @@ func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S])
 }
 
 // append writes at the revision that was folded, and folds what it wrote. When it is unknown what was written, the
-// fold is forgotten: it must be neither ahead of the stream nor behind what this process believes it wrote.
+// fold is forgotten: a store would take the same append from it for a repeat, and what this process then folded would
+// have other times than what is stored.
 func (a *aggregate[S]) append(ctx context.Context, stream string, f *folded[S], envelope events.Envelope, decided []events.Event) error {
 	proposed, err := propose(envelope, decided)
 	if err != nil {

@@ -103,7 +103,7 @@ func TestCommandsAreRememberedUpToALimit(t *testing.T) {
 	store := openStore(t)
 	h := commands.New(store, at(noon))
 	f := openFirm(t, h)
-	positions := make([]events.Position, commands.Remembered+1)
+	positions := make([]events.Position, commands.Remembered+3)
 	rename := func(h *commands.Handler, n int) (position events.Position, err error) {
 		return h.RenameDevice(t.Context(), command(strconv.Itoa(n)), f.account, f.device, "name "+strconv.Itoa(n))
 	}
@@ -113,7 +113,7 @@ func TestCommandsAreRememberedUpToALimit(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for _, h := range []*commands.Handler{h, commands.New(store, at(noon))} {
-		for _, n := range []int{1, commands.Remembered} {
+		for _, n := range []int{3, commands.Remembered, commands.Remembered + 1, commands.Remembered + 2} {
 			again, err := rename(h, n)
 			require.NoError(t, err)
 			require.Equal(t, positions[n], again)
@@ -121,7 +121,7 @@ func TestCommandsAreRememberedUpToALimit(t *testing.T) {
 	}
 	forgotten, err := rename(h, 0)
 	require.NoError(t, err)
-	require.Greater(t, forgotten, positions[commands.Remembered], "decided anew")
+	require.Greater(t, forgotten, positions[commands.Remembered+2], "decided anew")
 }
 
 // What other processes wrote shows: no rejection and no no-op stands on a stale state.

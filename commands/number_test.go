@@ -128,3 +128,32 @@ func TestAClaimTakenTooSoonIsGivenBack(t *testing.T) {
 	require.Equal(t, mario, owner)
 	require.Len(t, read(t, store, account.NumberStream(number)), 3, "claimed, taken over, given back")
 }
+
+// Luigi registers completely between Mario's claim and Mario's account: the number is Luigi's, and Mario is told so.
+func TestAClaimLostBeforeTheAccountExists(t *testing.T) {
+	t.Parallel()
+	store := openStore(t)
+	var luigi id.Account
+	slow := &wire{EventStore: store}
+	slow.beforeAppend = func(stream string) (err error) {
+		if stream != account.NumberStream(number) {
+			slow.beforeAppend = nil
+			luigi, _, err = commands.New(store, at(noon)).RegisterAccount(t.Context(), command("luigi"), pizzeria())
+		}
+		return err
+	}
+	h := commands.New(slow, at(noon))
+	for range 2 {
+		_, _, err := h.RegisterAccount(t.Context(), command("mario"), pizzeria())
+		rejected(t, err, domain.Conflict, "NumberTaken")
+	}
+	owner, _, err := h.NumberOwner(t.Context(), number)
+	require.NoError(t, err)
+	require.Equal(t, luigi, owner)
+
+	mario := id.Derive[id.Account]("account", command("mario").Command.String())
+	_, err = h.AcceptTerms(t.Context(), api, mario, "1", "1")
+	require.NoError(t, err)
+	_, err = h.SendMessage(t.Context(), api, firm{account: mario}.template(1))
+	rejected(t, err, domain.Conflict, "NumberTaken")
+}
