@@ -160,7 +160,7 @@ func pageFilter(form map[string]string, after string) (audit.Filter, error) {
 		}
 	}
 	if after != "" {
-		position, err := strconv.ParseUint(after, 10, 64)
+		position, err := strconv.ParseUint(after, 10, 63)
 		if err != nil {
 			return audit.Filter{}, invalid("ValidationFailed", "query.after", "expected a position")
 		}
@@ -189,11 +189,15 @@ func nextPage(form map[string]string, after uint64) string {
 	return "/?" + query.Encode()
 }
 
+// unescape shows the characters that encoding/json stores as escapes though JSON does not ask for it. A backslash that
+// is escaped itself comes first, so that it is no beginning of theirs.
+var unescape = strings.NewReplacer(`\\`, `\\`, `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+
 func shown(e audit.Entry) shownEntry {
 	entry := shownEntry{AuditEntry: auditEntry(e)}
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, entry.Data, "", "  "); err == nil {
-		entry.Pretty = pretty.String()
+		entry.Pretty = unescape.Replace(pretty.String())
 	}
 	var names struct {
 		Message      id.Message      `json:"message_id"`

@@ -34,11 +34,20 @@ func recipient(to string) (events.Person, error) {
 	if mexicanMobile.MatchString(digits) {
 		return events.Person{WaID: digits}, nil
 	}
-	number, err := phonenumbers.Parse("+"+digits, "")
-	if err != nil || !phonenumbers.IsPossibleNumber(number) {
+	digits, possible := normal(digits)
+	if again, _ := normal(digits); !possible || again != digits { // a number of zeros loses one each time
 		return events.Person{}, refused
 	}
-	return events.Person{WaID: strings.TrimPrefix(phonenumbers.Format(number, phonenumbers.E164), "+")}, nil
+	return events.Person{WaID: digits}, nil
+}
+
+// normal writes an international number without its trunk prefix, and reports whether such a number can exist.
+func normal(digits string) (normalised string, possible bool) {
+	number, err := phonenumbers.Parse("+"+digits, "")
+	if err != nil || !phonenumbers.IsPossibleNumber(number) {
+		return "", false
+	}
+	return strings.TrimPrefix(phonenumbers.Format(number, phonenumbers.E164), "+"), true
 }
 
 func onlyDigits(r rune) rune {

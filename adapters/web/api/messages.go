@@ -73,7 +73,7 @@ type MessageQueued struct {
 
 // AcceptMessage binds the platform's id to a queued message.
 type AcceptMessage struct {
-	Wamid string `json:"wamid" minLength:"8" maxLength:"512" pattern:"^wamid\\.[!-~]+$" patternDescription:"wamid. and visible ASCII characters" doc:"The platform's message id. Only its keyed hash stands in clear." example:"wamid.HBgLMzkzMzMxMjM0NTY3FQIAERgS"`
+	Wamid string `json:"wamid" minLength:"8" maxLength:"512" pattern:"^[!-~]+$" patternDescription:"visible ASCII characters" doc:"The platform's message id. Only its keyed hash stands in clear." example:"wamid.HBgLMzkzMzMxMjM0NTY3FQIAERgS"`
 }
 
 // MessageInfo tells who sent a message and what became of it. A step that was not told is left out.

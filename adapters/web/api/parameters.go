@@ -44,7 +44,7 @@ type Waiting struct {
 
 // Paged is what every list takes.
 type Paged struct {
-	After events.Position `query:"after" doc:"Position of the last entry already seen: next of the page before." example:"4711"`
+	After events.Position `query:"after" maximum:"9223372036854774784" doc:"Position of the last entry already seen: next of the page before." example:"4711"`
 	Limit int             `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many entries at most."`
 }
 

@@ -1,0 +1,156 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/web"
+	"daybook/commands"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+func TestHealthAndReadiness(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	require.JSONEq(t, `{"status":"up"}`, string(s.raw(http.MethodGet, "/healthz", "").body))
+	list, err := s.Projections(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list.Projections, 3)
+	require.Equal(t, s.store.ID(), list.StoreID)
+
+	ready := s.raw(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusOK, ready.StatusCode, "%s", ready.body)
+	var state struct {
+		Ready           bool
+		Store, Postgres string
+		Projections     []struct{ Name, State string }
+	}
+	require.NoError(t, json.Unmarshal(ready.body, &state))
+	require.True(t, state.Ready)
+	require.Equal(t, "ready", state.Store)
+	require.Equal(t, "ready", state.Postgres)
+	require.Len(t, state.Projections, 3)
+
+	s.pause()
+	stopped := s.raw(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, stopped.StatusCode)
+	require.Contains(t, string(stopped.body), `"state":"stopped"`)
+	require.Equal(t, http.StatusOK, s.raw(http.MethodGet, "/healthz", "").StatusCode)
+}
+
+// lostDatabase is a database that went away.
+type lostDatabase struct{ web.Database }
+
+func (lostDatabase) Ping(context.Context) error { return errors.New("secret host unreachable") }
+
+// lostStore is a store that went away.
+type lostStore struct{ web.Store }
+
+func (lostStore) Head(context.Context) (events.Position, error) {
+	return events.Start, errors.New("secret disk full")
+}
+
+func TestNotReadySaysWhatIsMissingAndNotWhy(t *testing.T) {
+	t.Parallel()
+	for part, change := range map[string]func(*web.Config){
+		"postgres": func(c *web.Config) { c.Database = lostDatabase{c.Database} },
+		"store":    func(c *web.Config) { c.Store = lostStore{c.Store} },
+	} {
+		s := start(t, change)
+		a := s.raw(http.MethodGet, "/readyz", "")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+		require.Contains(t, string(a.body), `"`+part+`":"unreachable"`)
+		require.NotContains(t, string(a.body), "secret")
+		require.Contains(t, s.log.String(), "secret")
+	}
+}
+
+// broken is a re-driver that fails as asked.
+type broken func() error
+
+func (b broken) Redrive(context.Context, commands.Meta, id.Quarantine) (string, events.Position, error) {
+	return "", events.Start, b()
+}
+
+// TestInternalErrorsSayNothingInside also covers panics, whose value may be anything.
+func TestInternalErrorsSayNothingInside(t *testing.T) {
+	t.Parallel()
+	const address = "/api/v1/quarantine/00000000-0000-4000-8000-000000000000/redrive"
+	for name, c := range map[string]struct {
+		fail   broken
+		logged string
+	}{
+		"error": {func() error { return errors.New("disk 7 on fire") }, "disk 7 on fire"},
+		"panic": {func() error { panic("number 393331234567") }, "type=string"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, func(config *web.Config) { config.Redriver = c.fail })
+			a := s.call(http.MethodPost, address, "")
+			require.Equal(t, http.StatusInternalServerError, a.StatusCode)
+			p := a.problem(t)
+			require.Equal(t, "Internal", p.Code)
+			require.NotContains(t, string(a.body), "disk")
+			require.NotContains(t, string(a.body), "393331234567")
+			require.Contains(t, s.log.String(), c.logged)
+			require.Contains(t, s.log.String(), a.Header.Get("Daybook-Correlation"))
+			require.NotContains(t, s.log.String(), "393331234567")
+			require.Equal(t, http.StatusOK, s.raw(http.MethodGet, "/healthz", "").StatusCode)
+		})
+	}
+}
+
+func TestCrowdedStreamsAndEndedRequestsCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	for code, cause := range map[string]error{
+		"Busy":        &events.WrongRevisionError{Stream: "s", Expected: 1, Actual: 2},
+		"Interrupted": context.DeadlineExceeded,
+	} {
+		s := start(t, func(config *web.Config) { config.Redriver = broken(func() error { return cause }) })
+		a := s.call(http.MethodPost, "/api/v1/quarantine/00000000-0000-4000-8000-000000000000/redrive", "")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+		require.Equal(t, code, a.problem(t).Code)
+		require.Equal(t, "1", a.Header.Get("Retry-After"))
+	}
+}
+
+func TestWebhookAndMetricsAreMounted(t *testing.T) {
+	t.Parallel()
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.Copy(w, r.Body)
+	})
+	s := start(t, func(c *web.Config) { c.Webhook, c.Metrics = echo, echo })
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		require.Equal(t, http.StatusTeapot, s.raw(method, "/webhooks/whatsapp", "").StatusCode)
+	}
+	require.Equal(t, "{}", string(s.raw(http.MethodPost, "/webhooks/whatsapp", "{}").body))
+	require.Equal(t, http.StatusTeapot, s.raw(http.MethodGet, "/metrics", "").StatusCode)
+}
+
+func TestCorrelationIsInAnswerAndEvents(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	a := s.call(http.MethodPost, "/api/v1/accounts", changed(t, rossi, "name", "Rossi"))
+	require.Equal(t, http.StatusCreated, a.StatusCode)
+	found := false
+	for record, err := range s.store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		if record.Type == "AccountRegistered" {
+			envelope, err := events.DecodeEnvelope(record.Metadata)
+			require.NoError(t, err)
+			require.Equal(t, a.Header.Get("Daybook-Correlation"), envelope.Correlation.String())
+			require.Equal(t, events.Actor("api:admin"), envelope.Actor)
+			require.Equal(t, "api", envelope.Source)
+			found = true
+		}
+	}
+	require.True(t, found)
+}

@@ -1,0 +1,170 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/web/api"
+)
+
+// TestBadInputNamesRuleAndField sends one wrong thing at a time: every answer is a whole problem document with the
+// right status, code and field, and repeats nothing of what was sent.
+func TestBadInputNamesRuleAndField(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account := s.account()
+	device := s.device(account, "iPhone Mario")
+	const canary = "Kanarienvogel"
+	const nobody = "00000000-0000-4000-8000-000000000000"
+	accounts, mine := "/api/v1/accounts", "/api/v1/accounts/"+account.String()
+	register := func(change string, to any) string { return changed(t, rossi, change, to) }
+	send := func(change string, to any) string { return changed(t, text(device, "ciao"), change, to) }
+
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+		code, field        string
+	}{
+		"no body":              {"POST", accounts, "", 400, "BodyMissing", ""},
+		"half an object":       {"POST", accounts, `{"name":"` + canary, 400, "MalformedJSON", "body"},
+		"two objects":          {"POST", accounts, `{} {}`, 400, "MalformedJSON", "body"},
+		"not UTF-8":            {"POST", accounts, "{\"name\":\"\xff\"}", 400, "MalformedJSON", "body"},
+		"a member twice":       {"POST", accounts, `{"name":"Rossi","Name":"` + canary + `"}`, 400, "MalformedJSON", "body"},
+		"null":                 {"POST", accounts, `null`, 422, "ValidationFailed", "body"},
+		"missing field":        {"POST", accounts, register("name", nil), 422, "ValidationFailed", "body.name"},
+		"wrong type":           {"POST", accounts, register("name", 12345678), 422, "ValidationFailed", "body.name"},
+		"huge number":          {"POST", accounts, strings.Replace(register("name", 1), "1", "1e999", 1), 400, "MalformedJSON", "body"},
+		"unknown field":        {"POST", accounts, register("nickname", canary), 422, "ValidationFailed", "body.nickname"},
+		"name too short":       {"POST", accounts, register("name", "ab"), 422, "NameInvalid", "body.name"},
+		"name too long":        {"POST", accounts, register("name", strings.Repeat("x", 26)), 422, "NameInvalid", "body.name"},
+		"unknown kind":         {"POST", accounts, register("kind", "club"), 422, "KindUnknown", "body.kind"},
+		"unknown country":      {"POST", accounts, register("country", "Italy"), 422, "CountryInvalid", "body.country"},
+		"unknown currency":     {"POST", accounts, register("currency", "euro"), 422, "CurrencyInvalid", "body.currency"},
+		"unknown time zone":    {"POST", accounts, register("timezone", "Rome"), 422, "TimezoneUnknown", "body.timezone"},
+		"no numbers":           {"POST", accounts, register("numbers", []any{}), 422, "NumberRequired", "body.numbers"},
+		"number taken":         {"POST", accounts, register("name", "Bianchi"), 409, "NumberTaken", ""},
+		"account is no UUID":   {"POST", accounts + "/" + canary + "/terms", `{"terms_version":"1","privacy_version":"1"}`, 422, "ValidationFailed", "path.id"},
+		"unknown account":      {"POST", accounts + "/" + nobody + "/terms", `{"terms_version":"1","privacy_version":"1"}`, 404, "AccountUnknown", ""},
+		"empty terms version":  {"POST", mine + "/terms", `{"terms_version":"","privacy_version":"1"}`, 422, "TermsVersionRequired", "body.terms_version"},
+		"bad profile":          {"PUT", mine + "/profile", `{"website":"` + canary + `"}`, 422, "ProfileInvalid", "body.website"},
+		"device kind":          {"POST", mine + "/devices", `{"kind":"watch","platform":"x","name":"y"}`, 422, "DeviceKindUnknown", "body.kind"},
+		"device name taken":    {"POST", mine + "/devices", `{"kind":"tablet","platform":"x","name":"IPHONE mario"}`, 409, "DeviceNameTaken", ""},
+		"unknown device":       {"PATCH", mine + "/devices/" + nobody, `{"name":"y"}`, 404, "DeviceUnknown", ""},
+		"device is no UUID":    {"DELETE", mine + "/devices/x", "", 422, "ValidationFailed", "path.device"},
+		"unlinking nobody":     {"DELETE", mine + "/devices/" + nobody, "", 404, "DeviceUnknown", ""},
+		"number of words":      {"POST", mine + "/messages", send("to", canary), 422, "RecipientInvalid", "body.to"},
+		"number too short":     {"POST", mine + "/messages", send("to", "+39333"), 422, "RecipientInvalid", "body.to"},
+		"no such calling code": {"POST", mine + "/messages", send("to", "+999123456789"), 422, "RecipientInvalid", "body.to"},
+		"bad user id":          {"POST", mine + "/messages", send("to", "it.12345"), 422, "RecipientInvalid", "body.to"},
+		"no text":              {"POST", mine + "/messages", send("text", nil), 422, "TextRequired", "body.text"},
+		"empty text":           {"POST", mine + "/messages", send("text", ""), 422, "TextLength", "body.text"},
+		"text too long":        {"POST", mine + "/messages", send("text", strings.Repeat("é", 4097)), 422, "TextLength", "body.text"},
+		"text is a number":     {"POST", mine + "/messages", send("text", 5), 422, "ValidationFailed", "body.text"},
+		"text with more":       {"POST", mine + "/messages", send("text", map[string]string{"body": "x", "canary": canary}), 422, "ValidationFailed", "body.text"},
+		"unknown type":         {"POST", mine + "/messages", changed(t, json.RawMessage(send("text", nil)), "type", "fax"), 422, "MessageTypeUnknown", "body.type"},
+		"unknown category":     {"POST", mine + "/messages", send("category", "spam"), 422, "CategoryNotAllowed", "body.category"},
+		"device id":            {"POST", mine + "/messages", send("device_id", "x"), 422, "ValidationFailed", "body.device_id"},
+		"foreign device":       {"POST", mine + "/messages", send("device_id", nobody), 409, "DeviceNotLinked", ""},
+		"foreign number":       {"POST", mine + "/messages", send("phone_number_id", "1"), 404, "NumberUnknown", ""},
+		"window closed":        {"POST", mine + "/messages", send("to", "39333"+"7654321"), 409, "ServiceWindowClosed", ""},
+		"no wamid":             {"POST", mine + "/messages/" + nobody + "/accepted", `{}`, 422, "ValidationFailed", "body.wamid"},
+		"wamid with blanks":    {"POST", mine + "/messages/" + nobody + "/accepted", `{"wamid":"wamid. ` + canary + `"}`, 422, "ValidationFailed", "body.wamid"},
+		"unknown message":      {"POST", mine + "/messages/" + nobody + "/accepted", `{"wamid":"wamid.12345678"}`, 404, "MessageUnknown", ""},
+		"info of nothing":      {"GET", "/api/v1/messages/" + nobody + "/info", "", 404, "MessageUnknown", ""},
+		"redriving nothing":    {"POST", "/api/v1/quarantine/" + nobody + "/redrive", "", 404, "QuarantineUnknown", ""},
+		"limit 0":              {"GET", "/api/v1/audit/entries?limit=0", "", 422, "ValidationFailed", "query.limit"},
+		"limit 1001":           {"GET", "/api/v1/audit/entries?limit=1001", "", 422, "ValidationFailed", "query.limit"},
+		"limit of words":       {"GET", "/api/v1/quarantine?limit=many", "", 422, "ValidationFailed", "query.limit"},
+		"negative after":       {"GET", "/api/v1/audit/entries?after=-1", "", 422, "ValidationFailed", "query.after"},
+		"after out of range":   {"GET", "/api/v1/audit/entries?after=18446744073709551615", "", 422, "ValidationFailed", "query.after"},
+		"from of words":        {"GET", "/api/v1/audit/entries?from=yesterday", "", 422, "ValidationFailed", "query.from"},
+		"to without zone":      {"GET", "/api/v1/audit/entries?to=2026-10-05T10:00:00", "", 422, "ValidationFailed", "query.to"},
+		"range backwards":      {"GET", "/api/v1/audit/entries?from=2026-10-05T10:00:00Z&to=2026-10-05T10:00:00Z", "", 422, "RangeEmpty", "query.to"},
+		"unknown event":        {"GET", "/api/v1/audit/entries?type=" + canary, "", 422, "EventTypeUnknown", "query.type"},
+		"conversation":         {"GET", "/api/v1/audit/entries?conversation=x", "", 422, "ValidationFailed", "query.conversation"},
+		"unknown filter":       {"GET", "/api/v1/audit/entries?acount=x", "", 422, "ValidationFailed", "query.acount"},
+		"wait for words":       {"GET", "/api/v1/projections?wait_for=soon", "", 422, "ValidationFailed", "query.wait_for"},
+		"no such address":      {"GET", "/api/v1/nothing", "", 404, "NotFound", ""},
+		"no such page":         {"GET", "/nothing", "", 404, "NotFound", ""},
+		"wrong method":         {"DELETE", accounts, "", 405, "MethodNotAllowed", ""},
+		"wrong method outside": {"POST", "/healthz", "", 405, "MethodNotAllowed", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := s.call(c.method, c.path, c.body)
+			require.Equal(t, c.status, a.StatusCode, "%s", a.body)
+			p := a.problem(t)
+			require.Equal(t, c.code, p.Code, p.Detail)
+			if c.field != "" {
+				require.NotEmpty(t, p.Errors)
+				require.Equal(t, c.field, p.Errors[0].Location)
+			} else {
+				require.Empty(t, p.Errors)
+			}
+			require.NotContains(t, string(a.body), canary)
+			require.NotContains(t, string(a.body), "12345678")
+		})
+	}
+	t.Cleanup(func() { require.NotContains(t, s.log.String(), canary) })
+}
+
+// changed is the JSON of a body with one member set, or left out.
+func changed(t *testing.T, body any, member string, to any) string {
+	t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	var object map[string]any
+	require.NoError(t, json.Unmarshal(text, &object))
+	if object[member] = to; to == nil {
+		delete(object, member)
+	}
+	text, err = json.Marshal(object)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestMalformedJSONSaysAtWhichByte(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for body, at := range map[string]string{
+		`{"name": }`:       "byte 10",
+		`{"name":"x"`:      "byte 11",
+		`{"a":1,"A":2}`:    "byte 10",
+		"{\"name\":\"\xff": "byte 10",
+	} {
+		p := s.call(http.MethodPost, "/api/v1/accounts", body).problem(t)
+		require.Equal(t, http.StatusBadRequest, p.Status)
+		require.Contains(t, p.Detail, at, "%q", body)
+	}
+}
+
+func TestBodiesOverTheLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	exactly := `{"name":"` + strings.Repeat("x", 1<<20-len(`{"name":""}`)) + `"}`
+	require.Equal(t, "ValidationFailed", s.call(http.MethodPost, "/api/v1/accounts", exactly).problem(t).Code)
+	p := s.call(http.MethodPost, "/api/v1/accounts", exactly+" ").problem(t)
+	require.Equal(t, http.StatusRequestEntityTooLarge, p.Status)
+	require.Equal(t, "BodyTooLarge", p.Code)
+	other := s.call(http.MethodPost, "/api/v1/accounts", `<x/>`, "Content-Type", "application/xml").problem(t)
+	require.Equal(t, "UnsupportedMediaType", other.Code)
+}
+
+func TestMethodNotAllowedSaysWhatIs(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	require.Equal(t, "POST", s.call(http.MethodPut, "/api/v1/accounts", "").Header.Get("Allow"))
+}
+
+func TestProblemTitlesAreTheCodeInWords(t *testing.T) {
+	t.Parallel()
+	for code, title := range map[string]string{
+		"DeviceLimitReached": "Device limit reached", "MalformedJSON": "Malformed JSON", "WABAInvalid": "WABA invalid", "Busy": "Busy",
+	} {
+		require.Equal(t, title, api.NewProblem(http.StatusConflict, code, "x").Title)
+	}
+}
