@@ -28,6 +28,9 @@ var ErrNotFound = errors.New("no such message")
 
 // Info is what the owner of an account may know about a message. It names the device: never show it to a customer.
 type Info struct {
+	// Progress is the message's as a whole. Of a group message, the time of each step is that of the first who took it.
+	Progress
+
 	MessageID      id.Message
 	AccountID      id.Account
 	ConversationID id.Conversation
@@ -40,11 +43,7 @@ type Info struct {
 	ReceivedAt     *time.Time // inbound: when the customer sent it
 	QueuedAt       *time.Time // outbound: when it was written
 	AcceptedAt     *time.Time // outbound: when the platform took it
-
-	// Progress is the message's as a whole. Of a group message, the time of each step is that of the first who took it.
-	Progress
-
-	Recipients []Recipient
+	Recipients     []Recipient
 }
 
 // Sender is the device that wrote a message.
@@ -58,8 +57,9 @@ type Sender struct {
 
 // Recipient is how far a message came with one recipient.
 type Recipient struct {
-	RecipientID id.Customer
 	Progress
+
+	RecipientID id.Customer
 }
 
 // Get returns everything about one message, as of one moment. The error is ErrNotFound when there is no such message.
@@ -86,10 +86,11 @@ func Get(ctx context.Context, db readmodels.Querier, schema string, message id.M
 // infoRow is a message with its device, beside one of its recipients.
 type infoRow struct {
 	MessageRow
+	steps
+
 	DeviceNameNow    *string      `db:"device_name_now"`
 	DeviceUnlinkedAt *time.Time   `db:"device_unlinked_at"`
 	RecipientID      *id.Customer `db:"recipient_id"`
-	steps
 }
 
 func infoOf(rows []infoRow) Info {
@@ -108,7 +109,7 @@ func infoOf(rows []infoRow) Info {
 	var whole steps
 	for _, row := range rows {
 		if row.RecipientID != nil {
-			info.Recipients = append(info.Recipients, Recipient{*row.RecipientID, row.progress(m.start())})
+			info.Recipients = append(info.Recipients, Recipient{row.progress(m.start()), *row.RecipientID})
 			whole = whole.earliest(row.steps)
 		}
 	}

@@ -59,8 +59,9 @@ func Lookup[H ~string](ctx context.Context, db readmodels.Querier, schema string
 		FROM $schema.messages WHERE wamid_hash = ANY($1)`
 	rows, _ := db.Query(ctx, readmodels.In(schema, statement), wanted) // the error comes back with the rows
 	type bound struct {
-		WamidHash H `db:"wamid_hash"`
 		Route
+
+		WamidHash H `db:"wamid_hash"`
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[bound])
 	if err != nil {
