@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"daybook/events"
 )
@@ -130,28 +131,23 @@ func (q *queue) length() (n int, closed bool) {
 	return len(q.waiting), q.closed
 }
 
-// settle waits until the queue holds something or is closed, and then gives way to whoever is about to append as well:
-// the writers that the last commit has woken come right back. Giving way costs nothing when nobody runs, and stops as
-// soon as it brings nothing. It is false if the queue is closed and empty.
-func (q *queue) settle() bool {
+// settle waits until the queue holds something or is closed; false means closed and empty. Then it gives way for a
+// moment to the writers that the last commit has answered: those who have more to write come right back, and one sync
+// for all of them is worth more than an early one for the first.
+func (q *queue) settle(answered int) bool {
 	n, closed := q.length()
 	for n == 0 && !closed {
 		<-q.filled
 		n, closed = q.length()
 	}
-	for range settleRounds {
+	for start := time.Now(); n < answered && !closed && time.Since(start) < maxSettle; n, closed = q.length() {
 		runtime.Gosched()
-		more, _ := q.length()
-		if more == n {
-			break
-		}
-		n = more
 	}
 	return n > 0
 }
 
-// settleRounds bounds how long a commit waits for company when other work keeps the processors busy.
-const settleRounds = 4
+// maxSettle is less than a sync takes on a fast disk.
+const maxSettle = 100 * time.Microsecond
 
 // take appends all that waits to pending.
 func (q *queue) take(pending []*request) []*request {

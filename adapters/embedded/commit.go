@@ -32,9 +32,10 @@ type committer struct {
 // run serves the queue until it is closed and empty.
 func (c *committer) run() {
 	var pending []*request
-	for len(pending) > 0 || c.queue.settle() {
+	taken := 0
+	for len(pending) > 0 || c.queue.settle(taken) {
 		pending = c.queue.take(pending)
-		taken := c.commit(pending)
+		taken = c.commit(pending)
 		left := copy(pending, pending[taken:])
 		clear(pending[left:])
 		pending = pending[:left]

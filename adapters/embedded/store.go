@@ -70,11 +70,10 @@ func (s *Store) shutDown() error {
 	s.readers.Lock()
 	defer s.readers.Unlock()
 	s.closed = true
-	var err error
-	if s.committer == nil || !s.committer.wrecked {
-		err = s.db.Close()
+	if s.committer != nil && s.committer.wrecked {
+		return fmt.Errorf("closing event store: %w", s.committer.failed) // it stays locked until the process ends
 	}
-	if err = errors.Join(err, s.lock.Close()); err != nil {
+	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
 		return fmt.Errorf("closing event store: %w", err)
 	}
 	return nil
