@@ -1,6 +1,7 @@
 package whatsapp_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -149,4 +150,37 @@ func TestMessageIsSealedWhole(t *testing.T) {
 	content, err := r.vault.Open(t.Context(), e.Content, id.Of[id.Fact](e.MessageID), "content")
 	require.NoError(t, err)
 	require.Contains(t, string(content), "Aff-fixture-click-id")
+}
+
+// elsewhere is a routing read model that is wrong: it knows every platform id, in a conversation that does not.
+type elsewhere struct{ route whatsapp.Route }
+
+func (e elsewhere) Lookup(_ context.Context, hashes []events.WamidHash) (map[events.WamidHash]whatsapp.Route, error) {
+	found := map[events.WamidHash]whatsapp.Route{}
+	for _, hash := range hashes {
+		found[hash] = e.route
+	}
+	return found, nil
+}
+
+// TestStatusThatItsConversationDoesNotKnow: the conversation has the last word on what has a place in it; what it
+// refuses is kept, every copy of it once, and the rest of the delivery is recorded.
+func TestStatusThatItsConversationDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	owner, _ := r.register(t)
+	r.mustPost(t, batch("messages", `{"from":"393900000001","id":"a","timestamp":"1759312800","type":"text"}`))
+	received := r.read(t).received[r.vault.WamidHash("a")][0]
+	r.handler.Ingester.Routes = elsewhere{whatsapp.Route{
+		Account: owner, Conversation: received.ConversationID, Message: id.New[id.Message](), Recipient: received.CustomerID, PhoneNumberID: sampleNumber,
+	}}
+	status := func(at string) string { return `{"id":"s","status":"sent","timestamp":"` + at + `"}` }
+	r.mustPost(t, batch("statuses", status("1759312800"), status("1759312801"), status("1759312800")))
+	b := r.read(t)
+	require.Empty(t, b.steps)
+	require.Len(t, b.quarantined, 2)
+	for _, e := range b.quarantined {
+		require.Equal(t, events.UnknownMessage, e.Reason)
+		require.Equal(t, r.vault.WamidHash("s"), e.WamidHash)
+	}
 }

@@ -150,16 +150,23 @@ func TestRedriver(t *testing.T) {
 	require.Equal(t, 1, strings.Count(r.logged.String(), "quarantine="+hopeless.String()), "said once, left alone")
 }
 
-// TestErasedUpdateStays: what was erased cannot be driven again, and does not keep the redriver busy.
+// TestErasedUpdateStays: what was erased cannot be driven again, and the error says so.
 func TestErasedUpdateStays(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	r.mustPost(t, samples(t)["msg_text.json"])
+	bodies := samples(t)
+	r.mustPost(t, bodies["msg_text.json"])
+	closed := r.open(t)
+	r.register(t)
+	r.redriveAll(t)
+	r.mustPost(t, bodies["status_sent_fep.json"])
 	waiting := r.open(t)
+	require.Len(t, waiting, 1)
 	_, err := r.vault.Pool.Exec(t.Context(), "update data_keys set wrapped = null, destroyed_at = now(), reason = 'a test'")
 	require.NoError(t, err)
 	r.handler.Ingester.Vault = reopen(t, r.vault.Pool, r.vault.dir)
 	err = r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0])
 	_, erased := errors.AsType[*vault.ErasedError](err)
 	require.True(t, erased, err)
+	require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, closed[0]), "what is closed is not opened again")
 }
