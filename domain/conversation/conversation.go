@@ -24,8 +24,8 @@ import (
 // window is how long a customer's message keeps the service window open.
 const window = 24 * time.Hour
 
-// State is a conversation as far as decisions need it: some 200 bytes per message sent, a tenth of its events. The
-// zero value has not started.
+// State is a conversation as far as decisions need it: some 200 bytes per message sent. The zero
+// value has not started.
 type State struct {
 	party       Party
 	windowUntil time.Time
