@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Listen              string   `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
 	Data                string   `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
-	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"address of the event store's own endpoint, or off"`
+	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"address for the event store's own endpoint, or off; checked, but this version serves none"`
 	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB; unset: the embedded store"`
 	DatabaseURL         string   `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
 	VaultURL            string   `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
