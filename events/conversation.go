@@ -138,6 +138,7 @@ type (
 	// the recipient's devices; a delivery, told at any time, outranks it.
 	MessageFailed struct {
 		StatusFact
+
 		Errors []PlatformError `json:"errors,omitempty"`
 	}
 )
@@ -164,6 +165,7 @@ const (
 // StatusTimeCorrected says that the platform repeated a status with an earlier time: the earlier one counts.
 type StatusTimeCorrected struct {
 	StatusFact
+
 	Status     Status    `json:"status"`
 	PreviousAt time.Time `json:"previous_at"`
 }

@@ -26,7 +26,7 @@ const (
 )
 
 // Exactly demands that the stream's last event has this revision.
-func Exactly(revision uint64) Expected { return Expected(revision) } //nolint:gosec // revisions stay below 2^63
+func Exactly(revision uint64) Expected { return Expected(revision) }
 
 // String names the expectation for error texts.
 func (e Expected) String() string {
