@@ -17,7 +17,7 @@ import (
 type document struct {
 	OpenAPI string `json:"openapi"`
 	Paths   map[string]map[string]struct {
-		OperationID string         `json:"operationId"`
+		OperationID string         `json:"operationId"` //nolint:tagliatelle // OpenAPI's spelling
 		Summary     string         `json:"summary"`
 		Description string         `json:"description"`
 		Tags        []string       `json:"tags"`

@@ -46,7 +46,7 @@ func FuzzRecipient(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.True(t, (person.WaID == "") != (person.UserID == ""))
+		require.NotEqual(t, person.WaID == "", person.UserID == "")
 		require.Empty(t, strings.Trim(person.WaID, "0123456789"))
 		again, err := recipient(nameOf(person))
 		require.NoError(t, err)

@@ -38,7 +38,7 @@ func positioned(err error) error {
 		return fmt.Errorf("malformed JSON at byte %d: %w", syntax.Offset, syntax)
 	}
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("a JSON value of the wrong type ends at byte %d", mismatch.Offset) //nolint:errorlint // its text has the value
+		return fmt.Errorf("a JSON value of the wrong type ends at byte %d", mismatch.Offset) // its own text has the value
 	}
 	if err != nil {
 		return errors.New("a JSON value has the wrong form")

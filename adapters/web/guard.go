@@ -19,15 +19,16 @@ import (
 func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		trace, began := id.New[id.Trace](), time.Now()
-		r = r.WithContext(context.WithValue(r.Context(), traceKey{}, trace))
+		ctx := context.WithValue(r.Context(), traceKey{}, trace)
+		r = r.WithContext(ctx)
 		secure(w.Header())
 		w.Header().Set("Daybook-Correlation", trace.String())
 		answer := &answer{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
-				s.panicked(answer, r, p)
+				s.panicked(ctx, answer, r, p)
 			}
-			s.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("route", r.Pattern),
+			s.Log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("route", r.Pattern),
 				slog.Int("status", answer.status), slog.Duration("took", time.Since(began)), slog.String("correlation", trace.String()))
 		}()
 		next.ServeHTTP(answer, r)
@@ -47,12 +48,12 @@ func secure(h http.Header) {
 
 // panicked answers 500, unless the answer has begun: then the connection is cut, so that half an answer is not taken
 // for a whole one. A panic's value may hold anything, so only its type is logged.
-func (s *server) panicked(w *answer, r *http.Request, value any) {
+func (s *server) panicked(ctx context.Context, w *answer, r *http.Request, value any) {
 	if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	s.Log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("type", fmt.Sprintf("%T", value)),
-		slog.String("correlation", traceOf(r.Context()).String()), slog.String("stack", string(debug.Stack())))
+	s.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("type", fmt.Sprintf("%T", value)),
+		slog.String("correlation", traceOf(ctx).String()), slog.String("stack", string(debug.Stack())))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -105,6 +106,7 @@ func (v *verdict) WriteHeader(status int)      { v.status = status }
 // answer remembers the status that was sent.
 type answer struct {
 	http.ResponseWriter
+
 	status int
 }
 

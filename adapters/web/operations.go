@@ -39,7 +39,7 @@ func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*project
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	names := make([]string, 0, len(before.Projections))
 	for _, p := range before.Projections {
 		names = append(names, p.Name)
 	}

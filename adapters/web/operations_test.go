@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/web"
+	"daybook/adapters/web/api"
 	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
@@ -28,9 +29,10 @@ func TestHealthAndReadiness(t *testing.T) {
 	ready := s.raw(http.MethodGet, "/readyz", "")
 	require.Equal(t, http.StatusOK, ready.StatusCode, "%s", ready.body)
 	var state struct {
-		Ready           bool
-		Store, Postgres string
-		Projections     []struct{ Name, State string }
+		Ready       bool                   `json:"ready"`
+		Store       string                 `json:"store"`
+		Postgres    string                 `json:"postgres"`
+		Projections []api.ProjectionStatus `json:"projections"`
 	}
 	require.NoError(t, json.Unmarshal(ready.body, &state))
 	require.True(t, state.Ready)

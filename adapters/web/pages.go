@@ -81,7 +81,7 @@ func (s *server) problemPage(w http.ResponseWriter, r *http.Request, err error) 
 	s.page(w, r, p.Status, "problem", problemPage{p})
 }
 
-type problemPage struct{ *api.Problem }
+type problemPage struct{ Problem *api.Problem }
 
 func (problemPage) SignedIn() bool { return true }
 

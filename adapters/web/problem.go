@@ -64,6 +64,7 @@ func refusal(err error) *api.Problem {
 func rejection(r *domain.Rejection) *api.Problem {
 	status := http.StatusConflict
 	switch r.Kind {
+	case domain.Conflict:
 	case domain.Invalid:
 		status = http.StatusUnprocessableEntity
 	case domain.NotFound:

@@ -57,7 +57,7 @@ func TestS07_TheNameAtSendTimeSurvivesARename(t *testing.T) {
 }
 
 func typesOf(entries []api.AuditEntry) []string {
-	var types []string
+	types := make([]string, 0, len(entries))
 	for _, e := range entries {
 		types = append(types, e.Type)
 	}

@@ -211,9 +211,9 @@ func (s *system) raw(method, path, body string, headers ...string) answer {
 	}
 	response, err := http.DefaultTransport.RoundTrip(request)
 	require.NoError(s.t, err)
-	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	require.NoError(s.t, err)
+	require.NoError(s.t, response.Body.Close())
 	return answer{response, content}
 }
 

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -23,10 +24,10 @@ var queries = []string{
 func TestAWriterReadsItsOwnWrite(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	for range 20 {
-		number := api.Number{PhoneNumberID: fmt.Sprint(time.Now().UnixNano()), DisplayPhoneNumber: fmt.Sprint(time.Now().UnixNano())}
+	for i := range 20 {
+		number := strconv.Itoa(1000 + i)
 		body := rossi
-		body.Numbers = []api.Number{number}
+		body.Numbers = []api.Number{{PhoneNumberID: number, DisplayPhoneNumber: number}}
 		opened, err := s.RegisterAccount(t.Context(), body)
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf("%d@%s", opened.Position, s.store.ID()), opened.Token)

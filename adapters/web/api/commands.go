@@ -30,8 +30,9 @@ type RegisterAccount struct {
 
 // AccountRegistered answers RegisterAccount.
 type AccountRegistered struct {
-	ID id.Account `json:"id" format:"uuid" doc:"The account."`
 	Recorded
+
+	ID id.Account `json:"id" format:"uuid" doc:"The account."`
 }
 
 // AcceptTerms records consent to the terms of service and the privacy policy.
@@ -57,8 +58,9 @@ type LinkDevice struct {
 
 // DeviceLinked answers LinkDevice.
 type DeviceLinked struct {
-	ID id.Device `json:"id" format:"uuid" doc:"The device."`
 	Recorded
+
+	ID id.Device `json:"id" format:"uuid" doc:"The device."`
 }
 
 // RenameDevice gives a device another name. Messages keep the name they were sent under.

@@ -25,7 +25,7 @@ type SendMessage struct {
 }
 
 // Text is the body of a text message. In JSON it is a plain string or {"body": "…"}.
-type Text struct{ Body string }
+type Text struct{ Body string } //nolint:recvcheck // reading needs a pointer, writing must work without
 
 // MarshalJSON writes the platform's form, {"body": "…"}.
 func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(map[string]string{"body": t.Body}) }
@@ -66,9 +66,10 @@ type Template struct {
 
 // MessageQueued answers SendMessage.
 type MessageQueued struct {
+	Recorded
+
 	ID           id.Message      `json:"id"           format:"uuid" doc:"The message."`
 	Conversation id.Conversation `json:"conversation" format:"uuid" doc:"The conversation it belongs to."`
-	Recorded
 }
 
 // AcceptMessage binds the platform's id to a queued message.
@@ -78,21 +79,22 @@ type AcceptMessage struct {
 
 // MessageInfo tells who sent a message and what became of it. A step that was not told is left out.
 type MessageInfo struct {
-	ID             id.Message      `json:"id"                 format:"uuid" doc:"The message."`
-	AccountID      id.Account      `json:"account_id"         format:"uuid" doc:"The business."`
-	ConversationID id.Conversation `json:"conversation_id"    format:"uuid" doc:"The conversation."`
-	CustomerID     id.Customer     `json:"customer_id"        format:"uuid" doc:"The customer, by the id that only the vault can map to a number."`
-	Direction      string          `json:"direction"          enum:"in,out" doc:"From the customer, or to the customer."`
-	Type           string          `json:"type"               doc:"What kind of message it is." example:"text"`
-	Category       string          `json:"category,omitempty" doc:"The price class of an outbound message." example:"service"`
-	Template       string          `json:"template,omitempty" doc:"The template of an outbound template message." example:"order_ready"`
-	Device         *MessageDevice  `json:"device,omitempty"   doc:"The device that wrote it; inbound messages have none."`
-	ReceivedAt     *time.Time      `json:"received_at,omitempty" doc:"Inbound: sent by the customer, by the platform's clock."`
-	QueuedAt       *time.Time      `json:"queued_at,omitempty"   doc:"Outbound: written on the device."`
-	AcceptedAt     *time.Time      `json:"accepted_at,omitempty" doc:"Outbound: taken by the platform, which is not yet sent."`
 	Progress
-	Recipients []RecipientProgress  `json:"recipients" nullable:"false" doc:"The same for each recipient: one for a person, several for a group."`
-	Positions  []ProjectionPosition `json:"positions"  nullable:"false" doc:"How far each projection was that this was read from."`
+
+	ID             id.Message           `json:"id"                 format:"uuid" doc:"The message."`
+	AccountID      id.Account           `json:"account_id"         format:"uuid" doc:"The business."`
+	ConversationID id.Conversation      `json:"conversation_id"    format:"uuid" doc:"The conversation."`
+	CustomerID     id.Customer          `json:"customer_id"        format:"uuid" doc:"The customer, by the id that only the vault can map to a number."`
+	Direction      string               `json:"direction"          enum:"in,out" doc:"From the customer, or to the customer."`
+	Type           string               `json:"type"               doc:"What kind of message it is." example:"text"`
+	Category       string               `json:"category,omitempty" doc:"The price class of an outbound message." example:"service"`
+	Template       string               `json:"template,omitempty" doc:"The template of an outbound template message." example:"order_ready"`
+	Device         *MessageDevice       `json:"device,omitempty"   doc:"The device that wrote it; inbound messages have none."`
+	ReceivedAt     *time.Time           `json:"received_at,omitempty" doc:"Inbound: sent by the customer, by the platform's clock."`
+	QueuedAt       *time.Time           `json:"queued_at,omitempty"   doc:"Outbound: written on the device."`
+	AcceptedAt     *time.Time           `json:"accepted_at,omitempty" doc:"Outbound: taken by the platform, which is not yet sent."`
+	Recipients     []RecipientProgress  `json:"recipients" nullable:"false" doc:"The same for each recipient: one for a person, several for a group."`
+	Positions      []ProjectionPosition `json:"positions"  nullable:"false" doc:"How far each projection was that this was read from."`
 }
 
 // MessageDevice is the sender's device, as it was and as it is.
@@ -124,6 +126,7 @@ type Failure struct {
 
 // RecipientProgress is how far a message came with one recipient.
 type RecipientProgress struct {
-	RecipientID id.Customer `json:"recipient_id" format:"uuid" doc:"The recipient."`
 	Progress
+
+	RecipientID id.Customer `json:"recipient_id" format:"uuid" doc:"The recipient."`
 }

@@ -6,7 +6,7 @@ import "strings"
 const ProblemType = "urn:daybook:problem:"
 
 // Problem is an RFC 9457 problem document: the only shape in which the API says no.
-type Problem struct {
+type Problem struct { //nolint:errname // it is a document first: RFC 9457 names it so
 	Type     string       `json:"type"     format:"uri" doc:"The kind of problem, by its code." example:"urn:daybook:problem:DeviceLimitReached"`
 	Title    string       `json:"title"                 doc:"The code in words." example:"Device limit reached"`
 	Status   int          `json:"status"                doc:"The HTTP status." example:"409"`

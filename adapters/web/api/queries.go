@@ -53,9 +53,10 @@ type QuarantineEntries struct {
 
 // Redriven answers a re-drive.
 type Redriven struct {
+	Recorded
+
 	ID     id.Quarantine `json:"id"     format:"uuid" doc:"The item."`
 	Stream string        `json:"stream" doc:"Where it landed." example:"conversation-4f0c…"`
-	Recorded
 }
 
 // ProjectionPosition says how far a projection was, at least, when it was read.

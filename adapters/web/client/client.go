@@ -23,7 +23,7 @@ import (
 )
 
 // Problem is a refusal of the server. Branch on its Code.
-type Problem = api.Problem
+type Problem = api.Problem //nolint:errname // see there
 
 // Client calls one server. It is safe for concurrent use.
 type Client struct {

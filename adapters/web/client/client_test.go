@@ -41,9 +41,9 @@ func TestWhatIsNoProblemDocumentBecomesAnErrorWithItsStatus(t *testing.T) {
 
 func TestProblemsAreErrors(t *testing.T) {
 	t.Parallel()
+	var seen http.Header
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
-		require.Equal(t, "k", r.Header.Get("Idempotency-Key"))
+		seen = r.Header.Clone()
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusConflict)
 		_, _ = w.Write([]byte(`{"code":"DeviceLimitReached","status":409,"detail":"too many"}`))
@@ -55,4 +55,6 @@ func TestProblemsAreErrors(t *testing.T) {
 	require.ErrorAs(t, err, &problem)
 	require.Equal(t, http.StatusConflict, problem.Status)
 	require.EqualError(t, err, "DeviceLimitReached: too many")
+	require.Equal(t, "Bearer secret", seen.Get("Authorization"))
+	require.Equal(t, "k", seen.Get("Idempotency-Key"))
 }
