@@ -94,9 +94,23 @@ func (f finder) candidates(ctx context.Context) []string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// versionIn reads the first number of a path like /usr/lib/postgresql/15/bin, 0 if there is none.
-func versionIn(text string) int {
-	version, err := strconv.Atoi(number.FindString(text))
+// versionOf reads the major version from the programs' own words, such as "postgres (PostgreSQL) 15.18 (Debian …)".
+func versionOf(words string) int {
+	_, version, _ := strings.Cut(words, ") ")
+	return parseVersion(number.FindString(version))
+}
+
+// versionIn reads the last number of a path such as /usr/lib/postgresql/15/bin.
+func versionIn(path string) int {
+	all := number.FindAllString(path, -1)
+	if len(all) == 0 {
+		return 0
+	}
+	return parseVersion(all[len(all)-1])
+}
+
+func parseVersion(text string) int {
+	version, err := strconv.Atoi(text)
 	if err != nil {
 		return 0
 	}
@@ -118,8 +132,7 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 	if err != nil {
 		return binaries{}, fmt.Errorf("asking %s for its version: %w", program, err)
 	}
-	_, version, _ := strings.Cut(string(out), ") ")
-	major := versionIn(version)
+	major := versionOf(string(out))
 	if major == 0 {
 		return binaries{}, errors.New("unknown version " + strings.TrimSpace(string(out)))
 	}

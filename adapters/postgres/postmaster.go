@@ -50,9 +50,9 @@ func (p postmaster) runsIn(dataDir string) bool {
 	return err == nil && strings.Contains(string(out), dataDir)
 }
 
-// exists reports whether the process is there at all; a zombie is not.
+// exists reports whether the process is alive; a zombie is not.
 func (p postmaster) exists() bool {
-	if err := syscall.Kill(p.pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+	if !p.taken() {
 		return false
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
@@ -61,6 +61,12 @@ func (p postmaster) exists() bool {
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(state, "Z")
+}
+
+// taken reports whether the process number is in use, if only by a zombie or by somebody else.
+func (p postmaster) taken() bool {
+	err := syscall.Kill(p.pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
 // stop asks for a fast shutdown (sessions are cut, committed work is kept) and waits until the process is gone.

@@ -83,12 +83,12 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	bin, err := s.ensureCluster(ctx)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	adopted, err := s.adopt(ctx)
 	if err != nil {
 		return err
@@ -98,7 +98,10 @@ func (s *Server) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.prepare(ctx)
+	if err = s.prepare(ctx); err != nil && !adopted {
+		err = errors.Join(err, s.running.stop(context.WithoutCancel(ctx), s.cluster.data()))
+	}
+	return err
 }
 
 // ensureCluster makes the cluster if there is none, and returns the programs that fit it.
@@ -135,7 +138,7 @@ func (s *Server) adopt(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 		if !found.runsIn(s.cluster.data()) {
-			if found.exists() { // the number was given to another process; the server would refuse to start over it
+			if found.taken() { // a zombie, or another process by now: the server would take it for a postmaster
 				return false, os.Remove(pidFile(s.cluster.data()))
 			}
 			return false, nil
@@ -278,6 +281,14 @@ func (s *Server) Stop(ctx context.Context) error {
 		<-s.exited
 	}
 	return errors.Join(err, s.lock.Close())
+}
+
+// Destroy stops the server and deletes its cluster, for data directories that were meant to be temporary.
+func (s *Server) Destroy(ctx context.Context) error {
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(s.cluster.base)
 }
 
 // PID is the postmaster's process id.

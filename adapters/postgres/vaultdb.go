@@ -24,6 +24,10 @@ func VaultURL(ctx context.Context, databaseURL, vaultURL string) (string, error)
 	}
 	name := cfg.Database + "_vault"
 	derived.Path = "/" + name
+	query := derived.Query()
+	query.Del("dbname") // they would win over the path
+	query.Del("database")
+	derived.RawQuery = query.Encode()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return "", fmt.Errorf("looking for the vault's database: %w", err)

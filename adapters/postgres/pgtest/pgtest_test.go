@@ -1,7 +1,12 @@
 package pgtest_test
 
 import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -58,8 +63,46 @@ func TestAKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 	write("do $$ begin assert (select n from kept) = 1; end $$")
 }
 
-func BenchmarkPool(b *testing.B) {
-	for b.Loop() {
-		b.Run("lend", func(b *testing.B) { pgtest.Pool(b) })
+// A test binary that is killed takes its server with it.
+func TestTheServerDiesWithAKilledProcess(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProcessThatIsKilled$")
+	cmd.Env = append(os.Environ(), "DAYBOOK_TEST_KILLED=yes")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	address := lines.Text()
+	_, err = pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	require.Eventually(t, func() bool {
+		conn, err := pgx.Connect(t.Context(), address)
+		return err != nil || conn.Close(t.Context()) != nil
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+// TestProcessThatIsKilled is the body of the process above; in the test process it has nothing to do.
+func TestProcessThatIsKilled(t *testing.T) {
+	if os.Getenv("DAYBOOK_TEST_KILLED") == "" {
+		return
+	}
+	fmt.Println(pgtest.URL(t)) //nolint:forbidigo // read by the parent
+	select {}
+}
+
+func BenchmarkLend(b *testing.B) {
+	for name, lend := range map[string]func(testing.TB){
+		"Schema":   func(t testing.TB) { pgtest.URL(t) },
+		"Pool":     func(t testing.TB) { pgtest.Pool(t) },
+		"Migrated": func(t testing.TB) { pgtest.Migrated(t) },
+		"Database": func(t testing.TB) { pgtest.Database(t) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.Run("Once", func(b *testing.B) { lend(b) })
+			}
+		})
 	}
 }

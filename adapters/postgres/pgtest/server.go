@@ -71,13 +71,19 @@ type Server struct {
 	running *postgres.Server
 }
 
-// Restartable lends a running server of the test's own, with fsync on. It goes away with the test.
-func Restartable(t testing.TB) *Server {
+// Place lends a place for a server that the test starts itself. Whatever runs there when the test ends is stopped.
+func Place(t testing.TB) postgres.ServerConfig {
 	t.Helper()
 	tied, err := newLeashed()
 	require.NoError(t, err)
-	s := &Server{t: t, config: tied.config()}
 	t.Cleanup(func() { require.NoError(t, tied.leash.Close()) })
+	return tied.config()
+}
+
+// Restartable lends a running server of the test's own, with fsync on. It goes away with the test.
+func Restartable(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{t: t, config: Place(t)}
 	s.Start()
 	return s
 }

@@ -1,0 +1,97 @@
+package postgres_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/postgres"
+	"daybook/adapters/postgres/pgtest"
+)
+
+func TestOpenMigratesOnceHoweverManyStartTogether(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Database(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			pool, err := postgres.Open(t.Context(), address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer pool.Close()
+			var schema, zone string
+			err = pool.QueryRow(t.Context(), "select current_schema(), current_setting('TimeZone')").Scan(&schema, &zone)
+			if err != nil || schema != postgres.Schema || zone != "UTC" {
+				t.Errorf("schema %s, time zone %s: %v", schema, zone, err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, "checkpoints,migrations,projections",
+		ask(t, address, "select string_agg(tablename, ',' order by tablename) from pg_tables where schemaname = 'daybook'"))
+}
+
+func TestInvariantsOfTheInfrastructureTables(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Migrated(t)
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	checkpoint := func(position, events int) error {
+		_, err := pool.Exec(t.Context(), "insert into checkpoints values ($1, 1, $2, $3, $4, 0, $5)", uuid.NewString(), uuid.New(), position, events, now)
+		return err
+	}
+	require.NoError(t, checkpoint(0, 0))
+	require.ErrorContains(t, checkpoint(-1, 0), "checkpoints_position")
+	require.ErrorContains(t, checkpoint(0, -1), "checkpoints_events")
+	projection := func(version int, schema string, live bool) error {
+		_, err := pool.Exec(t.Context(), "insert into projections values ('audit', $1, $2, 'f', $3, $4)", version, schema, live, now)
+		return err
+	}
+	require.NoError(t, projection(1, "audit_v1", true))
+	require.NoError(t, projection(2, "audit_v2", false))
+	require.ErrorContains(t, projection(3, "audit_v3", true), "projections_live")
+	require.ErrorContains(t, projection(3, "audit_v2", false), "projections_schema_name")
+}
+
+func TestConnectSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Connect(t.Context(), "postgres://%zz")
+	require.ErrorContains(t, err, "database URL")
+	_, err = postgres.Connect(t.Context(), "postgres://daybook@127.0.0.1:1/daybook?connect_timeout=1")
+	require.ErrorContains(t, err, "connecting to the database")
+}
+
+func TestVaultURL(t *testing.T) {
+	t.Parallel()
+	given := "postgres://elsewhere/vault"
+	address, err := postgres.VaultURL(t.Context(), "postgres://nowhere", given)
+	require.NoError(t, err)
+	require.Equal(t, given, address)
+
+	database := pgtest.Database(t)
+	for range 2 { // created, then found
+		address, err = postgres.VaultURL(t.Context(), database, "")
+		require.NoError(t, err)
+		require.Equal(t, ask(t, database, "select current_database()")+"_vault", ask(t, address, "select current_database()"))
+	}
+
+	another := pgtest.Database(t)
+	role := "poor_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	admin, err := pgx.Connect(t.Context(), another)
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), "create role "+role+" login password 'poor'")
+	require.NoError(t, err)
+	_, err = postgres.VaultURL(t.Context(), changed(t, another, func(u *url.URL) { u.User = url.UserPassword(role, "poor") }), "")
+	require.ErrorContains(t, err, "may not create the vault's database")
+	require.ErrorContains(t, err, "DAYBOOK_VAULT_URL")
+	_, err = admin.Exec(t.Context(), "drop role "+role)
+	require.NoError(t, err)
+	require.NoError(t, admin.Close(t.Context()))
+}
