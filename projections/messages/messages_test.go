@@ -200,6 +200,22 @@ func TestAGroupMessageHasARowPerRecipient(t *testing.T) {
 	requireAt(t, 4, info.FailedAt)
 }
 
+func TestAGroupMessageThatReachesNobodyTellsItsFirstFailure(t *testing.T) {
+	t.Parallel()
+	ofFriend := func(n int) events.Event {
+		return events.MessageFailed{StatusFact: fact(friend, n), Errors: []events.PlatformError{{Code: 131049}}}
+	}
+	for first, told := range map[int][]events.Event{
+		131026: {failed(4), ofFriend(5)},
+		131049: {failed(5), ofFriend(4)},
+	} {
+		info := get(t, given(t, told...))
+		require.Equal(t, messageinfo.StatusFailed, info.Status)
+		require.Equal(t, first, info.Failure.Code)
+		requireAt(t, 4, info.FailedAt)
+	}
+}
+
 func TestAnInboundMessage(t *testing.T) {
 	t.Parallel()
 	s := projectiontest.For(t, messages.Define()).Given(streamOf, inbound())
