@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,7 @@ type appendRows struct {
 	count  int
 
 	copySQL   string
-	insertSQL string
+	insertSQL string // empty when rows cannot travel as arrays, because a column is one
 	arrays    arrays
 }
 
@@ -66,7 +67,7 @@ const few = 32
 func (t *appendRows) flush(w *work) {
 	switch {
 	case t.count == 0:
-	case t.count <= few:
+	case t.count <= few && t.insertSQL != "":
 		w.statements = append(w.statements, statement{t.insertSQL, t.columnsOf()})
 	default:
 		w.copies = append(w.copies, copyIn{t.copySQL, t.buffer})
@@ -93,5 +94,8 @@ func (t *appendRows) prepareSQL() {
 	all := func(int) bool { return true }
 	columns := strings.Join(t.identifiers(all), ", ")
 	t.copySQL = fmt.Sprintf("COPY %s (%s) FROM STDIN BINARY", t.table, columns)
+	if slices.ContainsFunc(t.columns, func(c column) bool { return c.typ.array() }) {
+		return
+	}
 	t.insertSQL = fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)", t.table, columns, t.parameters(all))
 }

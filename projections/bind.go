@@ -125,6 +125,9 @@ func (t *appendRows) bind(ctx context.Context, conn *pgx.Conn, schema string) er
 		return err
 	}
 	t.prepareSQL()
+	if t.insertSQL == "" {
+		return nil
+	}
 	return t.try(ctx, conn, schema, t.insertSQL)
 }
 
@@ -134,7 +137,7 @@ func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) err
 	}
 	for i := range t.columns {
 		c := &t.columns[i]
-		if strings.HasSuffix(c.typ.name, "[]") {
+		if c.typ.array() {
 			return &MisuseError{schema, fmt.Sprintf("table %s: field %s: a Patch table cannot have array columns", t.name, c.field)}
 		}
 	}
@@ -142,13 +145,15 @@ func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) err
 	return t.try(ctx, conn, schema, t.upsert(t.everything()))
 }
 
-// try lets Postgres judge a statement without running it: a missing unique index, a generated column.
+// try runs a statement without rows, for all arrays are NULL: Postgres judges what the catalogue does not tell here, such
+// as a missing unique index or a generated column.
 func (l *layout) try(ctx context.Context, conn *pgx.Conn, schema, sql string) error {
-	if _, err := conn.PgConn().Prepare(ctx, "", sql, nil); err != nil {
-		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
-			return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, reply.Message)}
-		}
-		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, err)
+	result := conn.PgConn().ExecParams(ctx, sql, make([][]byte, len(l.columns)), nil, nil, nil).Read()
+	if reply, ok := errors.AsType[*pgconn.PgError](result.Err); ok {
+		return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, reply.Message)}
+	}
+	if result.Err != nil {
+		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, result.Err)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type columnType struct {
 	name string // for casts
 }
 
+func (t columnType) array() bool { return strings.HasSuffix(t.name, "[]") }
+
 // encoderFor binds a field to a column.
 func encoderFor(field reflect.Value, t columnType) (encoder, error) {
 	element := field.Type()
@@ -72,10 +74,13 @@ func putterFor(t reflect.Type, c columnType) putter {
 	text := t.Kind() == reflect.String
 	octets := t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 	switch base := c.base; {
-	case c.enum || base == pgtype.TextOID || base == pgtype.VarcharOID || base == pgtype.BPCharOID || base == pgtype.JSONOID:
+	case c.enum || base == pgtype.TextOID || base == pgtype.VarcharOID || base == pgtype.BPCharOID:
 		if text || octets {
 			return putText
 		}
+		return nil // pgx would print a number; a mistake is likelier
+	case base == pgtype.JSONOID && (text || octets):
+		return putText
 	case base == pgtype.JSONBOID && (text || octets):
 		return func(buffer []byte, v reflect.Value) ([]byte, error) { return putText(append(buffer, 1), v) }
 	case base == pgtype.UUIDOID:

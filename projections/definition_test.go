@@ -1,0 +1,125 @@
+package projections_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/embedded"
+	"daybook/events"
+	"daybook/projections"
+)
+
+func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	type base struct {
+		Stream   string `db:"stream"`
+		Revision uint64 `db:"revision"`
+	}
+	for want, define := range map[string]func(p *projections.Projection){
+		"projection bad_v1: two handlers for event TermsAccepted": func(p *projections.Projection) {
+			for range 2 {
+				projections.On(p, func(events.TermsAccepted, projections.At) error { return nil })
+			}
+		},
+		"projection bad_v1: two handlers for all events": func(p *projections.Projection) {
+			for range 2 {
+				projections.OnAll(p, func(projections.At) error { return nil })
+			}
+		},
+		"projection bad_v1: table rows: rows are int, not structs": func(p *projections.Projection) {
+			projections.Append[int](p, "rows")
+		},
+		`projection bad_v1: table rows: field N has no tag db:"column"`: func(p *projections.Projection) {
+			projections.Append[struct {
+				Stream   string `db:"stream"`
+				Revision uint64 `db:"revision"`
+				N        int
+			}](p, "rows")
+		},
+		`projection bad_v1: table rows: field N has the unknown tag option "primary"`: func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID int  `db:"id,key"`
+				N  *int `db:"n,primary"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: field M: column n is taken by another field": func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID int  `db:"id,key"`
+				N  *int `db:"n"`
+				M  *int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: rows of an Append table need the columns stream and revision": func(p *projections.Projection) {
+			projections.Append[struct {
+				N int `db:"n"`
+			}](p, "rows")
+		},
+		`projection bad_v1: table rows: no field is tagged db:"column,key"`: func(p *projections.Projection) {
+			projections.Patch[struct {
+				N *int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: field N must be a pointer or a slice": func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID int `db:"id,key"`
+				N  int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: field ID is part of the key and must not be nilable": func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID *int `db:"id,key"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows is defined twice": func(p *projections.Projection) {
+			for range 2 {
+				projections.Append[base](p, "rows")
+			}
+		},
+	} {
+		p := projections.New("bad", 1, "")
+		define(p)
+		require.ErrorContains(t, newEngineError(p), want)
+	}
+	require.ErrorContains(t, newEngineError(projections.New("Bad-Name", 1, "")), "the name must match")
+	require.ErrorContains(t, newEngineError(projections.New("bad", 0, "")), "version 0 is not positive")
+	require.ErrorContains(t, newEngineError(projections.New("head", 1, "")), "projection head_v1")
+	require.ErrorContains(t, newEngineError(sample(), sample()), "projection sample_v1: it is registered twice")
+	require.NoError(t, newEngineError(sample(), sampleVersion(2, sampleSchema)))
+}
+
+func newEngineError(definitions ...*projections.Projection) error {
+	_, err := projections.NewEngine(projections.Config{Pool: &pgxpool.Pool{}, Log: &embedded.Store{}, Now: time.Now}, definitions...)
+	return err
+}
+
+func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		ID int64      `db:"id,key"`
+		N  *int       `db:"n"`
+		At *time.Time `db:"at"`
+	}
+	h := newHouse(t)
+	for want, schema := range map[string]string{
+		"projection fit_v1: table rows: schema.sql creates no such table":                      "CREATE TABLE other (id bigint)",
+		"projection fit_v1: table rows: field At: schema.sql has no column at":                 "CREATE TABLE rows (id bigint PRIMARY KEY, n int)",
+		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as text":    "CREATE TABLE rows (id bigint PRIMARY KEY, n text, at timestamptz)",
+		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as boolean": "CREATE TABLE rows (id bigint PRIMARY KEY, n boolean, at timestamptz)",
+		"projection fit_v1: table rows: there is no unique or exclusion constraint matching":   "CREATE TABLE rows (id bigint, n int, at timestamptz)",
+		"projection fit_v1: table rows: column n is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int NOT NULL, at timestamptz)",
+		"projection fit_v1: table rows: column m is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int, m int NOT NULL, at timestamptz)",
+		"projection fit_v1: schema.sql: ":                                                      "CREATE TABEL rows",
+	} {
+		p := projections.New("fit", 1, schema)
+		projections.Patch[row](p, "rows")
+		err := h.engine(h.pool, p).Prepare(t.Context())
+		require.ErrorContains(t, err, want, schema)
+		h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
+	}
+	p := projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
+	projections.Patch[row](p, "rows")
+	require.NoError(t, h.engine(h.pool, p).Prepare(t.Context()))
+}

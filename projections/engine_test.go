@@ -1,0 +1,411 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/embedded"
+	"daybook/adapters/postgres"
+	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/watermill"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/projections"
+	"daybook/projections/projectiontest"
+)
+
+// house is a store and a database that engines come and go in.
+type house struct {
+	t     *testing.T
+	store *embedded.Store
+	url   string
+	pool  *pgxpool.Pool
+	given int
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	return houseAt(t, pgtest.Database(t))
+}
+
+func houseAt(t *testing.T, url string) *house {
+	t.Helper()
+	store, err := embedded.Open("house", embedded.InMemory())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	pool, err := postgres.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return &house{t: t, store: store, url: url, pool: pool}
+}
+
+// append records device events, one per append, and returns the position of the last one.
+func (h *house) append(n int) events.Position {
+	h.t.Helper()
+	var last events.Position
+	for range n {
+		h.given++
+		e := events.DeviceLinked{DeviceID: device(h.given), Name: fmt.Sprint("device ", h.given)}
+		last = h.record(fmt.Sprintf("devices-%d", h.given%7), e)
+	}
+	return last
+}
+
+func (h *house) record(stream string, e events.Event) events.Position {
+	h.t.Helper()
+	proposed, err := events.Encode(id.New[id.Event](), e, events.Envelope{RecordedAt: projectiontest.Epoch})
+	require.NoError(h.t, err)
+	appended, err := h.store.Append(h.t.Context(), stream, events.Any, []events.Proposed{proposed})
+	require.NoError(h.t, err)
+	return appended.Position
+}
+
+func (h *house) engine(pool *pgxpool.Pool, definitions ...*projections.Projection) *projections.Engine {
+	h.t.Helper()
+	engine, err := projections.NewEngine(projections.Config{
+		Pool: pool, Log: h.store, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
+		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
+			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
+		}),
+	}, definitions...)
+	require.NoError(h.t, err)
+	return engine
+}
+
+// run starts an engine; stop waits for its end and may be called again.
+func (h *house) run(pool *pgxpool.Pool, definitions ...*projections.Projection) (engine *projections.Engine, stop func()) {
+	h.t.Helper()
+	engine = h.engine(pool, definitions...)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- engine.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(h.t, <-ended)
+	})
+	h.t.Cleanup(stop)
+	return engine, stop
+}
+
+func (h *house) wait(engine *projections.Engine, name string, p events.Position) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(h.t, engine.WaitFor(ctx, name, p))
+}
+
+// status waits until a projection is in a state, and returns it.
+func (h *house) status(engine *projections.Engine, name string, want projections.State) (found projections.Status) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		all, err := engine.Status(h.t.Context())
+		i := slices.IndexFunc(all, func(s projections.Status) bool {
+			return s.Name == name && s.State == want && (s.Error == "") == (want == projections.StateRunning)
+		})
+		if err != nil || i < 0 {
+			return false
+		}
+		found = all[i]
+		return true
+	}, 30*time.Second, 5*time.Millisecond)
+	return found
+}
+
+// consistent compares with a rebuild from zero by one undisturbed engine.
+func (h *house) consistent(schema string, define func() *projections.Projection) {
+	h.t.Helper()
+	got, err := projectiontest.Dump(h.t.Context(), h.pool, schema)
+	require.NoError(h.t, err)
+	other := &house{t: h.t, store: h.store, url: pgtest.Database(h.t)}
+	pool, err := postgres.Open(h.t.Context(), other.url)
+	require.NoError(h.t, err)
+	defer pool.Close()
+	other.pool = pool
+	head, err := h.store.Head(h.t.Context())
+	require.NoError(h.t, err)
+	engine, stop := other.run(pool, define())
+	defer stop()
+	other.wait(engine, define().Name(), head)
+	want, err := projectiontest.Dump(h.t.Context(), pool, schema)
+	require.NoError(h.t, err)
+	require.NotEmpty(h.t, want)
+	require.Equal(h.t, want, got)
+	require.Equal(h.t, other.counted(), h.counted())
+}
+
+// counted is how many events the sample's checkpoint has counted.
+func (h *house) counted() (n int64) {
+	h.t.Helper()
+	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), "SELECT events FROM checkpoints WHERE projection = 'sample'").Scan(&n))
+	return n
+}
+
+func TestTwoEnginesApplyEachEventOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first, stopFirst := h.run(h.pool, sample())
+	second, _ := h.run(h.pool, sample())
+	h.append(200)
+	h.wait(second, "sample", h.append(1))
+	stopFirst()
+	last := h.append(100)
+	h.wait(second, "sample", last)
+	h.wait(first, "sample", last) // an engine that does not run sees what others do
+	require.EqualValues(t, 302, h.counted())
+	h.consistent("sample_v1", sample)
+}
+
+func TestALostReplyToACommitIsNoFailure(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var lost atomic.Int64
+	pool := h.wired(t, func(sent []byte) bool { return strings.Contains(string(sent), "commit") && lost.Add(1) <= 5 })
+	engine := h.engine(h.pool, sample())
+	require.NoError(t, engine.Prepare(t.Context()))
+	engine, _ = h.run(pool, sample())
+	for range 6 {
+		h.wait(engine, "sample", h.append(3))
+	}
+	require.Greater(t, lost.Load(), int64(5))
+	h.consistent("sample_v1", sample)
+}
+
+func TestACheckpointOfAnotherStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	state := func() *projections.Projection {
+		p := projections.New("state", 1, sampleSchema)
+		sampleState(p)
+		return p
+	}
+	require.NoError(t, h.engine(h.pool, sample(), state()).Prepare(t.Context()))
+	other := id.New[id.Store]()
+	h.exec("UPDATE checkpoints SET store_id = $1 WHERE projection = 'sample'", other.Bytes())
+	engine, _ := h.run(h.pool, sample(), state())
+	last := h.append(5)
+	h.wait(engine, "state", last)
+	refused := h.status(engine, "sample", projections.StateStopped)
+	require.Contains(t, refused.Error, other.String())
+	require.Contains(t, refused.Error, h.store.ID().String())
+	require.Zero(t, refused.Position)
+
+	h.exec("UPDATE checkpoints SET store_id = $1 WHERE projection = 'sample'", h.store.ID().Bytes())
+	h.wait(engine, "sample", last)
+	h.status(engine, "sample", projections.StateRunning)
+}
+
+func TestAnOlderStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	last := h.append(5)
+	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	h.exec("UPDATE checkpoints SET position = $1", int64(last)+1000)
+	engine, _ := h.run(h.pool, sample())
+	refused := h.status(engine, "sample", projections.StateStopped)
+	require.Contains(t, refused.Error, "older copy")
+	require.Contains(t, refused.Error, fmt.Sprint(last))
+	require.Zero(t, len(h.rows("SELECT FROM sample_v1.trail")))
+
+	h.exec("UPDATE checkpoints SET position = 0")
+	h.wait(engine, "sample", last)
+}
+
+func TestAChangedDefinitionNeedsAnotherVersion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	changed := sampleSchema + "; CREATE INDEX ON trail (type)"
+
+	err := h.engine(h.pool, sampleVersion(1, changed)).Run(t.Context())
+	_, misuse := errors.AsType[*projections.MisuseError](err)
+	require.True(t, misuse)
+	require.ErrorContains(t, err, "projection sample_v1")
+	require.ErrorContains(t, err, "Give it version 2")
+
+	engine, _ := h.run(h.pool, sampleVersion(2, changed))
+	require.Eventually(t, func() bool { return len(h.rows("SELECT FROM projections WHERE name = 'sample'")) == 2 },
+		30*time.Second, 5*time.Millisecond)
+	live, err := engine.Live(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Equal(t, "sample_v1", live, "the first version stays live until another is put there")
+}
+
+func TestAFailingHandlerPausesAndNothingIsSkipped(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"Error": func() error { return errors.New("out of luck") },
+		"Panic": func() error { panic("out of luck") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			var healed atomic.Bool
+			p := sample()
+			projections.On(p, func(events.PremiumSubscribed, projections.At) error {
+				if healed.Load() {
+					return nil
+				}
+				return fail()
+			})
+			engine, _ := h.run(h.pool, p)
+			before := h.append(3)
+			h.wait(engine, "sample", before)
+			h.append(2)
+			poison := h.record("account-1", events.PremiumSubscribed{})
+			last := h.append(20)
+
+			status := h.status(engine, "sample", projections.StateRetrying)
+			require.Contains(t, status.Error, "projection sample_v1: PremiumSubscribed at account-1@0")
+			require.Contains(t, status.Error, "out of luck")
+			require.Less(t, status.Position, poison)
+			require.Positive(t, status.Lag.Events)
+
+			healed.Store(true)
+			h.wait(engine, "sample", last)
+			require.Empty(t, h.status(engine, "sample", projections.StateRunning).Error)
+			require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 27)
+		})
+	}
+}
+
+func TestAConstraintRollsTheWholeBatchBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	engine, _ := h.run(h.pool, sample())
+	h.wait(engine, "sample", h.append(1))
+	h.exec("ALTER TABLE sample_v1.devices ADD CONSTRAINT narrow CHECK (name <> 'too wide')")
+	h.record("devices-1", events.DeviceLinked{DeviceID: device(999), Name: "too wide"})
+	status := h.status(engine, "sample", projections.StateRetrying)
+	require.Contains(t, status.Error, "narrow")
+	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 2, "the trail's row went with the device's")
+
+	h.exec("ALTER TABLE sample_v1.devices DROP CONSTRAINT narrow")
+	h.wait(engine, "sample", h.append(1))
+	h.consistent("sample_v1", sample)
+}
+
+func TestPostgresGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Restartable(t)
+	h := houseAt(t, server.URL())
+	engine, _ := h.run(h.pool, sample())
+	h.wait(engine, "sample", h.append(20))
+	for range 2 {
+		h.append(15)
+		server.Kill()
+		require.Eventually(t, func() bool {
+			h.append(1) // an orphaned backend may still have served the one before
+			all, err := engine.Status(t.Context())
+			return err != nil && all[0].State == projections.StateRetrying && all[0].Error != ""
+		}, 30*time.Second, 5*time.Millisecond)
+		last := h.append(15)
+		server.Start()
+		h.wait(engine, "sample", last)
+	}
+	h.consistent("sample_v1", sample)
+}
+
+// TestStoppingAnywhereLosesAndDoublesNothing ends the engine at each of the first statements it sends, in turn.
+func TestStoppingAnywhereLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	last := h.append(60)
+	for n := range int64(40) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var sent atomic.Int64
+		pool := h.wired(t, func([]byte) bool {
+			if sent.Add(1) == n {
+				cancel()
+			}
+			return false
+		})
+		engine := h.engine(pool, sample())
+		stop := context.AfterFunc(t.Context(), cancel)
+		go func() { // far enough: the next one
+			if engine.WaitFor(ctx, "sample", last) == nil {
+				cancel()
+			}
+		}()
+		require.NoError(t, engine.Run(ctx))
+		stop()
+		pool.Close()
+		if n%4 == 3 {
+			last = h.append(11)
+		}
+	}
+	engine, _ := h.run(h.pool, sample())
+	h.wait(engine, "sample", last)
+	h.consistent("sample_v1", sample)
+}
+
+func TestTheStoresOwnEventsMoveTheCheckpointUncounted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	engine, _ := h.run(h.pool, sample())
+	h.append(2)
+	for _, stream := range []string{"devices-1", "$settings"} {
+		_, err := h.store.Append(t.Context(), stream, events.Any, []events.Proposed{{ID: id.New[id.Event](), Type: "$metadata"}})
+		require.NoError(t, err)
+	}
+	_, err := h.store.Append(t.Context(), "$settings", events.Any, []events.Proposed{{ID: id.New[id.Event](), Type: "Settings"}})
+	require.NoError(t, err)
+	head, err := h.store.Head(t.Context())
+	require.NoError(t, err)
+	h.wait(engine, "sample", head)
+	require.EqualValues(t, 3, h.counted())
+	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 3)
+}
+
+// TestNothingIsLeftRunning is not parallel: it counts goroutines.
+func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
+	h := newHouse(t)
+	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	before := runtime.NumGoroutine()
+	for range 3 {
+		engine, stop := h.run(h.pool, sample())
+		h.wait(engine, "sample", h.append(30))
+		stop()
+	}
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, 5*time.Millisecond,
+		"goroutines: %v", stacks{})
+}
+
+type stacks struct{}
+
+func (stacks) String() string {
+	buffer := make([]byte, 1<<20)
+	return string(buffer[:runtime.Stack(buffer, true)])
+}
+
+func (h *house) exec(sql string, arguments ...any) {
+	h.t.Helper()
+	_, err := h.pool.Exec(h.t.Context(), sql, arguments...)
+	require.NoError(h.t, err)
+}
+
+// rows runs a query without columns of interest and returns one element per row.
+func (h *house) rows(sql string) []struct{} {
+	h.t.Helper()
+	rows, err := h.pool.Query(h.t.Context(), sql)
+	require.NoError(h.t, err)
+	defer rows.Close()
+	var out []struct{}
+	for rows.Next() {
+		out = append(out, struct{}{})
+	}
+	require.NoError(h.t, rows.Err())
+	return out
+}

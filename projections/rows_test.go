@@ -1,0 +1,225 @@
+package projections_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/projections"
+	"daybook/projections/projectiontest"
+)
+
+// operation is one change of a Patch table, carried through the log as data.
+type operation struct {
+	Kind   string // set, clear, remove
+	Part   string // key
+	Number int    // key
+	A, B   *string
+	C      []byte
+	Clear  []string
+}
+
+type patchedRow struct {
+	Part   string  `db:"part,key"`
+	Number int     `db:"number,key"`
+	A      *string `db:"a"`
+	B      *string `db:"b"`
+	C      []byte  `db:"c"`
+}
+
+func patched() *projections.Projection {
+	p := projections.New("patched", 1,
+		`CREATE TABLE rows (part text, number int, a text, b text DEFAULT 'default', c bytea, PRIMARY KEY (number, part))`)
+	table := projections.Patch[patchedRow](p, "rows")
+	projections.OnAll(p, func(at projections.At) error {
+		var o operation
+		if at.Type != "Operation" {
+			return nil
+		}
+		if err := json.Unmarshal(at.Data, &o); err != nil {
+			return err
+		}
+		row := patchedRow{Part: o.Part, Number: o.Number, A: o.A, B: o.B, C: o.C}
+		switch o.Kind {
+		case "set":
+			return table.Set(row)
+		case "clear":
+			return table.Clear(row, o.Clear...)
+		default:
+			return table.Remove(row)
+		}
+	})
+	return p
+}
+
+// model applies an operation to rows kept in a map, with columns a, b, c as text.
+func model(rows map[string][3]string, o operation) {
+	key := o.Part + " | " + strconv.Itoa(o.Number)
+	if o.Kind == "remove" {
+		delete(rows, key)
+		return
+	}
+	row, exists := rows[key]
+	if !exists {
+		row = [3]string{"∅", "default", "∅"}
+	}
+	if o.Kind == "set" {
+		if o.A != nil {
+			row[0] = *o.A
+		}
+		if o.B != nil {
+			row[1] = *o.B
+		}
+		if o.C != nil {
+			row[2] = fmt.Sprintf("\\x%x", o.C)
+		}
+	}
+	if o.Kind == "clear" {
+		for _, column := range o.Clear {
+			row[column[0]-'a'] = "∅"
+		}
+	}
+	rows[key] = row
+}
+
+func TestPatchesMergeAsIfWrittenOneByOne(t *testing.T) {
+	t.Parallel()
+	s := projectiontest.For(t, patched())
+	operations := rapid.Custom(func(t *rapid.T) operation {
+		text := rapid.Ptr(rapid.StringMatching(`[a-z]{0,3}`), true)
+		return operation{
+			Kind:   rapid.SampledFrom([]string{"set", "set", "set", "clear", "remove"}).Draw(t, "kind"),
+			Part:   rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "part"),
+			Number: rapid.IntRange(-1, 1).Draw(t, "number"),
+			A:      text.Draw(t, "a"), B: text.Draw(t, "b"),
+			C:     rapid.SampledFrom([][]byte{nil, {}, {0, 255}}).Draw(t, "c"),
+			Clear: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 2, rapid.ID).Draw(t, "clear"),
+		}
+	})
+	want := map[string][3]string{}
+	rapid.Check(t, func(rt *rapid.T) { // the table is carried on from check to check
+		for _, batch := range rapid.SliceOfN(rapid.SliceOfN(operations, 1, 12), 1, 3).Draw(rt, "batches") {
+			proposed := make([]events.Proposed, len(batch))
+			for i, o := range batch {
+				data, err := json.Marshal(o)
+				require.NoError(rt, err)
+				proposed[i] = events.Proposed{ID: id.New[id.Event](), Type: "Operation", Data: data}
+				model(want, o)
+			}
+			s.GivenRaw("operations", proposed...)
+			expected := []string{}
+			for key, row := range maps.All(want) {
+				expected = append(expected, key+" | "+row[0]+" | "+row[1]+" | "+row[2])
+			}
+			slices.Sort(expected)
+			got := s.Rows("SELECT part, number, a, b, c FROM rows")
+			slices.Sort(got)
+			require.Equal(rt, expected, got)
+		}
+	})
+}
+
+type everyType struct {
+	Stream   string             `db:"stream"`
+	Revision uint64             `db:"revision"`
+	ID       id.Message         `db:"id"`
+	Sealed   events.Sealed      `db:"sealed"`
+	Small    int                `db:"small"`
+	Middle   uint16             `db:"middle"`
+	Yes      bool               `db:"yes"`
+	Real     float64            `db:"real"`
+	At       time.Time          `db:"at"`
+	Octets   []byte             `db:"octets"`
+	JSON     json.RawMessage    `db:"json"`
+	JSONB    json.RawMessage    `db:"jsonb"`
+	Kind     string             `db:"kind"`
+	Domain   string             `db:"domain"`
+	List     []string           `db:"list"`
+	Exact    pgtype.Numeric     `db:"exact"`
+	Day      pgtype.Date        `db:"day"`
+	None     *id.Message        `db:"none"`
+	Some     *id.Message        `db:"some"`
+	Null     *time.Time         `db:"null"`
+	Wide     *string            `db:"wide"`
+	Count    *events.Position   `db:"count"`
+	Nothing  []byte             `db:"nothing"`
+	Struct   map[string]float64 `db:"struct"`
+}
+
+const everyTypeSchema = `
+	CREATE TYPE kind AS ENUM ('in', 'out');
+	CREATE DOMAIN short AS varchar(5);
+	CREATE TABLE rows (
+		stream text, revision bigint, id uuid, sealed text, small smallint, middle int, yes boolean, "real" float8,
+		at timestamptz, octets bytea, json json, jsonb jsonb, kind kind, domain short, list text[], exact numeric, day date,
+		none uuid, "some" uuid, "null" timestamptz, wide varchar, count bigint, nothing bytea, struct jsonb
+	)`
+
+func TestEveryTypeArrivesWhole(t *testing.T) {
+	t.Parallel()
+	p := projections.New("types", 1, everyTypeSchema)
+	table := projections.Append[everyType](p, "rows")
+	projections.On(p, func(e events.DeviceLinked, at projections.At) error {
+		return table.Add(everyType{
+			Stream: at.Stream, Revision: at.Revision, ID: message(1), Sealed: "sealed:1:…", Small: math.MinInt16, Middle: math.MaxUint16,
+			Yes: true, Real: -0.5, At: time.Date(1999, 12, 31, 23, 59, 59, 999999999, time.UTC), Octets: []byte{0, 1},
+			JSON: json.RawMessage(`{"b": 1}`), JSONB: json.RawMessage(`{"b": 1}`), Kind: "out", Domain: "short",
+			List: []string{"a", "b"}, Exact: pgtype.Numeric{Int: big.NewInt(3), Exp: -4, Valid: true},
+			Day: pgtype.Date{Time: projectiontest.Epoch, Valid: true}, Some: new(message(2)), Wide: new("wide"),
+			Count: new(events.Position(1 << 62)), Struct: map[string]float64{"n": 1},
+		})
+	})
+	s := projectiontest.For(t, p)
+	one := "0 | " + message(1).String() + " | sealed:1:… | -32768 | 65535 | t | -0.5 | 1999-12-31 23:59:59.999999+00 | \\x0001" +
+		` | {"b": 1} | {"b": 1} | out | short | {a,b} | 0.0003 | 2026-01-05 | ∅ | ` + message(2).String() +
+		` | ∅ | wide | 4611686018427387904 | ∅ | {"n": 1}`
+	const query = `SELECT revision, id, sealed, small, middle, yes, "real", at, octets, json, jsonb, kind, domain, list, exact, day,
+		none, "some", "null", wide, count, nothing, struct FROM rows WHERE revision = 0`
+	s.Given("few", events.DeviceLinked{}).Then(query, one) // by INSERT
+	many := make([]events.Event, 100)
+	for i := range many {
+		many[i] = events.DeviceLinked{}
+	}
+	s.Given("many", many...).Then(query+" AND stream = 'many'", one) // by COPY
+	s.Then("SELECT count(*) FROM rows", "101")
+}
+
+// TestValuesThatCannotBeStoredAreTheEventsFault: the error names the event, not a batch of a thousand.
+func TestValuesThatCannotBeStoredAreTheEventsFault(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Stream   string  `db:"stream"`
+		Revision uint64  `db:"revision"`
+		N        int     `db:"n"`
+		Text     *string `db:"text"`
+	}
+	for want, bad := range map[string]row{
+		"table rows: field N for column n: 32768 does not fit in 2 bytes":       {N: math.MaxInt16 + 1},
+		"table rows: field N for column n: -32769 does not fit in 2 bytes":      {N: math.MinInt16 - 1},
+		"table rows: field Text for column text: the text is not UTF-8":         {Text: new("\xff")},
+		"text: the text is not UTF-8 or holds a zero byte":                      {Text: new("a\x00b")},
+		"field Revision for column revision: 9223372036854775808 does not fit":  {Revision: 1 << 63},
+		"projection bad_v1: DeviceLinked at devices-1@0: table rows: field N f": {N: math.MaxInt},
+	} {
+		h := newHouse(t)
+		p := projections.New("bad", 1, "CREATE TABLE rows (stream text, revision bigint, n smallint, text text)")
+		table := projections.Append[row](p, "rows")
+		projections.On(p, func(events.DeviceLinked, projections.At) error { return table.Add(bad) })
+		h.record("devices-1", events.DeviceLinked{})
+		engine, stop := h.run(h.pool, p)
+		require.Contains(t, h.status(engine, "bad", projections.StateRetrying).Error, want)
+		stop()
+	}
+}
