@@ -37,6 +37,7 @@ const (
 // price of HTTP and of being right.
 type straight struct {
 	commands.EventStore
+
 	account id.Account
 }
 

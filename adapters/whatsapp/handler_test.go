@@ -53,9 +53,10 @@ func TestHandshake(t *testing.T) {
 }
 
 type problem struct {
-	Type, Title, Detail, Code string
-	Status                    int
-	Offset                    *int64
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	Status int    `json:"status"`
+	Offset *int64 `json:"offset"`
 }
 
 func problemOf(t *testing.T, answer *httptest.ResponseRecorder) problem {
@@ -234,6 +235,7 @@ var errDisk = errors.New("the disk is full")
 // faulty is a store that fails every nth append: before writing, or after, when the caller cannot know.
 type faulty struct {
 	*embedded.Store
+
 	every, count atomic.Int64
 }
 

@@ -55,6 +55,7 @@ func (in *Ingester) Ingest(ctx context.Context, body []byte) (Result, error) {
 // work is one delivery on its way in.
 type work struct {
 	*Ingester
+
 	meta       commands.Meta
 	receivedAt time.Time
 	items      []item
@@ -70,6 +71,7 @@ type work struct {
 // spot is where an item belongs.
 type spot struct {
 	*item
+
 	hash     events.WamidHash
 	message  id.Message
 	party    conversation.Party

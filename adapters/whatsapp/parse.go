@@ -34,6 +34,7 @@ const (
 // (reason is set).
 type item struct {
 	origin
+
 	extent  extent
 	list    string // of one element: the list it stood in
 	raw     []byte // exactly as it arrived
@@ -77,6 +78,7 @@ func parse(body []byte) ([]item, error) {
 // parser walks the envelope: body, entries, changes, values. Its origin is where it is.
 type parser struct {
 	origin
+
 	body  []byte
 	items []item
 }

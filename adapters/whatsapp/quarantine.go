@@ -16,6 +16,7 @@ import (
 // parked is an item that has no place, and why.
 type parked struct {
 	*item
+
 	id     id.Quarantine
 	reason events.QuarantineReason
 	detail string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/embedded"
 	"daybook/adapters/vault"
 	"daybook/adapters/whatsapp"
 	"daybook/events"
@@ -169,4 +170,32 @@ func TestErasedUpdateStays(t *testing.T) {
 	_, erased := errors.AsType[*vault.ErasedError](err)
 	require.True(t, erased, err)
 	require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, closed[0]), "what is closed is not opened again")
+}
+
+// TestRedriveThatFailsInTheMiddle: whatever append fails, the update stays open until it is closed; then it stands once.
+func TestRedriveThatFailsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	store, err := embedded.Open("log", embedded.InMemory(), embedded.Clock(noon))
+	require.NoError(t, err)
+	defer store.Close() //nolint:errcheck // in memory
+	flaky := &faulty{Store: store}
+	r := wire(t.Context(), store, flaky, openVault(t))
+	bodies := samples(t)
+	var all [][]byte
+	for _, body := range bodies {
+		r.mustPost(t, body)
+		all = append(all, body)
+	}
+	owner, device := r.register(t)
+	r.bind(t, owner, device, recipients(t, bodies))
+	flaky.every.Store(3)
+	failed := 0
+	for _, waiting := range r.open(t) {
+		for r.handler.Ingester.Redrive(t.Context(), store, waiting) != nil {
+			failed++
+		}
+		require.Contains(t, r.read(t).redriven, waiting, "no error means closed")
+	}
+	require.Positive(t, failed)
+	r.landed(t, all, true, true)
 }

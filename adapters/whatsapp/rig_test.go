@@ -49,6 +49,7 @@ type failing interface {
 // safe wires the real vault to the port.
 type safe struct {
 	*vault.Vault
+
 	Pool *pgxpool.Pool
 	dir  string // of the master key
 }
@@ -63,18 +64,18 @@ func (s safe) IndexQuarantine(ctx context.Context, named map[id.Key][]events.Per
 	return s.Vault.IndexQuarantine(ctx, entries)
 }
 
-func openVault(t testing.TB) safe {
-	t.Helper()
-	return reopen(t, pgtest.Pool(t), t.TempDir())
+func openVault(tb testing.TB) safe {
+	tb.Helper()
+	return reopen(tb, pgtest.Pool(tb), tb.TempDir())
 }
 
 // reopen is another process on the same vault: nothing is cached.
-func reopen(t testing.TB, pool *pgxpool.Pool, dir string) safe {
-	t.Helper()
+func reopen(tb testing.TB, pool *pgxpool.Pool, dir string) safe {
+	tb.Helper()
 	master, err := vault.LoadMaster("", dir)
-	require.NoError(t, err)
-	v, err := vault.Open(t.Context(), pool, master)
-	require.NoError(t, err)
+	require.NoError(tb, err)
+	v, err := vault.Open(tb.Context(), pool, master)
+	require.NoError(tb, err)
 	return safe{v, pool, dir}
 }
 
@@ -127,7 +128,7 @@ func decode(record events.Record) (events.Envelope, events.Event, error) {
 
 // rig is the whole way in, of real parts.
 type rig struct {
-	ctx      context.Context //nolint:containedctx // of the test
+	ctx      context.Context // of the test
 	store    *embedded.Store
 	vault    safe
 	commands *commands.Handler
@@ -315,12 +316,11 @@ func updatesOf(t failing, body []byte) []update {
 	d.UseNumber()
 	var delivery struct {
 		Entry []struct {
-			Time    any `json:"time"`
 			Changes []struct {
-				Field string
-				Value map[string]any
-			}
-		}
+				Field string         `json:"field"`
+				Value map[string]any `json:"value"`
+			} `json:"changes"`
+		} `json:"entry"`
 	}
 	require.NoError(t, d.Decode(&delivery))
 	var found []update

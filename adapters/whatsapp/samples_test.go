@@ -101,6 +101,7 @@ func TestEverySampleLandsOnce(t *testing.T) {
 		registered, bound bool
 	}{{"NothingKnown", false, false}, {"NumberKnown", true, false}, {"AllKnown", true, true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t.Context(), t, v)
 			t.Cleanup(func() { require.NoError(t, r.store.Close()) })
 			bodies := samples(t)
@@ -199,7 +200,7 @@ func TestNothingPersonalStandsInClear(t *testing.T) {
 // contact that is not one of the platform's own words.
 func personal(t *testing.T, bodies map[string][]byte) map[string]bool {
 	t.Helper()
-	clear := map[string]bool{ // the platform's words, and what is the business's own
+	words := map[string]bool{ // the platform's words, and what is the business's own
 		"390655500100": true, "whatsapp": true, "Message undeliverable": true,
 	}
 	found := map[string]bool{}
@@ -218,7 +219,7 @@ func personal(t *testing.T, bodies map[string][]byte) map[string]bool {
 			switch key {
 			case "from", "to", "wa_id", "recipient_id", "phone", "body", "name", "first_name", "last_name", "formatted_name",
 				"full_name", "phone_number", "caption", "address", "url", "sha256", "ctwa_clid", "payload", "message_id", "input", "description", "subject":
-				if !clear[v] && len(v) > 3 {
+				if !words[v] && len(v) > 3 {
 					found[v] = true
 				}
 			case "id":

@@ -25,15 +25,15 @@ func sign(key string, body []byte) string {
 }
 
 // samples reads every webhook sample, by file name.
-func samples(t testing.TB) map[string][]byte {
-	t.Helper()
+func samples(tb testing.TB) map[string][]byte {
+	tb.Helper()
 	paths, err := filepath.Glob("testdata/*.json")
-	require.NoError(t, err)
-	require.Len(t, paths, 60)
+	require.NoError(tb, err)
+	require.Len(tb, paths, 60)
 	bodies := map[string][]byte{}
 	for _, path := range paths {
 		body, err := os.ReadFile(path)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		bodies[filepath.Base(path)] = body
 	}
 	return bodies
