@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
@@ -208,6 +209,23 @@ func TestClose(t *testing.T) {
 	})
 	require.Eventually(t, func() bool { return !strings.Contains(goroutines(t), mark) },
 		time.Minute, time.Millisecond, "every goroutine of the store ends")
+}
+
+// A subscription that waits at the head is woken by Close.
+func TestCloseEndsWaitingSubscriptions(t *testing.T) {
+	t.Parallel()
+	store := open(t, t.TempDir(), embedded.InMemory())
+	next, stop := iter.Pull2(store.SubscribeAll(t.Context(), events.Start, 10))
+	defer stop()
+	_, err, ok := next()
+	require.True(t, ok)
+	require.NoError(t, err)
+	closed := make(chan error, 1)
+	go func() { closed <- store.Close() }()
+	_, err, ok = next()
+	require.True(t, ok)
+	require.ErrorIs(t, err, embedded.ErrClosed)
+	require.NoError(t, <-closed)
 }
 
 // goroutines lists all goroutines with their labels.
