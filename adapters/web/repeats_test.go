@@ -104,6 +104,7 @@ func TestAKeyIsRememberedByTheStream(t *testing.T) {
 	again, err := s.SendMessage(t.Context(), account, text(device, "ciao"), client.Key("k"))
 	require.NoError(t, err)
 	require.Equal(t, sent, again)
+	s.restart()
 	_, err = s.SendMessage(t.Context(), account, text(device, "addio"), client.Key("k"))
 	require.True(t, client.IsProblem(err, "IdempotencyKeyReused"), err)
 	count := 0
@@ -114,6 +115,25 @@ func TestAKeyIsRememberedByTheStream(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, count)
+}
+
+// TestAForgottenKeyNeverMakesTwoMessagesOne: another customer's stream knows nothing of the key, so once the process has
+// forgotten it the message is sent; but it is a message of its own.
+func TestAForgottenKeyNeverMakesTwoMessagesOne(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account := s.account()
+	body := api.SendMessage{
+		DeviceID: s.device(account, "iPhone Mario"), To: "+39 333 123 4567", Type: "template", Category: "utility",
+		Template: &api.Template{Name: "order_ready", Language: "it"},
+	}
+	one, err := s.SendMessage(t.Context(), account, body, client.Key("k"))
+	require.NoError(t, err)
+	s.restart()
+	body.To = "+39 333 765 4321"
+	two, err := s.SendMessage(t.Context(), account, body, client.Key("k"))
+	require.NoError(t, err)
+	require.NotEqual(t, one.ID, two.ID)
 }
 
 func TestAKeyCountsWithinItsAccount(t *testing.T) {

@@ -56,6 +56,26 @@ func TestS07_TheNameAtSendTimeSurvivesARename(t *testing.T) {
 	require.Equal(t, "api:admin", string(*trail.Entries[2].Actor))
 }
 
+func TestAnAccountsMessagesAreItsOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account := s.account()
+	device := s.device(account, "iPhone Mario")
+	s.hello(account)
+	sent, err := s.SendMessage(t.Context(), account, text(device, "ciao"))
+	require.NoError(t, err)
+	bianchi := rossi
+	bianchi.Numbers = otherNumbers
+	other, err := s.RegisterAccount(t.Context(), bianchi)
+	require.NoError(t, err)
+	_, err = s.AcceptTerms(t.Context(), other.ID, terms2)
+	require.NoError(t, err)
+	_, err = s.AcceptMessage(t.Context(), other.ID, sent.ID, "wamid.12345678")
+	require.True(t, client.IsProblem(err, "MessageUnknown"), err)
+	_, err = s.SendMessage(t.Context(), other.ID, text(device, "ciao"))
+	require.True(t, client.IsProblem(err, "DeviceNotLinked"), err)
+}
+
 func typesOf(entries []api.AuditEntry) []string {
 	types := make([]string, 0, len(entries))
 	for _, e := range entries {
