@@ -30,13 +30,13 @@ type request struct {
 
 	account id.Account // whose books it is about; zero for the installation's own
 	name    string     // of the command, part of the digest: never to be changed
-	clear   any        // its clear fields; nil when it is recognised by natural keys, not by its id
+	fields  any        // its clear fields; nil when it is recognised by natural keys, not by its id
 }
 
-// newRequest completes the meta data. Clear nil means that the command's id recognises nothing.
-func newRequest(meta Meta, account id.Account, name string, clear any) request {
+// newRequest completes the meta data. Fields are the clear ones; nil means that the command's id recognises nothing.
+func newRequest(meta Meta, account id.Account, name string, fields any) request {
 	if meta.Command.IsZero() {
-		meta.Command, clear = id.New[id.Command](), nil
+		meta.Command, fields = id.New[id.Command](), nil
 	}
 	if meta.Correlation.IsZero() {
 		meta.Correlation = id.New[id.Trace]()
@@ -44,27 +44,27 @@ func newRequest(meta Meta, account id.Account, name string, clear any) request {
 	if meta.Causation == "" {
 		meta.Causation = meta.Command.String()
 	}
-	return request{meta, account, name, clear}
+	return request{meta, account, name, fields}
 }
 
 // step is a request of its own that this one causes on another stream, recognised there by natural keys.
 func (r request) step() request {
 	r.Causation = r.Command.String()
-	r.Command, r.clear = id.New[id.Command](), nil
+	r.Command, r.fields = id.New[id.Command](), nil
 	return r
 }
 
 // digest is SHA-256 over the command's name and clear fields, in hex; empty when it is not recognised by its id.
 // Sealed fields are left out by their JSON tags: sealing the same text twice gives different bytes.
 func (r request) digest() (string, error) {
-	if r.clear == nil {
+	if r.fields == nil {
 		return "", nil
 	}
-	fields, err := json.Marshal(r.clear)
+	text, err := json.Marshal(r.fields)
 	if err != nil {
 		return "", fmt.Errorf("digest of %s: %w", r.name, err)
 	}
-	sum := sha256.Sum256(append([]byte(r.name+"\n"), fields...))
+	sum := sha256.Sum256(append([]byte(r.name+"\n"), text...))
 	return hex.EncodeToString(sum[:]), nil
 }
 

@@ -32,7 +32,7 @@ func (k Kind) String() string {
 }
 
 // Rejection is a refusal that people may read. It never holds personal data.
-type Rejection struct {
+type Rejection struct { //nolint:errname // "rejection" is the domain's word
 	Kind   Kind
 	Code   string // the rule's stable name, such as "DeviceLimitReached"
 	Field  string // the field at fault, in the API's spelling; empty when it is not one field

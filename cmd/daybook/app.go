@@ -55,7 +55,7 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if err := a.openStore(); err != nil {
+	if err := a.openStore(); err != nil { //nolint:contextcheck // the store lives until it is closed, not until ctx ends
 		return nil, err
 	}
 	if a.adminToken == "" {

@@ -44,7 +44,9 @@ func TestAPIReferenceIsComplete(t *testing.T) {
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
-	var description struct{ Paths map[string]map[string]any }
+	var description struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&description))
 	var served []string
 	for path, methods := range description.Paths {

@@ -17,7 +17,7 @@ import (
 
 // binary builds the real binary once for all tests of this package.
 var binary = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "daybook-binary-") //nolint:usetesting // it outlives the test that builds it
+	folder, err := os.MkdirTemp("", "daybook-binary-")
 	if err != nil {
 		return "", err
 	}
@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 type process struct {
 	command *exec.Cmd
 	base    string
+	printed *bytes.Buffer // on stdout, complete once it serves
 	stderr  *bytes.Buffer
 	ended   chan error
 }
@@ -50,7 +51,7 @@ func serve(t *testing.T, environment ...string) *process {
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	p := &process{command: exec.Command(path, "serve"), stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
+	p := &process{command: exec.Command(path, "serve"), printed: &bytes.Buffer{}, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stderr = p.stderr
 	stdout, err := p.command.StdoutPipe()
@@ -61,6 +62,7 @@ func serve(t *testing.T, environment ...string) *process {
 	serving := make(chan string, 1)
 	go func() {
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			p.printed.WriteString(lines.Text() + "\n")
 			if base, ok := strings.CutPrefix(lines.Text(), "Daybook serves on "); ok {
 				serving <- base
 			}

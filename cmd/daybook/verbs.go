@@ -16,8 +16,7 @@ import (
 
 // auditCommand reads the trail.
 func auditCommand() *cobra.Command {
-	command := &cobra.Command{Use: "audit", Short: "The audit trail"}
-	var (
+		var (
 		account, conversation, kind, from, to string
 		after                                 uint64
 		limit                                 int
@@ -48,8 +47,7 @@ func auditCommand() *cobra.Command {
 	list.Flags().StringVar(&to, "to", "", "only what happened before this instant (RFC 3339)")
 	list.Flags().Uint64Var(&after, "after", 0, "go on after this position")
 	list.Flags().IntVar(&limit, "limit", 100, "most entries to list, at most 1000")
-	command.AddCommand(list)
-	return command
+	return noun("audit", "The audit trail", list)
 }
 
 func auditFilter(account, conversation, from, to string) (client.AuditFilter, error) {
@@ -95,8 +93,7 @@ func printEntries(out io.Writer, page api.AuditEntries) error {
 
 // projectionCommand tells how projections stand.
 func projectionCommand() *cobra.Command {
-	command := &cobra.Command{Use: "projection", Short: "Projections"}
-	command.AddCommand(&cobra.Command{
+	return noun("projection", "Projections", &cobra.Command{
 		Use:   "ls",
 		Short: "List projections with their state and lag",
 		Args:  cobra.NoArgs,
@@ -115,12 +112,10 @@ func projectionCommand() *cobra.Command {
 			})
 		},
 	})
-	return command
 }
 
 // quarantineCommand lists what found no place, and drives it again.
 func quarantineCommand() *cobra.Command {
-	command := &cobra.Command{Use: "quarantine", Short: "Webhook updates that found no place"}
 	var open bool
 	var after uint64
 	list := &cobra.Command{
@@ -166,7 +161,16 @@ func quarantineCommand() *cobra.Command {
 			})
 		},
 	}
-	command.AddCommand(list, redrive)
+	return noun("quarantine", "Webhook updates that found no place", list, redrive)
+}
+
+// noun groups verbs. A word that is none of them is an error.
+func noun(name, short string, verbs ...*cobra.Command) *cobra.Command {
+	command := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.AddCommand(verbs...)
 	return command
 }
 

@@ -109,7 +109,7 @@ func TestS56_NameHasALimitedNumberOfCharacters(t *testing.T) {
 	for name, fits := range map[string]bool{
 		"":                            false,
 		"ab":                          false,
-		" ab ":                        false,
+		" ab ":                        false, //nolint:gocritic // white space is the case
 		"abc":                         true,
 		strings.Repeat("è", 25):       true, // characters, not bytes
 		strings.Repeat("e\u0300", 25): true, // one character each once composed

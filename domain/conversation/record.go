@@ -80,9 +80,8 @@ func (s State) receive(p Party, u Inbound) []events.Event {
 		return nil
 	}
 	entry := events.EntryInbound
-	switch events.Entry(u.Referral) {
-	case events.EntryAd, events.EntryPost:
-		entry = events.Entry(u.Referral)
+	if told := events.Entry(u.Referral); told == events.EntryAd || told == events.EntryPost {
+		entry = told
 	}
 	sent := u.SentAt.UTC()
 	return append(s.start(p, entry), events.MessageReceived{

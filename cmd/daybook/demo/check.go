@@ -44,10 +44,10 @@ func countSamples(samples [][]byte) (received, kept int, err error) {
 		var delivery struct {
 			Entry []struct {
 				Changes []struct {
-					Field string
-					Value map[string]json.RawMessage
-				}
-			}
+					Field string                     `json:"field"`
+					Value map[string]json.RawMessage `json:"value"`
+				} `json:"changes"`
+			} `json:"entry"`
 		}
 		if err := json.Unmarshal(sample, &delivery); err != nil {
 			return 0, 0, err

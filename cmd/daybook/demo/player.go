@@ -51,6 +51,7 @@ type device struct {
 // player plays the week and keeps count of everything it did, so that the book can be held against it.
 type player struct {
 	Stage
+
 	platform platform
 	business business
 	tally    tally
@@ -184,7 +185,7 @@ func (p *player) tell(ctx context.Context, e episode, wamid, category string) er
 	told := make([]object, 0, len(words))
 	seen := map[string]bool{}
 	for _, word := range words {
-		at := e.repliesAt.Add(map[string]time.Duration{"sent": 1, "delivered": 3, "read": 40, "failed": 2}[word] * time.Second)
+		at := e.repliesAt.Add(delays[word])
 		told = append(told, p.platform.status(wamid, word, e.customer, at, category))
 		if !seen[word] {
 			seen[word] = true
@@ -197,6 +198,11 @@ func (p *player) tell(ctx context.Context, e episode, wamid, category string) er
 		}
 	}
 	return p.post(ctx, object{"statuses": told})
+}
+
+// delays is when a status happens, after the message was written.
+var delays = map[string]time.Duration{
+	"sent": time.Second, "failed": 2 * time.Second, "delivered": 3 * time.Second, "read": 40 * time.Second,
 }
 
 var factOf = map[string]string{"sent": "MessageSent", "delivered": "MessageDelivered", "read": "MessageRead", "failed": "MessageFailed"}
@@ -228,7 +234,7 @@ func (p *player) deliver(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("posting a delivery: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or not wanted
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		problem, _ := io.ReadAll(response.Body)
 		return fmt.Errorf("posting a delivery: %s: %s", response.Status, problem)
