@@ -16,7 +16,7 @@ import (
 
 // auditCommand reads the trail.
 func auditCommand() *cobra.Command {
-		var (
+	var (
 		account, conversation, kind, from, to string
 		after                                 uint64
 		limit                                 int
