@@ -51,8 +51,9 @@ func newFinder(runAs *account) finder {
 // find returns the programs to use: for an existing cluster those of its major version, for a new one (major 0) the
 // first of PATH, the usual places from the newest, pg_config, and the network.
 func (f finder) find(ctx context.Context, major int) (binaries, error) {
-	var seen []string
-	for _, dir := range f.candidates(ctx) {
+	candidates := f.candidates(ctx)
+	seen := make([]string, 0, len(candidates))
+	for _, dir := range candidates {
 		found, err := inspect(ctx, dir)
 		if err != nil {
 			continue
@@ -85,7 +86,7 @@ func (f finder) candidates(ctx context.Context) []string {
 		dirs = append(dirs, matches...)
 	}
 	for _, dir := range filepath.SplitList(f.path) {
-		if out, err := exec.CommandContext(ctx, filepath.Join(dir, "pg_config"), "--bindir").Output(); err == nil {
+		if out, err := exec.CommandContext(ctx, filepath.Join(dir, "pg_config"), "--bindir").Output(); err == nil { //nolint:gosec // the operator's PATH
 			dirs = append(dirs, strings.TrimSpace(string(out)))
 		}
 	}
@@ -128,7 +129,7 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 	if _, err = os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, err
 	}
-	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	out, err := exec.CommandContext(ctx, program, "--version").Output() //nolint:gosec // a server program that was found
 	if err != nil {
 		return binaries{}, fmt.Errorf("asking %s for its version: %w", program, err)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -22,7 +23,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	if err != nil {
 		return fmt.Errorf("migrating %s: %w", schema, err)
 	}
-	defer turn.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // holds a lock and nothing else
+	defer turn.Rollback(context.WithoutCancel(ctx)) // it holds a lock and nothing else
 	if _, err = turn.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('daybook migrations of ' || $1, 0))", schema); err != nil {
 		return fmt.Errorf("waiting to migrate %s: %w", schema, err)
 	}
@@ -61,7 +62,7 @@ func ensureSchema(ctx context.Context, pool *pgxpool.Pool, schema string) error 
 		return err
 	}
 	if current == nil || *current != schema {
-		return fmt.Errorf("the pool's search path does not begin with it")
+		return errors.New("the pool's search path does not begin with it")
 	}
 	return nil
 }

@@ -10,11 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Schemas of Daybook's own tables, each the search path of its pool.
-const (
-	Schema      = "daybook"
-	VaultSchema = "vault"
-)
+// Schema is where Daybook's own tables live, in each database, and the search path of every pool.
+const Schema = "daybook"
 
 // disposableSetting is how a test server says of itself that it may lose everything.
 const disposableSetting = "daybook.disposable"
@@ -22,24 +19,25 @@ const disposableSetting = "daybook.disposable"
 // Open connects to a database, refuses one that could lose what it acknowledged, and migrates the infrastructure tables.
 // The caller closes the pool.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return open(ctx, url, Schema, func(pool *pgxpool.Pool) error { return Migrate(ctx, pool, Schema) })
-}
-
-// OpenVault connects to the vault's database with the same demands: a data key that was handed out and then forgotten
-// would lose what was sealed under it. The vault migrates its own tables, in the schema VaultSchema.
-func OpenVault(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return open(ctx, url, VaultSchema, func(*pgxpool.Pool) error { return nil })
-}
-
-func open(ctx context.Context, url, schema string, migrate func(*pgxpool.Pool) error) (*pgxpool.Pool, error) {
-	pool, err := connect(ctx, url, schema)
+	pool, err := OpenVault(ctx, url)
 	if err != nil {
 		return nil, err
 	}
-	if err = RequireDurable(ctx, pool); err == nil {
-		err = migrate(pool)
+	if err = Migrate(ctx, pool, Schema); err != nil {
+		pool.Close()
+		return nil, err
 	}
+	return pool, nil
+}
+
+// OpenVault connects to the vault's database with the same demands as Open: a data key that was handed out and then
+// forgotten would take what was sealed under it along. The vault migrates its own tables.
+func OpenVault(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	pool, err := Connect(ctx, url)
 	if err != nil {
+		return nil, err
+	}
+	if err = RequireDurable(ctx, pool); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -49,10 +47,6 @@ func open(ctx context.Context, url, schema string, migrate func(*pgxpool.Pool) e
 // Connect opens a pool with bounds, in UTC, whose search path is Schema unless the URL names another. Limits in the URL
 // (pool_max_conns and the like) win. It demands nothing of the server but an answer.
 func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return connect(ctx, url, Schema)
-}
-
-func connect(ctx context.Context, url, schema string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
@@ -64,7 +58,7 @@ func connect(ctx context.Context, url, schema string) (*pgxpool.Pool, error) {
 	parameters := cfg.ConnConfig.RuntimeParams
 	parameters["TimeZone"] = "UTC"
 	if parameters["search_path"] == "" {
-		parameters["search_path"] = schema
+		parameters["search_path"] = Schema
 	}
 	if parameters["application_name"] == "" {
 		parameters["application_name"] = "daybook"

@@ -75,6 +75,9 @@ func TestVaultURL(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, given, address)
 
+	_, err = postgres.VaultURL(t.Context(), given+"?sslmode=require", given)
+	require.ErrorContains(t, err, "needs one of its own")
+
 	database := pgtest.Database(t)
 	for range 2 { // created, then found
 		address, err = postgres.VaultURL(t.Context(), database, "")

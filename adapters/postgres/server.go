@@ -283,14 +283,6 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(err, s.lock.Close())
 }
 
-// Destroy stops the server and deletes its cluster, for data directories that were meant to be temporary.
-func (s *Server) Destroy(ctx context.Context) error {
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	return os.RemoveAll(s.cluster.base)
-}
-
 // PID is the postmaster's process id.
 func (s *Server) PID() int { return s.running.pid }
 

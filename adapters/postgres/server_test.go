@@ -94,7 +94,7 @@ func TestProcessThatIsKilled(t *testing.T) {
 		return
 	}
 	server := start(t, postgres.ServerConfig{DataDir: dataDir, ClusterDir: clusterDir})
-	fmt.Printf("postmaster %d\n", server.PID()) //nolint:forbidigo // read by the parent
+	fmt.Printf("postmaster %d\n", server.PID())
 	select {}
 }
 
@@ -130,8 +130,8 @@ func TestServerKeepsItsDataPortAndPassword(t *testing.T) {
 func TestRolesAreKeptApart(t *testing.T) {
 	t.Parallel()
 	server := start(t, pgtest.Place(t))
-	require.Equal(t, "daybook daybook", ask(t, server.URL(), "select current_user || ' ' || current_database()"))
-	require.Equal(t, "daybook_vault daybook_vault", ask(t, server.VaultURL(), "select current_user || ' ' || current_database()"))
+	require.Equal(t, "daybook/daybook", ask(t, server.URL(), "select current_user || '/' || current_database()"))
+	require.Equal(t, "daybook_vault/daybook_vault", ask(t, server.VaultURL(), "select current_user || '/' || current_database()"))
 	for _, pair := range [][2]string{{server.URL(), "daybook_vault"}, {server.VaultURL(), "daybook"}} {
 		_, err := query(t, changed(t, pair[0], func(u *url.URL) { u.Path = pair[1] }), "select 'in'")
 		require.ErrorContains(t, err, "permission denied for database")
@@ -214,12 +214,13 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	require.ErrorContains(t, err, "made by PostgreSQL 9")
 }
 
-func TestDestroyLeavesNothing(t *testing.T) {
+func TestRemoveLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dataDir := pgtest.Place(t).DataDir
 	server := start(t, postgres.ServerConfig{DataDir: dataDir}) // at its real place
 	place := ask(t, server.AdminURL(), "show data_directory")
 	require.DirExists(t, place)
-	require.NoError(t, server.Destroy(t.Context()))
+	stop(t, server)
+	require.NoError(t, server.Remove())
 	require.NoDirExists(t, filepath.Dir(place))
 }

@@ -2,25 +2,27 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// VaultURL returns where the vault lives beside a given database. A vault URL of the operator's own wins; without one it
-// is the database "<name>_vault" on the same server, created if missing and closed to everybody but the connecting role.
+// VaultURL returns where the vault lives beside a given database. A vault URL of the operator's own wins, if it names
+// another database: who reads the one must not thereby read the other. Without one it is the database "<name>_vault" on
+// the same server, created if missing and closed to everybody but the connecting role.
 func VaultURL(ctx context.Context, databaseURL, vaultURL string) (string, error) {
-	if vaultURL != "" {
-		return vaultURL, nil
-	}
 	cfg, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
 		return "", fmt.Errorf("database URL: %w", err)
 	}
+	if vaultURL != "" {
+		return vaultURL, requireApart(cfg, vaultURL)
+	}
 	derived, err := url.Parse(databaseURL)
 	if err != nil || derived.Scheme == "" {
-		return "", fmt.Errorf("set DAYBOOK_VAULT_URL: the vault's database can be derived only from a URL (postgres://…)")
+		return "", errors.New("set DAYBOOK_VAULT_URL: the vault's database can be derived only from a URL (postgres://…)")
 	}
 	name := cfg.Database + "_vault"
 	derived.Path = "/" + name
@@ -41,4 +43,15 @@ func VaultURL(ctx context.Context, databaseURL, vaultURL string) (string, error)
 		return "", fmt.Errorf("creating the vault's database %s: %w", name, err)
 	}
 	return derived.String(), nil
+}
+
+func requireApart(database *pgx.ConnConfig, vaultURL string) error {
+	vault, err := pgx.ParseConfig(vaultURL)
+	if err != nil {
+		return fmt.Errorf("DAYBOOK_VAULT_URL: %w", err)
+	}
+	if vault.Host == database.Host && vault.Port == database.Port && vault.Database == database.Database {
+		return errors.New("DAYBOOK_VAULT_URL names the same database as DATABASE_URL: the vault needs one of its own")
+	}
+	return nil
 }

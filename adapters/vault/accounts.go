@@ -69,8 +69,8 @@ func (v *Vault) openAccount(account id.Account, wrapped []byte) (accountKey, err
 
 // addAccounts makes keys for accounts that have none.
 func (v *Vault) addAccounts(ctx context.Context, scopes []events.KeyScope, ring *keyring) error {
-	var accounts [][16]byte
-	var wrapped [][]byte
+	accounts := make([][16]byte, 0, 1)
+	wrapped := make([][]byte, 0, 1)
 	for _, scope := range scopes { // in order of account
 		_, ok := ring.accounts[scope.Account]
 		if last := len(accounts) - 1; ok || last >= 0 && accounts[last] == scope.Account.Bytes() {

@@ -147,7 +147,7 @@ type stranger struct {
 // they would be if they came one after the other.
 func strangers(people [][]name, known map[hash]id.Customer) []stranger {
 	groups := map[hash]int{}
-	var joined []int // a group that was joined to another points to it
+	joined := make([]int, 0, len(people)) // a group that was joined to another points to it
 	root := func(group int) int {
 		for joined[group] != group {
 			group = joined[group]

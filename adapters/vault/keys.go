@@ -95,7 +95,7 @@ func (r *keyring) living(scopes []events.KeyScope) []events.KeyScope {
 }
 
 func (r *keyring) err() error {
-	var errs []error
+	errs := make([]error, 0, len(r.erased))
 	for _, why := range r.erased {
 		errs = append(errs, why)
 	}

@@ -26,7 +26,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("migrating the vault: %w", err)
 	}
-	defer turn.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // holds a lock and nothing else
+	defer turn.Rollback(context.WithoutCancel(ctx)) // it holds a lock and nothing else
 	if _, err = turn.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('vault migrations of ' || $1, 0))", schema); err != nil {
 		return fmt.Errorf("waiting to migrate the vault: %w", err)
 	}
@@ -46,7 +46,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithTableName("migrations"), goose.WithDisableGlobalRegistry(true))
+		goose.WithTableName("vault_migrations"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("reading the vault's migrations: %w", err)
 	}

@@ -29,7 +29,7 @@ func (v *Vault) IndexQuarantine(ctx context.Context, entries []QuarantinedPerson
 		return nil
 	}
 	_, err := v.pool.Exec(ctx, `insert into quarantined (identity, key_id)
-		select * from unnest($1::bytea[], $2::uuid[]) w (identity, key_id) order by identity, key_id
+		select identity, key_id from unnest($1::bytea[], $2::uuid[]) w (identity, key_id) order by identity, key_id
 		on conflict do nothing`, names, keys)
 	if err != nil {
 		return fmt.Errorf("indexing quarantined bodies: %w", err)

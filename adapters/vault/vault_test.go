@@ -40,17 +40,17 @@ func (c *clock) advance(d time.Duration) {
 
 func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)} }
 
-func master(t testing.TB, fill byte) vault.Master {
-	t.Helper()
+func master(tb testing.TB, fill byte) vault.Master {
+	tb.Helper()
 	key, err := vault.LoadMaster(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{fill}, 32)), "")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return key
 }
 
-func open(t testing.TB, pool *pgxpool.Pool, options ...vault.Option) *vault.Vault {
-	t.Helper()
-	v, err := vault.Open(t.Context(), pool, master(t, 1), options...)
-	require.NoError(t, err)
+func open(tb testing.TB, pool *pgxpool.Pool, options ...vault.Option) *vault.Vault {
+	tb.Helper()
+	v, err := vault.Open(tb.Context(), pool, master(tb, 1), options...)
+	require.NoError(tb, err)
 	return v
 }
 

@@ -1,8 +1,9 @@
 // Package pgtest lends real PostgreSQL to tests: isolated schemas, whole databases, and servers that may be killed.
 //
 // One private server per test binary is started on first use, without fsync, and dies with the test process however that
-// ends. DAYBOOK_TEST_DATABASE_URL names a server to use instead; its role must be allowed to create databases. A missing
-// server fails the test: it never skips.
+// ends. DAYBOOK_TEST_DATABASE_URL names a server to use instead; its role must be allowed to create databases and roles,
+// and a server without fsync must say so of itself (daybook.disposable = on in its configuration). A missing server
+// fails the test: it never skips.
 package pgtest
 
 import (
@@ -18,46 +19,46 @@ import (
 )
 
 // Pool lends a pool whose search path is an empty schema of the test's own.
-func Pool(t testing.TB) *pgxpool.Pool {
-	t.Helper()
-	return connect(t, URL(t))
+func Pool(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+	return connect(tb, URL(tb))
 }
 
 // Migrated lends a pool like Pool's, with the infrastructure tables in the schema.
-func Migrated(t testing.TB) *pgxpool.Pool {
-	t.Helper()
-	lent := shelf(t).schema(t)
-	pool := connect(t, lent.url)
-	require.NoError(t, postgres.Migrate(t.Context(), pool, lent.name))
+func Migrated(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+	lent := shelf(tb).schema(tb)
+	pool := connect(tb, lent.url)
+	require.NoError(tb, postgres.Migrate(tb.Context(), pool, lent.name))
 	return pool
 }
 
 // URL lends an empty schema and returns a URL whose search path it is.
-func URL(t testing.TB) string {
-	t.Helper()
-	return shelf(t).schema(t).url
+func URL(tb testing.TB) string {
+	tb.Helper()
+	return shelf(tb).schema(tb).url
 }
 
 // Database lends an empty database and returns its URL: for code that creates schemas of its own. The search path is
 // the server's default. A vault database beside it (named with _vault) is dropped with it.
-func Database(t testing.TB) string {
-	t.Helper()
-	return shelf(t).database(t).url
+func Database(tb testing.TB) string {
+	tb.Helper()
+	return shelf(tb).database(tb).url
 }
 
 // connect opens a pool that is closed when the test ends. It is small: tests run in parallel on one server.
-func connect(t testing.TB, address string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := postgres.Connect(t.Context(), with(address, "pool_max_conns", "8"))
-	require.NoError(t, err)
-	t.Cleanup(func() { closePool(t, pool) })
+func connect(tb testing.TB, address string) *pgxpool.Pool {
+	tb.Helper()
+	pool, err := postgres.Connect(tb.Context(), with(address, "pool_max_conns", "8"))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { closePool(tb, pool) })
 	return pool
 }
 
 // closePool closes a pool, but does not wait for ever for a connection that a failed test never gave back: the failure
 // would drown in a timeout.
-func closePool(t testing.TB, pool *pgxpool.Pool) {
-	t.Helper()
+func closePool(tb testing.TB, pool *pgxpool.Pool) {
+	tb.Helper()
 	closed := make(chan struct{})
 	go func() {
 		pool.Close()
@@ -66,7 +67,7 @@ func closePool(t testing.TB, pool *pgxpool.Pool) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Errorf("%d connections were not given back to the pool: rows not closed, or a transaction not ended", pool.Stat().AcquiredConns())
+		tb.Errorf("%d connections were not given back to the pool: rows not closed, or a transaction not ended", pool.Stat().AcquiredConns())
 	}
 }
 

@@ -66,7 +66,7 @@ func TestAKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 // A test binary that is killed takes its server with it.
 func TestTheServerDiesWithAKilledProcess(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProcessThatIsKilled$")
-	cmd.Env = append(os.Environ(), "DAYBOOK_TEST_KILLED=yes")
+	cmd.Env = append(os.Environ(), "DAYBOOK_TEST_KILLED=yes", "DAYBOOK_TEST_DATABASE_URL=")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -88,21 +88,6 @@ func TestProcessThatIsKilled(t *testing.T) {
 	if os.Getenv("DAYBOOK_TEST_KILLED") == "" {
 		return
 	}
-	fmt.Println(pgtest.URL(t)) //nolint:forbidigo // read by the parent
+	fmt.Println(pgtest.URL(t))
 	select {}
-}
-
-func BenchmarkLend(b *testing.B) {
-	for name, lend := range map[string]func(testing.TB){
-		"Schema":   func(t testing.TB) { pgtest.URL(t) },
-		"Pool":     func(t testing.TB) { pgtest.Pool(t) },
-		"Migrated": func(t testing.TB) { pgtest.Migrated(t) },
-		"Database": func(t testing.TB) { pgtest.Database(t) },
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				b.Run("Once", func(b *testing.B) { lend(b) })
-			}
-		})
-	}
 }

@@ -46,7 +46,7 @@ func newLeashed() (*leashed, error) {
 	if err = os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as root, the server's user passes through
 		return nil, err
 	}
-	cmd := exec.Command("sh", "-c", leash, "sh", dir) //nolint:noctx // outlives every context of ours, on purpose
+	cmd := exec.Command("sh", "-c", leash, "sh", dir) //nolint:noctx,gosec // it outlives every context of ours; the script is a constant
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	hold, err := cmd.StdinPipe()
 	if err != nil {
@@ -65,25 +65,25 @@ func (l *leashed) config() postgres.ServerConfig {
 
 // Server is a durable server (fsync on) of one test's own, which may be killed.
 type Server struct {
-	t       testing.TB
+	tb      testing.TB
 	config  postgres.ServerConfig
 	mu      sync.Mutex
 	running *postgres.Server
 }
 
 // Place lends a place for a server that the test starts itself. Whatever runs there when the test ends is stopped.
-func Place(t testing.TB) postgres.ServerConfig {
-	t.Helper()
+func Place(tb testing.TB) postgres.ServerConfig {
+	tb.Helper()
 	tied, err := newLeashed()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, tied.leash.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, tied.leash.Close()) })
 	return tied.config()
 }
 
 // Restartable lends a running server of the test's own, with fsync on. It goes away with the test.
-func Restartable(t testing.TB) *Server {
-	t.Helper()
-	s := &Server{t: t, config: Place(t)}
+func Restartable(tb testing.TB) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, config: Place(tb)}
 	s.Start()
 	return s
 }
@@ -105,21 +105,21 @@ func (s *Server) VaultURL() string {
 // Kill ends the postmaster with SIGKILL. Its sessions notice and end too, in their own time: what they were doing may or
 // may not be committed.
 func (s *Server) Kill() {
-	s.t.Helper()
+	s.tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	require.NoError(s.t, syscall.Kill(s.running.PID(), syscall.SIGKILL))
-	require.NoError(s.t, s.running.Stop(context.Background())) // waits for the process and releases the directory
+	require.NoError(s.tb, syscall.Kill(s.running.PID(), syscall.SIGKILL))
+	require.NoError(s.tb, s.running.Stop(context.Background())) // waits for the process and releases the directory
 }
 
 // Start runs the server again, on the same port, and returns when it has recovered.
 func (s *Server) Start() {
-	s.t.Helper()
+	s.tb.Helper()
 	ctx, cancel := setup()
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	running, err := postgres.Start(ctx, s.config)
-	require.NoError(s.t, err)
+	require.NoError(s.tb, err)
 	s.running = running
 }

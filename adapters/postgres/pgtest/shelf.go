@@ -36,10 +36,10 @@ type loan struct {
 
 var open = sync.OnceValues(openLibrary)
 
-func shelf(t testing.TB) *library {
-	t.Helper()
+func shelf(tb testing.TB) *library {
+	tb.Helper()
 	l, err := open()
-	require.NoError(t, err, "tests need PostgreSQL")
+	require.NoError(tb, err, "tests need PostgreSQL")
 	return l
 }
 
@@ -88,7 +88,7 @@ func (l *library) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		_, _ = conn.Exec(ctx, "drop database if exists "+ident(name)) //nolint:errcheck // in use: not ours to drop
+		_, _ = conn.Exec(ctx, "drop database if exists "+ident(name)) // one that is in use refuses: not ours to drop
 	}
 	return nil
 }
@@ -111,8 +111,8 @@ func (l *library) newDatabase(ctx context.Context, name string) (*loan, error) {
 }
 
 // database lends a database until the test ends.
-func (l *library) database(t testing.TB) *loan {
-	t.Helper()
+func (l *library) database(tb testing.TB) *loan {
+	tb.Helper()
 	ctx, cancel := setup()
 	defer cancel()
 	lent, name := l.take(&l.databases)
@@ -122,14 +122,14 @@ func (l *library) database(t testing.TB) *loan {
 	} else {
 		lent, err = l.newDatabase(ctx, name)
 	}
-	require.NoError(t, err)
-	t.Cleanup(func() { l.giveBack(&l.databases, lent) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { l.giveBack(&l.databases, lent) })
 	return lent
 }
 
 // schema lends a schema until the test ends.
-func (l *library) schema(t testing.TB) *loan {
-	t.Helper()
+func (l *library) schema(tb testing.TB) *loan {
+	tb.Helper()
 	ctx, cancel := setup()
 	defer cancel()
 	lent, name := l.take(&l.schemas)
@@ -139,8 +139,8 @@ func (l *library) schema(t testing.TB) *loan {
 	l.mu.Lock() // the keeper is one connection
 	_, err := l.home.keeper.Exec(ctx, fmt.Sprintf("drop schema if exists %[1]s cascade; create schema %[1]s", ident(lent.name)))
 	l.mu.Unlock()
-	require.NoError(t, err)
-	t.Cleanup(func() { l.giveBack(&l.schemas, lent) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { l.giveBack(&l.schemas, lent) })
 	return lent
 }
 
