@@ -117,7 +117,7 @@ func (c *committer) stage(batch *pebble.Batch, r *request, created time.Time) (e
 		}
 		c.decider.recent.add(r.stream, e.ID, end)
 		c.last = end.position
-		c.next += events.Position(recordSize(r.stream, uint64(end.revision), e)) //nolint:gosec // ≥ 0
+		c.next += events.Position(recordSize(r.stream, uint64(end.revision), e))
 	}
 	c.decider.tips.Add(r.stream, end)
 	return end.appended(), nil
@@ -125,7 +125,7 @@ func (c *committer) stage(batch *pebble.Batch, r *request, created time.Time) (e
 
 // stageEvent writes a record and its index entry straight into the batch's memory.
 func stageEvent(batch *pebble.Batch, stream string, at tip, e *events.Proposed, created time.Time) error {
-	revision := uint64(at.revision) //nolint:gosec // ≥ 0
+	revision := uint64(at.revision)
 	record := batch.SetDeferred(logKeySize, recordSize(stream, revision, e))
 	appendLogKey(record.Key[:0], at.position)
 	appendRecord(record.Value[:0], stream, revision, e, created)

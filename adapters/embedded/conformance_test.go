@@ -14,7 +14,10 @@ func TestConformance(t *testing.T) {
 	for name, opts := range map[string][]embedded.Option{"Disk": nil, "InMemory": {embedded.InMemory()}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, t.TempDir(), opts...) })
+			storetest.Run(t, func(t *testing.T) storetest.Store {
+				t.Helper()
+				return open(t, t.TempDir(), opts...)
+			})
 		})
 	}
 }

@@ -21,7 +21,7 @@ type tip struct {
 var emptyStream = tip{revision: -1}
 
 func (t tip) appended() events.Appended {
-	return events.Appended{Revision: uint64(max(t.revision, 0)), Position: t.position} //nolint:gosec // ≥ 0
+	return events.Appended{Revision: uint64(max(t.revision, 0)), Position: t.position}
 }
 
 // errCommitFirst says that a decision depends on events of the group being built, which cannot be read back yet.
@@ -106,7 +106,7 @@ func (d *decider) decideByLog(r *request, end tip, conflict error) (bool, events
 	at := tip{revision: int64(r.expected)}
 	for i := range r.proposed {
 		at.revision++
-		stored, position, err := d.idAt(r.stream, uint64(at.revision)) //nolint:gosec // ≥ 0
+		stored, position, err := d.idAt(r.stream, uint64(at.revision))
 		if err != nil {
 			return false, events.Appended{}, err
 		}
@@ -179,7 +179,7 @@ func (d *decider) readTip(stream string) (end tip, err error) {
 		return tip{}, errors.Join(errRecord, err)
 	}
 	return tip{
-		revision: int64(indexRevision(it.Key())), //nolint:gosec // revisions stay below 2^63
+		revision: int64(indexRevision(it.Key())),
 		position: events.Position(binary.BigEndian.Uint64(value)),
 	}, nil
 }

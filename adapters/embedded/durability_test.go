@@ -90,7 +90,7 @@ func TestAcknowledgedMeansSynced(t *testing.T) {
 				}
 				acked := journal.ackedIDs() // before the crash, so the crash has to keep them
 				after := memory.CrashClone(vfs.CrashCloneCfg{
-					UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(uint64(round), uint64(kept))), //nolint:gosec // a test
+					UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(uint64(round), uint64(kept))),
 				})
 				stop()
 				go func() { writers.Wait(); close(reached) }()
@@ -223,7 +223,7 @@ func TestCancelledAppends(t *testing.T) {
 
 // watchedContext tells when somebody begins to wait for its end.
 type watchedContext struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	watched chan struct{}
 }

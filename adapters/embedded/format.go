@@ -51,7 +51,7 @@ func indexKey(stream string, revision uint64) []byte {
 }
 
 func appendIndexKey(b []byte, stream string, revision uint64) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, spaceIndex), uint16(len(stream))) //nolint:gosec // ≤ maxStreamName
+	b = binary.BigEndian.AppendUint16(append(b, spaceIndex), uint16(len(stream)))
 	return binary.BigEndian.AppendUint64(append(b, stream...), revision)
 }
 
@@ -88,7 +88,7 @@ func appendRecord(b []byte, stream string, revision uint64, e *events.Proposed, 
 		flags |= flagBinary
 	}
 	b = append(b, recordVersion, flags)
-	b = binary.BigEndian.AppendUint64(b, uint64(created.UnixNano())) //nolint:gosec // the bits are what is kept
+	b = binary.BigEndian.AppendUint64(b, uint64(created.UnixNano()))
 	b = append(b, e.ID.UUID[:]...)
 	b = binary.AppendUvarint(b, revision)
 	b = binary.AppendUvarint(b, uint64(len(stream)))
@@ -141,7 +141,7 @@ func decodeRecord(a *arena, p events.Position, value []byte) (events.Record, err
 		Metadata: body[:metadata:metadata],
 		Data:     body[metadata:],
 		Binary:   value[1]&flagBinary != 0,
-		Created:  time.Unix(0, int64(binary.BigEndian.Uint64(value[2:]))).UTC(), //nolint:gosec // see appendRecord
+		Created:  time.Unix(0, int64(binary.BigEndian.Uint64(value[2:]))).UTC(),
 	}, nil
 }
 

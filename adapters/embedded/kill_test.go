@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -47,7 +48,7 @@ func appendForEver(dir string) error {
 				}
 				out.Lock()
 				for _, e := range proposed {
-					fmt.Println(e.ID) //nolint:forbidigo // standard output is the report
+					fmt.Println(e.ID)
 				}
 				out.Unlock()
 			}
@@ -84,17 +85,17 @@ func TestKill(t *testing.T) {
 // killWhileAppending returns the ids that a process acknowledged before it was killed.
 func killWhileAppending(t *testing.T, dir string) (acked []string) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childDir+"="+dir)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	killAt := 1 + rand.IntN(3000) //nolint:gosec // a test
+	killAt := 1 + rand.IntN(3000)
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
-		if err == io.EOF { //nolint:errorlint // ReadString returns it bare; half a line is no acknowledgement
+		if errors.Is(err, io.EOF) { // half a line is no acknowledgement
 			break
 		}
 		require.NoError(t, err)
@@ -112,7 +113,7 @@ func killWhileAppending(t *testing.T, dir string) (acked []string) {
 func TestDirectoryInUseElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)

@@ -2,7 +2,6 @@ package embedded_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"iter"
 	"os"
@@ -160,53 +159,53 @@ func TestBoundedMemory(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Parallel()
 	mark := t.TempDir() // goroutines inherit labels, so the store's can be told from others'
-	pprof.Do(t.Context(), pprof.Labels("store", mark), func(ctx context.Context) {
-		g := newGate()
-		store, err := embedded.Open("store", embedded.FileSystem(walFS{vfs.NewMem(), g.pass}))
-		require.NoError(t, err)
-		require.Contains(t, goroutines(t), mark, "the check below sees the store's goroutines")
-		subscribed := make(chan error, 1)
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("store", mark)))
+	g := newGate()
+	store, err := embedded.Open("store", embedded.FileSystem(walFS{vfs.NewMem(), g.pass}))
+	require.NoError(t, err)
+	require.Contains(t, goroutines(t), mark, "the check below sees the store's goroutines")
+	subscribed := make(chan error, 1)
+	go func() {
+		var last error
+		for _, last = range store.SubscribeAll(t.Context(), events.Start, 10) {
+			continue
+		}
+		subscribed <- last
+	}()
+	g.closed.Store(true)
+	var answers [8]chan error
+	for i := range answers {
+		answers[i] = make(chan error, 1)
+		watched := watchedContext{t.Context(), make(chan struct{}, 1)}
 		go func() {
-			var last error
-			for _, last = range store.SubscribeAll(ctx, events.Start, 10) {
-				continue
-			}
-			subscribed <- last
+			_, err := store.Append(watched, "s", events.Any, notes(1))
+			answers[i] <- err
 		}()
-		g.closed.Store(true)
-		var answers [8]chan error
-		for i := range answers {
-			answers[i] = make(chan error, 1)
-			watched := watchedContext{ctx, make(chan struct{}, 1)}
-			go func() {
-				_, err := store.Append(watched, "s", events.Any, notes(1))
-				answers[i] <- err
-			}()
-			<-watched.watched // it is queued
-		}
-		<-g.arrived
-		closed := make(chan error, 1)
-		go func() { closed <- store.Close() }()
-		require.Empty(t, closed)
-		g.open()
-		require.NoError(t, <-closed)
-		for _, answer := range answers {
-			require.NoError(t, <-answer, "it was queued before Close")
-		}
-		require.ErrorIs(t, <-subscribed, embedded.ErrClosed)
-		require.NoError(t, store.Close(), "closing twice is one closing")
+		<-watched.watched // it is queued
+	}
+	<-g.arrived
+	closed := make(chan error, 1)
+	go func() { closed <- store.Close() }()
+	require.Empty(t, closed)
+	g.open()
+	require.NoError(t, <-closed)
+	for _, answer := range answers {
+		require.NoError(t, <-answer, "it was queued before Close")
+	}
+	require.ErrorIs(t, <-subscribed, embedded.ErrClosed)
+	require.NoError(t, store.Close(), "closing twice is one closing")
 
-		_, err = store.Append(ctx, "s", events.Any, notes(1))
+	_, err = store.Append(t.Context(), "s", events.Any, notes(1))
+	require.ErrorIs(t, err, embedded.ErrClosed)
+	_, err = store.Head(t.Context())
+	require.ErrorIs(t, err, embedded.ErrClosed)
+	for _, err := range store.ReadAll(t.Context(), events.Start) {
 		require.ErrorIs(t, err, embedded.ErrClosed)
-		_, err = store.Head(ctx)
+	}
+	for _, err := range store.ReadStream(t.Context(), "s", 0) {
 		require.ErrorIs(t, err, embedded.ErrClosed)
-		for _, err := range store.ReadAll(ctx, events.Start) {
-			require.ErrorIs(t, err, embedded.ErrClosed)
-		}
-		for _, err := range store.ReadStream(ctx, "s", 0) {
-			require.ErrorIs(t, err, embedded.ErrClosed)
-		}
-	})
+	}
+	pprof.SetGoroutineLabels(t.Context()) // this one is not the store's
 	require.Eventually(t, func() bool { return !strings.Contains(goroutines(t), mark) },
 		time.Minute, time.Millisecond, "every goroutine of the store ends")
 }

@@ -34,7 +34,7 @@ func (s *suite) expectations() {
 		actual := events.NoStream
 		if test.existing > 0 {
 			s.append(stream, events.NoStream, before...)
-			actual = events.Exactly(uint64(test.existing - 1)) //nolint:gosec // > 0
+			actual = events.Exactly(uint64(test.existing - 1))
 		}
 		at, err := s.store.Append(s.Context(), stream, test.expected, added)
 		if test.conflict {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func (s *suite) appendsAreContiguous() {
 		require.Equal(s, events.Appended{Revision: last.Revision, Position: last.Position}, answers[a])
 	}
 	for i, r := range s.read(stream, 0) {
-		require.Equal(s, uint64(i), r.Revision) //nolint:gosec // ≥ 0
+		require.Equal(s, uint64(i), r.Revision)
 	}
 }
 
@@ -90,7 +91,7 @@ func (s *suite) writersOfOneStream() {
 					expected = conflict.Actual
 					continue
 				}
-				if err == nil && at.Revision != uint64(expected+1) { //nolint:gosec // ≥ 0
+				if err == nil && at.Revision != uint64(expected+1) {
 					err = fmt.Errorf("expected %s, landed at %d", expected, at.Revision)
 				}
 				landed[w][at.Revision], errs[w] = e.ID, err
@@ -125,8 +126,8 @@ func (s *suite) appendsReadBackAtOnce() {
 func (s *suite) appendAndReadBack() error {
 	stream := s.stream()
 	for i := range uint64(20) {
-		e := event(fmt.Sprint(i))
-		at, err := s.store.Append(s.Context(), stream, events.Expected(i)-1, []events.Proposed{e}) //nolint:gosec // small
+		e := event(strconv.FormatUint(i, 10))
+		at, err := s.store.Append(s.Context(), stream, events.Expected(i)-1, []events.Proposed{e})
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (m *modelStore) try(t *rapid.T, a attempt) {
 		return
 	}
 	require.NoError(t, err)
-	require.Equal(t, max(wantRevision, 0), int(at.Revision)) //nolint:gosec // small
+	require.Equal(t, max(wantRevision, 0), int(at.Revision))
 	if write {
 		m.streams[a.stream] = append(m.streams[a.stream], idsOf(a.proposed)...)
 		m.log = append(m.log, idsOf(a.proposed)...)
@@ -148,9 +148,9 @@ func (m *modelStore) readOne(t *rapid.T) {
 	want := m.streams[stream]
 	from := rapid.IntRange(0, len(want)+1).Draw(t, "from")
 	got := []id.Event{}
-	for r, err := range m.store.ReadStream(m.Context(), stream, uint64(from)) { //nolint:gosec // ≥ 0
+	for r, err := range m.store.ReadStream(m.Context(), stream, uint64(from)) {
 		require.NoError(t, err)
-		require.Equal(t, uint64(from+len(got)), r.Revision) //nolint:gosec // ≥ 0
+		require.Equal(t, uint64(from+len(got)), r.Revision)
 		got = append(got, r.ID)
 	}
 	require.Equal(t, append([]id.Event{}, want[min(from, len(want)):]...), got)

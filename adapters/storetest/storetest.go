@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,7 +110,7 @@ func event(text string) events.Proposed {
 func some(n int) []events.Proposed {
 	all := make([]events.Proposed, n)
 	for i := range all {
-		all[i] = event(fmt.Sprint(i))
+		all[i] = event(strconv.Itoa(i))
 	}
 	return all
 }
@@ -175,7 +176,7 @@ func (s *suite) requireStream(stream string, want ...events.Proposed) []events.R
 	require.Equal(s, idsOf(want), recordIDs(got))
 	last := events.Start
 	for i, r := range got {
-		require.Equal(s, uint64(i), r.Revision) //nolint:gosec // ≥ 0
+		require.Equal(s, uint64(i), r.Revision)
 		require.Greater(s, r.Position, last)
 		require.Equal(s, stream, r.Stream)
 		last = r.Position
