@@ -155,7 +155,7 @@ func sizeOf(update conversation.Update) int {
 	size := eventedBytes
 	switch u := update.(type) {
 	case conversation.Inbound:
-		size += len(u.Wamid) + len(u.From) + len(u.ProfileName) + len(u.Content)
+		size += len(u.Wamid) + len(u.From) + len(u.Contact) + len(u.Content)
 	case conversation.StatusUpdate:
 		size += len(u.Raw)
 		for _, e := range u.Errors {

@@ -50,14 +50,14 @@ type MessageReceived struct {
 	WamidHash      WamidHash       `json:"wamid_hash"`
 	Kind           string          `json:"kind"` // the platform's type: text, image, reaction, …
 	SentAt         time.Time       `json:"sent_at"`
-	WindowUntil    time.Time       `json:"window_until"`           // end of the service window, inclusive
-	ReplyTo        WamidHash       `json:"reply_to,omitempty"`     // the message this one answers
-	Referral       string          `json:"referral,omitempty"`     // source type: "ad" or "post"
-	Dialling       Dialling        `json:"dialling,omitzero"`      // what pricing may know of the number
-	Wamid          Sealed          `json:"wamid,omitempty"`        // path "wamid"
-	From           Sealed          `json:"from,omitempty"`         // path "from"
-	ProfileName    Sealed          `json:"profile_name,omitempty"` // path "profile_name"
-	Content        Sealed          `json:"content,omitempty"`      // path "content": the platform's message object, whole
+	WindowUntil    time.Time       `json:"window_until"`       // end of the service window, inclusive
+	ReplyTo        WamidHash       `json:"reply_to,omitempty"` // the message this one answers
+	Referral       string          `json:"referral,omitempty"` // source type: "ad" or "post"
+	Dialling       Dialling        `json:"dialling,omitzero"`  // what pricing may know of the number
+	Wamid          Sealed          `json:"wamid,omitempty"`    // path "wamid"
+	From           Sealed          `json:"from,omitempty"`     // path "from"
+	Contact        Sealed          `json:"contact,omitempty"`  // path "contact": the platform's contact object, whole
+	Content        Sealed          `json:"content,omitempty"`  // path "content": the platform's message object, whole
 }
 
 // MessageQueued records that a message was written, by which device, and what that device was called at that moment.

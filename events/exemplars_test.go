@@ -54,7 +54,7 @@ func exemplars() map[string][]events.Event {
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](32), CustomerID: of[id.Customer](31),
 			WamidHash: "w1:aa", Kind: "text", SentAt: at(4), WindowUntil: at(5), ReplyTo: "w1:bb", Referral: "ad",
 			Dialling: events.Dialling{Prefix: "39", Country: "IT"},
-			Wamid:    sealed, From: sealed, ProfileName: sealed, Content: sealed,
+			Wamid:    sealed, From: sealed, Contact: sealed, Content: sealed,
 		}},
 		"MessageQueued": {events.MessageQueued{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),

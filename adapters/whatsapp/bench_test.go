@@ -52,7 +52,7 @@ func (s straight) RecordUpdates(ctx context.Context, meta commands.Meta, d comma
 		p, err := events.Encode(id.New[id.Event](), events.MessageReceived{
 			ConversationID: d.Conversation, MessageID: u.MessageID, CustomerID: d.Customer, WamidHash: u.WamidHash, Kind: u.Kind,
 			SentAt: u.SentAt, WindowUntil: u.SentAt.Add(24 * time.Hour), Dialling: u.Dialling,
-			Wamid: u.Wamid, From: u.From, ProfileName: u.ProfileName, Content: u.Content,
+			Wamid: u.Wamid, From: u.From, Contact: u.Contact, Content: u.Content,
 		}, events.Envelope{Account: d.Account, OccurredAt: u.SentAt, RecordedAt: noon(), Actor: meta.Actor, Source: meta.Source, Correlation: meta.Correlation})
 		if err != nil {
 			return commands.Outcome{}, err

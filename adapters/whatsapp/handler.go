@@ -46,7 +46,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.receive(w, r)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use GET or POST"}.write(w)
+		problem{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed", Detail: "use GET or POST"}.write(w)
 	}
 }
 
@@ -56,7 +56,7 @@ func (h *Handler) handshake(w http.ResponseWriter, r *http.Request) {
 	given, want := sha256.Sum256([]byte(q.Get("hub.verify_token"))), sha256.Sum256([]byte(h.VerifyToken))
 	matches := subtle.ConstantTimeCompare(given[:], want[:]) == 1
 	if !matches || h.VerifyToken == "" || q.Get("hub.mode") != "subscribe" {
-		problem{Status: http.StatusForbidden, Code: "verify_token_mismatch",
+		problem{Status: http.StatusForbidden, Code: "VerifyTokenMismatch",
 			Detail: "hub.mode must be subscribe and hub.verify_token the configured one"}.write(w)
 		return
 	}
@@ -91,7 +91,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) {
 // read returns the body when the platform signed it. A delivery without a signature is refused unread, and of any
 // other at most the limit is read.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
-	unsigned := &problem{Status: http.StatusUnauthorized, Code: "signature_invalid",
+	unsigned := &problem{Status: http.StatusUnauthorized, Code: "SignatureInvalid",
 		Detail: SignatureHeader + " must be sha256= and the HMAC of the body under the app secret"}
 	header := r.Header.Get(SignatureHeader)
 	if _, ok := parseSignature(header); !ok {
@@ -101,7 +101,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem
 	if limit <= 0 {
 		limit = BodyMaxDefault
 	}
-	tooLarge := &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
+	tooLarge := &problem{Status: http.StatusRequestEntityTooLarge, Code: "BodyTooLarge",
 		Detail: fmt.Sprintf("the body must not exceed %d bytes", limit)}
 	if r.ContentLength > limit {
 		return nil, tooLarge
@@ -111,7 +111,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem
 		return body, tooLarge
 	}
 	if err != nil {
-		return body, &problem{Status: http.StatusBadRequest, Code: "body_unreadable", Detail: "the body ended early"}
+		return body, &problem{Status: http.StatusBadRequest, Code: "BodyUnreadable", Detail: "the body ended early"}
 	}
 	if !Verify(h.Secrets, header, body) {
 		return body, unsigned
@@ -122,11 +122,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem
 func (h *Handler) ingest(ctx context.Context, body []byte) (Result, *problem) {
 	result, err := h.Ingester.Ingest(ctx, body)
 	if malformed, ok := errors.AsType[*MalformedError](err); ok {
-		return result, &problem{Status: http.StatusBadRequest, Code: "malformed_json", Detail: malformed.Error(), Offset: &malformed.Offset}
+		return result, &problem{Status: http.StatusBadRequest, Code: "MalformedJSON", Detail: malformed.Error(), Offset: &malformed.Offset}
 	}
 	if err != nil {
 		h.Log.Error("webhook delivery is not durable yet", "error", err)
-		return result, &problem{Status: http.StatusServiceUnavailable, Code: "not_durable",
+		return result, &problem{Status: http.StatusServiceUnavailable, Code: "NotDurable",
 			Detail: "not everything in the delivery is durable; send it again"}
 	}
 	return result, nil

@@ -45,7 +45,7 @@ func TestHandshake(t *testing.T) {
 				require.Equal(t, "1158201444", answer.Body.String())
 				require.Equal(t, "text/plain; charset=utf-8", answer.Header().Get("Content-Type"))
 			} else {
-				require.Equal(t, "verify_token_mismatch", problemOf(t, answer).Code)
+				require.Equal(t, "VerifyTokenMismatch", problemOf(t, answer).Code)
 				require.NotContains(t, answer.Body.String(), "1158201444")
 			}
 		})
@@ -95,13 +95,13 @@ func TestRefusedDeliveriesStoreNothing(t *testing.T) {
 		status          int
 		code            string
 	}{
-		{"WrongSignature", sign("other", good), good, http.StatusUnauthorized, "signature_invalid"},
-		{"SignatureOfAnotherBody", sign(secret, good[1:]), good, http.StatusUnauthorized, "signature_invalid"},
-		{"NoSignature", "", good, http.StatusUnauthorized, "signature_invalid"},
-		{"UnsignedMalformed", sign("other", malformed), malformed, http.StatusUnauthorized, "signature_invalid"},
-		{"TooLarge", sign(secret, large), large, http.StatusRequestEntityTooLarge, "body_too_large"},
-		{"Malformed", sign(secret, malformed), malformed, http.StatusBadRequest, "malformed_json"},
-		{"Empty", sign(secret, nil), nil, http.StatusBadRequest, "malformed_json"},
+		{"WrongSignature", sign("other", good), good, http.StatusUnauthorized, "SignatureInvalid"},
+		{"SignatureOfAnotherBody", sign(secret, good[1:]), good, http.StatusUnauthorized, "SignatureInvalid"},
+		{"NoSignature", "", good, http.StatusUnauthorized, "SignatureInvalid"},
+		{"UnsignedMalformed", sign("other", malformed), malformed, http.StatusUnauthorized, "SignatureInvalid"},
+		{"TooLarge", sign(secret, large), large, http.StatusRequestEntityTooLarge, "BodyTooLarge"},
+		{"Malformed", sign(secret, malformed), malformed, http.StatusBadRequest, "MalformedJSON"},
+		{"Empty", sign(secret, nil), nil, http.StatusBadRequest, "MalformedJSON"},
 	} {
 		answer := r.deliver(c.body, c.signature)
 		require.Equal(t, c.status, answer.Code, c.name)
@@ -165,7 +165,7 @@ func TestBodyThatEndsEarly(t *testing.T) {
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, request)
 	require.Equal(t, http.StatusBadRequest, answer.Code)
-	require.Equal(t, "body_unreadable", problemOf(t, answer).Code)
+	require.Equal(t, "BodyUnreadable", problemOf(t, answer).Code)
 }
 
 type broken struct{}
@@ -282,7 +282,7 @@ func TestFailureInTheMiddle(t *testing.T) {
 			}
 			failed++
 			require.Equal(t, http.StatusServiceUnavailable, answer.Code)
-			require.Equal(t, "not_durable", problemOf(t, answer).Code)
+			require.Equal(t, "NotDurable", problemOf(t, answer).Code)
 			require.NotContains(t, answer.Body.String(), errDisk.Error())
 		}
 	}

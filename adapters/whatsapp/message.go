@@ -9,13 +9,13 @@ import (
 
 // message is what Daybook reads of an inbound message; the whole of it is sealed beside.
 type message struct {
-	wamid       string
-	from        events.Person
-	profileName string
-	kind        string
-	sentAt      time.Time
-	replyTo     string // wamid
-	referral    string
+	wamid    string
+	from     events.Person
+	contact  []byte // the platform's card of the sender, whole; none if it sent none
+	kind     string
+	sentAt   time.Time
+	replyTo  string // wamid
+	referral string
 }
 
 // readMessage takes any type of message, known or not. Only one that could not be told apart, attributed or placed in
@@ -29,7 +29,7 @@ func (it *item) readMessage(element object) {
 		referral: word(text(parseObject(element.get("referral")).get("source_type"))),
 	}
 	if it.contact != nil {
-		m.profileName = it.contact.profileName
+		m.contact = it.contact.raw
 	}
 	var timed bool
 	m.sentAt, timed = seconds(element.get("timestamp"))

@@ -59,9 +59,8 @@ type origin struct {
 
 // contact is the platform's card of a person who occurs in a value.
 type contact struct {
-	raw         []byte
-	person      events.Person
-	profileName string
+	raw    []byte
+	person events.Person
 }
 
 // parse takes a delivery apart. Each element of each list becomes exactly one item; whatever is no list of elements is

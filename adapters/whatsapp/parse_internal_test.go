@@ -34,9 +34,10 @@ func TestParseInboundMessage(t *testing.T) {
 	t.Parallel()
 	raw := `{"from":"5511900000001","id":"wamid.A","timestamp":1759312920,"type":"order","unheard_of":{"deep":[1e400]},
 		"context":{"id":"wamid.B"},"referral":{"source_type":"ad"}}`
-	it := one(t, about(`"contacts":[{"wa_id":"16505550123","profile":{"name":"Ada"}},{"wa_id":"5511900000001","user_id":"BR.77","profile":{"name":"Bruno \u00e9"}}],"messages":[`+raw+`]`))
+	card := `{"wa_id":"5511900000001","user_id":"BR.77","profile":{"name":"Bruno \u00e9","username":"bruno"}}`
+	it := one(t, about(`"contacts":[{"wa_id":"16505550123","profile":{"name":"Ada"}},`+card+`],"messages":[`+raw+`]`))
 	require.Equal(t, &message{
-		wamid: "wamid.A", from: events.Person{WaID: "5511900000001", UserID: "BR.77"}, profileName: "Bruno é", kind: "order",
+		wamid: "wamid.A", from: events.Person{WaID: "5511900000001", UserID: "BR.77"}, contact: []byte(card), kind: "order",
 		sentAt: time.Unix(1759312920, 0).UTC(), replyTo: "wamid.B", referral: "ad",
 	}, it.message)
 	require.Equal(t, raw, string(it.raw), "the whole object is kept, byte for byte")

@@ -20,9 +20,8 @@ func parseContacts(value []byte) contacts {
 	for raw := range elements(value) {
 		card := parseObject(raw)
 		c := &contact{
-			raw:         raw,
-			person:      events.Person{WaID: waID(text(card.get("wa_id"))), UserID: userID(text(card.get("user_id")))},
-			profileName: text(parseObject(card.get("profile")).get("name")),
+			raw:    raw,
+			person: events.Person{WaID: waID(text(card.get("wa_id"))), UserID: userID(text(card.get("user_id")))},
 		}
 		found.last = c
 		found.count++

@@ -16,7 +16,7 @@ type problem struct {
 }
 
 func (p problem) write(w http.ResponseWriter) {
-	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	p.Type, p.Title = "urn:daybook:problem:"+p.Code, http.StatusText(p.Status)
 	body, err := json.Marshal(p)
 	if err != nil {
 		http.Error(w, p.Code, p.Status)

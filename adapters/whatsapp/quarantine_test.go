@@ -141,12 +141,15 @@ func TestMessageIsSealedWhole(t *testing.T) {
 		want   string
 	}{
 		"wamid": {e.Wamid, "wamid.HBgNNTUxMTkwMDAwMDAwMRUCABIYFDNBMEIxQzJEM0U0RjUwNjEwMDAzAA=="},
-		"from":  {e.From, "5511900000001"}, "profile_name": {e.ProfileName, "Bruno Lima"},
+		"from":  {e.From, "5511900000001"},
 	} {
 		opened, err := r.vault.Open(t.Context(), c.sealed, id.Of[id.Fact](e.MessageID), path)
 		require.NoError(t, err)
 		require.Equal(t, c.want, string(opened))
 	}
+	contact, err := r.vault.Open(t.Context(), e.Contact, id.Of[id.Fact](e.MessageID), "contact")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"profile":{"name":"Bruno Lima"},"wa_id":"5511900000001"}`, string(contact))
 	content, err := r.vault.Open(t.Context(), e.Content, id.Of[id.Fact](e.MessageID), "content")
 	require.NoError(t, err)
 	require.Contains(t, string(content), "Aff-fixture-click-id")

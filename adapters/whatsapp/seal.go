@@ -65,11 +65,11 @@ func (w *work) seal(s *spot) conversation.Update {
 	m := s.item.message
 	inbound := conversation.Inbound{
 		MessageID: s.message, WamidHash: s.hash, Kind: m.kind, SentAt: m.sentAt, Referral: m.referral,
-		Dialling:    m.from.Dialling(),
-		Wamid:       key.Seal(fact, "wamid", []byte(m.wamid)),
-		From:        key.Seal(fact, "from", []byte(cmp.Or(m.from.WaID, m.from.UserID))),
-		ProfileName: key.Seal(fact, "profile_name", []byte(m.profileName)),
-		Content:     key.Seal(fact, "content", s.raw),
+		Dialling: m.from.Dialling(),
+		Wamid:    key.Seal(fact, "wamid", []byte(m.wamid)),
+		From:     key.Seal(fact, "from", []byte(cmp.Or(m.from.WaID, m.from.UserID))),
+		Contact:  key.Seal(fact, "contact", m.contact),
+		Content:  key.Seal(fact, "content", s.raw),
 	}
 	if m.replyTo != "" {
 		inbound.ReplyTo = w.Vault.WamidHash(m.replyTo)

@@ -106,7 +106,7 @@ func (a *app) openPostgres(ctx context.Context) error {
 	if vaultURL, err = postgres.VaultURL(ctx, databaseURL, vaultURL); err != nil {
 		return fmt.Errorf("finding the vault: %w", err)
 	}
-	vaultPool, err := postgres.Connect(ctx, vaultURL)
+	vaultPool, err := postgres.OpenVault(ctx, vaultURL)
 	if err != nil {
 		return fmt.Errorf("connecting to the vault: %w", err)
 	}

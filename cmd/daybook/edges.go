@@ -105,7 +105,11 @@ func (a *app) redrive(ctx context.Context) error {
 		}
 		return ids, nil
 	}
-	r := whatsapp.Redriver{Ingester: a.ingester, Streams: a.store, Ready: ready, Wake: wake, Log: a.log}
+	erased := func(err error) bool {
+		_, ok := errors.AsType[*vault.ErasedError](err)
+		return ok
+	}
+	r := whatsapp.Redriver{Ingester: a.ingester, Streams: a.store, Ready: ready, Wake: wake, Erased: erased, Log: a.log}
 	return r.Run(ctx)
 }
 

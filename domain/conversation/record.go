@@ -88,7 +88,7 @@ func (s State) receive(p Party, u Inbound) []events.Event {
 		ConversationID: p.Conversation, MessageID: u.MessageID, CustomerID: p.Customer, WamidHash: u.WamidHash,
 		Kind: u.Kind, SentAt: sent, WindowUntil: later(s.windowUntil, sent.Add(window)),
 		ReplyTo: u.ReplyTo, Referral: u.Referral, Dialling: u.Dialling,
-		Wamid: u.Wamid, From: u.From, ProfileName: u.ProfileName, Content: u.Content,
+		Wamid: u.Wamid, From: u.From, Contact: u.Contact, Content: u.Content,
 	})
 }
 

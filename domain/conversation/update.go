@@ -31,17 +31,17 @@ type Update interface{ isUpdate() }
 
 // Inbound is a customer's message. Its sealed fields belong to the fact that has the message's id.
 type Inbound struct {
-	MessageID   id.Message // InboundID(WamidHash)
-	WamidHash   events.WamidHash
-	Kind        string    // the platform's type
-	SentAt      time.Time // the platform's clock
-	ReplyTo     events.WamidHash
-	Referral    string // source type: "ad", "post" or empty
-	Dialling    events.Dialling
-	Wamid       events.Sealed `json:"-"`
-	From        events.Sealed `json:"-"`
-	ProfileName events.Sealed `json:"-"`
-	Content     events.Sealed `json:"-"`
+	MessageID id.Message // InboundID(WamidHash)
+	WamidHash events.WamidHash
+	Kind      string    // the platform's type
+	SentAt    time.Time // the platform's clock
+	ReplyTo   events.WamidHash
+	Referral  string // source type: "ad", "post" or empty
+	Dialling  events.Dialling
+	Wamid     events.Sealed `json:"-"`
+	From      events.Sealed `json:"-"`
+	Contact   events.Sealed `json:"-"`
+	Content   events.Sealed `json:"-"`
 }
 
 // StatusUpdate is a step in the life of a message of ours, for one recipient. Raw belongs to the fact FactID.

@@ -18,15 +18,19 @@ func Stream(item id.Quarantine) string { return "quarantine-" + item.String() }
 
 // State is a quarantined update as far as decisions need it. The zero value was never kept.
 type State struct {
-	id       id.Quarantine
-	redriven bool
+	id            id.Quarantine
+	phoneNumberID string
+	redriven      bool
 }
+
+// PhoneNumberID returns the number that the update is about; empty when it names none.
+func (s State) PhoneNumberID() string { return s.phoneNumberID }
 
 // Evolve folds one event.
 func Evolve(s State, event events.Event) State {
 	switch e := event.(type) {
 	case events.UpdateQuarantined:
-		s.id = e.QuarantineID
+		s.id, s.phoneNumberID = e.QuarantineID, e.PhoneNumberID
 	case events.UpdateRedriven:
 		s.redriven = true
 	}

@@ -27,17 +27,17 @@ func postMessages(p *projections.Projection) {
 
 	projections.On(p, func(e events.MessageReceived, at projections.At) error {
 		return table.Set(messages.MessageRow{
-			MessageID:         e.MessageID,
-			AccountID:         &at.Envelope.Account,
-			ConversationID:    &e.ConversationID,
-			CustomerID:        &e.CustomerID,
-			Direction:         new(messages.In),
-			Kind:              &e.Kind,
-			ReceivedAt:        &e.SentAt,
-			WamidHash:         text(e.WamidHash),
-			SealedFrom:        text(e.From),
-			SealedProfileName: text(e.ProfileName),
-			SealedContent:     text(e.Content),
+			MessageID:      e.MessageID,
+			AccountID:      &at.Envelope.Account,
+			ConversationID: &e.ConversationID,
+			CustomerID:     &e.CustomerID,
+			Direction:      new(messages.In),
+			Kind:           &e.Kind,
+			ReceivedAt:     &e.SentAt,
+			WamidHash:      text(e.WamidHash),
+			SealedFrom:     text(e.From),
+			SealedContact:  text(e.Contact),
+			SealedContent:  text(e.Content),
 		})
 	})
 	projections.On(p, func(e events.MessageQueued, at projections.At) error {

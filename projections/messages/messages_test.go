@@ -227,7 +227,7 @@ func TestAnInboundMessage(t *testing.T) {
 	require.Nil(t, info.Device)
 	require.Empty(t, info.Recipients)
 	require.Empty(t, info.Category)
-	s.Then("SELECT wamid_hash, sealed_from, sealed_to, sealed_profile_name, sealed_content FROM messages",
+	s.Then("SELECT wamid_hash, sealed_from, sealed_to, sealed_contact, sealed_content FROM messages",
 		"w1:in | sealed from | ∅ | sealed name | sealed words")
 }
 
@@ -261,7 +261,7 @@ func TestAMessageThatIsNotThere(t *testing.T) {
 func inbound() events.MessageReceived {
 	return events.MessageReceived{
 		ConversationID: conversation, MessageID: id.Derive[id.Message]("inbound"), CustomerID: customer, WamidHash: "w1:in",
-		Kind: "text", SentAt: at(30), WindowUntil: at(30).Add(24 * time.Hour), From: "sealed from", ProfileName: "sealed name",
+		Kind: "text", SentAt: at(30), WindowUntil: at(30).Add(24 * time.Hour), From: "sealed from", Contact: "sealed name",
 		Content: "sealed words",
 	}
 }

@@ -8,26 +8,26 @@ import (
 
 // MessageRow is a row of messages. Nil pointers are null, or not yet known.
 type MessageRow struct {
-	MessageID         id.Message       `db:"message_id,key"`
-	AccountID         *id.Account      `db:"account_id"`
-	ConversationID    *id.Conversation `db:"conversation_id"`
-	CustomerID        *id.Customer     `db:"customer_id"`
-	Direction         *Direction       `db:"direction"`
-	Kind              *string          `db:"kind"`
-	Category          *string          `db:"category"`
-	TemplateName      *string          `db:"template_name"`
-	TemplateLanguage  *string          `db:"template_language"`
-	DeviceID          *id.Device       `db:"device_id"`
-	DeviceName        *string          `db:"device_name"`
-	RegistryRevision  *uint64          `db:"registry_revision"`
-	ReceivedAt        *time.Time       `db:"received_at"`
-	QueuedAt          *time.Time       `db:"queued_at"`
-	AcceptedAt        *time.Time       `db:"accepted_at"`
-	WamidHash         *string          `db:"wamid_hash"`
-	SealedFrom        *string          `db:"sealed_from"`
-	SealedTo          *string          `db:"sealed_to"`
-	SealedProfileName *string          `db:"sealed_profile_name"`
-	SealedContent     *string          `db:"sealed_content"`
+	MessageID        id.Message       `db:"message_id,key"`
+	AccountID        *id.Account      `db:"account_id"`
+	ConversationID   *id.Conversation `db:"conversation_id"`
+	CustomerID       *id.Customer     `db:"customer_id"`
+	Direction        *Direction       `db:"direction"`
+	Kind             *string          `db:"kind"`
+	Category         *string          `db:"category"`
+	TemplateName     *string          `db:"template_name"`
+	TemplateLanguage *string          `db:"template_language"`
+	DeviceID         *id.Device       `db:"device_id"`
+	DeviceName       *string          `db:"device_name"`
+	RegistryRevision *uint64          `db:"registry_revision"`
+	ReceivedAt       *time.Time       `db:"received_at"`
+	QueuedAt         *time.Time       `db:"queued_at"`
+	AcceptedAt       *time.Time       `db:"accepted_at"`
+	WamidHash        *string          `db:"wamid_hash"`
+	SealedFrom       *string          `db:"sealed_from"`
+	SealedTo         *string          `db:"sealed_to"`
+	SealedContact    *string          `db:"sealed_contact"`
+	SealedContent    *string          `db:"sealed_content"`
 }
 
 // Direction is who wrote: the customer or the business.

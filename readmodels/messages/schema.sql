@@ -17,8 +17,8 @@ CREATE TABLE messages (
     accepted_at         timestamptz,             -- outbound: when the platform took it
     wamid_hash          text,                    -- the platform's id, as its keyed hash
     sealed_from         text,                    -- sealed fields belong to the fact that has the message's id;
-    sealed_to           text,                    -- their paths are from, to, profile_name, content
-    sealed_profile_name text,
+    sealed_to           text,                    -- their paths are from, to, contact, content
+    sealed_contact text,
     sealed_content      text,
     CHECK (direction IS NULL OR num_nulls(account_id, conversation_id, customer_id, kind) = 0),
     CHECK (direction IS NULL OR (direction = 'in') = (received_at IS NOT NULL)),
