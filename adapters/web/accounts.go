@@ -46,7 +46,7 @@ func (s *server) registerAccounts(a huma.API) {
 	operation := func(method, path, name, summary, description string) huma.Operation {
 		return huma.Operation{
 			Method: method, Path: path, OperationID: name, Summary: summary, Description: description, Tags: []string{"Accounts"},
-			Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict},
+			Errors: []int{http.StatusNotFound, http.StatusConflict},
 		}
 	}
 	register := operation(http.MethodPost, "/accounts", "registerAccount", "Register an account",

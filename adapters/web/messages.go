@@ -47,21 +47,21 @@ func (s *server) registerMessages(a huma.API) {
 		Description: "Queues a message that was written on a device, and records the device with the name it has at this " +
 			"moment. Free-form text needs a message of the customer in the last 24 hours; a template may be sent at any time. " +
 			"Number and content are sealed under the customer's key before anything is stored.",
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.sendMessage)
 	command(s, a, huma.Operation{
 		Method: http.MethodPost, Path: "/accounts/{id}/messages/{message}/accepted", OperationID: "acceptMessage", Tags: []string{"Messages"},
 		Summary: "Bind the platform's id to a message",
 		Description: "Says that the platform took the message under this id, by which its statuses will come. Accepted is " +
 			"not sent: the platform may still refuse. The id encodes the customer's number: only its keyed hash stands in clear.",
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.acceptMessage)
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
 		Summary: "See who sent a message and what became of it",
 		Description: "The sender's device, with the name it had when the message was written and the name it has now, and " +
 			"the times of every step that the platform told. For the owner; customers never see device names.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.messageInfo)
 }
 

@@ -24,13 +24,12 @@ func (s *server) registerOperations(a huma.API) {
 		Method: http.MethodGet, Path: "/projections", OperationID: "listProjections", Tags: []string{"Operations"},
 		Summary:     "List the projections",
 		Description: "Each projection's version, state, position and lag, in events and in seconds.",
-		Errors:      []int{http.StatusConflict, http.StatusServiceUnavailable},
+		Errors:      []int{http.StatusConflict},
 	}, s.listProjections)
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodPost, Path: "/sign-in-links", OperationID: "createSignInLink", Tags: []string{"Operations"},
 		DefaultStatus: http.StatusCreated, Summary: "Make a sign-in link",
 		Description: "A link for a browser, good for one use within 15 minutes. The first one is printed when the server starts.",
-		Errors:      []int{http.StatusServiceUnavailable},
 	}, s.createSignInLink)
 }
 

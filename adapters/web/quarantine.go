@@ -36,7 +36,7 @@ func (s *server) registerQuarantine(a huma.API) {
 		Summary: "List quarantined updates",
 		Description: "Webhook updates that found no place, such as the status of a message that is not bound yet, oldest " +
 			"first. Each is kept whole, sealed, and can be driven again.",
-		Errors: []int{http.StatusConflict, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusConflict},
 	}, s.listQuarantine)
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodPost, Path: "/quarantine/{id}/redrive", OperationID: "redrive", Tags: []string{"Quarantine"},

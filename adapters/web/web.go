@@ -145,7 +145,10 @@ type body[T any] struct{ Body T }
 // endpoint registers one operation. Its errors leave through the single exit.
 func endpoint[In, Out any](s *server, a huma.API, op huma.Operation, handle func(context.Context, *In) (*Out, error)) {
 	op.MaxBodyBytes = MaxBodyBytes + 1 // the library refuses what reaches the bound
-	op.Errors = append(op.Errors, http.StatusUnauthorized)
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusServiceUnavailable)
+	if _, reads := reflect.TypeFor[In]().FieldByName("Body"); reads {
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	huma.Register(a, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := handle(ctx, in)
 		if err != nil {

@@ -69,7 +69,7 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 	if err != nil {
 		return err // names method and address already
 	}
-	defer response.Body.Close() //nolint:errcheck // what was read is whole, or its decoding fails
+	defer response.Body.Close()
 	answer := io.LimitReader(response.Body, maxAnswer)
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return refusal(call, response, answer)
