@@ -110,7 +110,7 @@ func (p *parser) parseChange(raw []byte) {
 	before := len(p.items)
 	for _, m := range change {
 		if m.key == "value" {
-			p.parseValue(raw, parseObject(m.value))
+			p.parseValue(parseObject(m.value))
 		}
 	}
 	if len(p.items) > before {
@@ -125,7 +125,7 @@ func (p *parser) parseChange(raw []byte) {
 
 // parseValue takes a value apart when it is about a business number. Account-level values have no lists of updates:
 // what is an array in them belongs together.
-func (p *parser) parseValue(change []byte, value object) {
+func (p *parser) parseValue(value object) {
 	if value.get("metadata") == nil && value.get("messaging_product") == nil && p.fieldName != fieldMessages {
 		return
 	}
@@ -143,7 +143,7 @@ func (p *parser) parseValue(change []byte, value object) {
 	}
 	if len(rest) > 0 {
 		value = append(object{{"messaging_product", p.product}, {"metadata", p.metadata}}, rest...)
-		change = object{{"field", p.field}, {"value", value.encode()}}.encode()
+		change := object{{"field", p.field}, {"value", value.encode()}}.encode()
 		p.keep(wholeChange, change, events.UnknownField, "value has members that are not handled")
 	}
 }

@@ -195,7 +195,8 @@ func TestCanonicalIgnoresBatching(t *testing.T) {
 		return it.canonical()
 	}
 	ban := `{"field":"account_update","value":{"event":"DISABLED_UPDATE"}}`
-	require.Equal(t, timed("1", ban), timed("1", ban))
+	once := timed("1", ban)
+	require.Equal(t, once, timed("1", ban))
 	require.NotEqual(t, timed("1", ban), timed("2", ban), "a second ban is not a repeat of the first")
 	stop := `{"field":"user_preferences","value":{"messaging_product":"whatsapp","user_preferences":[{"timestamp":5,"value":"stop"}]}}`
 	require.Equal(t, timed("1", stop), timed("2", stop), "what has a time of its own is identified by it")

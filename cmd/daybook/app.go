@@ -55,7 +55,7 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if err := a.openStore(); err != nil { //nolint:contextcheck // the store lives until it is closed, not until ctx ends
+	if err := a.openStore(); err != nil {
 		return nil, err
 	}
 	if a.adminToken == "" {
@@ -148,6 +148,7 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 		ReadTimeout:       web.ReadTimeout,
 		WriteTimeout:      web.WriteTimeout,
 		IdleTimeout:       web.IdleTimeout,
+		MaxHeaderBytes:    web.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}
 	if err = a.engine.Prepare(ctx); err != nil { // the first request must find its tables
