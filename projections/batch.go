@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ func Decode(records []events.Record) []*Recorded {
 		}
 		r := &slab[i]
 		r.Record = records[i]
-		r.Envelope, r.Foreign = events.DecodeEnvelope(r.Metadata)
+		r.Envelope, r.Foreign = decodeEnvelope(r.Metadata)
 		out = append(out, r)
 	}
 	return out
@@ -56,8 +57,8 @@ func Decode(records []events.Record) []*Recorded {
 // Batch is a stretch of the log without holes: every event after After, up to and including Last. It is what one
 // message of a batch subscriber carries, and what one transaction projects.
 //
-// A batch subscriber owes the engine: a first batch that begins where [StartOf] says; then each batch beginning where
-// the one before ended; no batch before the one before it is acknowledged; and after a Nack, a pause and StartOf again.
+// A batch subscriber owes the engine: a first batch that begins where its [Guide] says; then each batch beginning where
+// the one before ended; no batch before the one before it is acknowledged; and after a Nack, a pause and Guide.Start again.
 type Batch struct {
 	After  events.Position
 	Last   events.Position
@@ -68,7 +69,7 @@ type contextKey int
 
 const (
 	keyBatch contextKey = iota
-	keyStart
+	keyEngine
 )
 
 // WithBatch puts a batch into a message's context.
@@ -82,20 +83,26 @@ func BatchOf(ctx context.Context) (*Batch, bool) {
 	return b, ok
 }
 
-// Start tells a batch subscriber where a topic goes on: after this position. It may fail for as long as Postgres, or
-// the store, is away or is not the right one; the subscriber asks again, later and later.
-type Start func(ctx context.Context, topic string) (events.Position, error)
-
-// WithStart puts the answer to "where does this topic go on" into the context of a subscription.
-func WithStart(ctx context.Context, start Start) context.Context {
-	return context.WithValue(ctx, keyStart, start)
+// Guide is what a batch subscriber may ask the engine. The engine puts itself into the context of its subscriptions.
+type Guide interface {
+	// Start says where a topic goes on: after this position. It fails for as long as Postgres, or the store, is away
+	// or is not the right one; the subscriber asks again, later and later.
+	Start(ctx context.Context, topic string) (events.Position, error)
+	// Announce tells of events that are about to be delivered, so that they can be decoded while others commit.
+	Announce(topic string, coming []*Recorded)
 }
 
-// StartOf asks the engine, by way of the subscription's context, where a topic goes on.
-func StartOf(ctx context.Context, topic string) (events.Position, error) {
-	start, ok := ctx.Value(keyStart).(Start)
-	if !ok {
-		return events.Start, fmt.Errorf("subscribing to %s: the context comes from no projection engine", topic)
+// WithGuide puts a guide into the context of a subscription.
+func WithGuide(ctx context.Context, g Guide) context.Context {
+	return context.WithValue(ctx, keyEngine, g)
+}
+
+// GuideOf returns the guide of a subscription's context.
+func GuideOf(ctx context.Context) (Guide, error) {
+	if g, ok := ctx.Value(keyEngine).(Guide); ok {
+		return g, nil
 	}
-	return start(ctx, topic)
+	return nil, errNoGuide
 }
+
+var errNoGuide = errors.New("the subscription's context comes from no projection engine")

@@ -108,6 +108,15 @@ func (p *Projection) apply(r *Recorded) (err error) {
 	return nil
 }
 
+// decodeAhead reads the data that a handler will ask for. What cannot be read is reported when it is its turn.
+func (p *Projection) decodeAhead(coming []*Recorded) {
+	for _, r := range coming {
+		if p.handler[r.Type] != nil {
+			_, _ = r.decode()
+		}
+	}
+}
+
 // reset forgets the rows of the batch at work.
 func (p *Projection) reset() {
 	for _, t := range p.tables {

@@ -36,6 +36,15 @@ func (m *mark) raise(version int, position events.Position) {
 	}
 }
 
+// correct notes where a version resumes. That may be further back, when the database was set back.
+func (m *mark) correct(version int, position events.Position) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if version == m.live && position != m.position {
+		m.set(position)
+	}
+}
+
 // learn notes what was read: which version is live, and where it is. A reading may be older than a commit seen here.
 func (m *mark) learn(live int, position events.Position) {
 	m.mu.Lock()

@@ -148,7 +148,7 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	}
 	w.at = at
 	w.resumed(at.position)
-	w.engine.marks[w.p.name].raise(w.p.version, at.position)
+	w.engine.marks[w.p.name].correct(w.p.version, at.position)
 	return at.position, nil
 }
 

@@ -44,7 +44,7 @@ type reader struct {
 
 func newReader(cfg Config) *reader {
 	return &reader{
-		log: cfg.Log, limit: cfg.Events, chunkBytes: cfg.Bytes, keepBytes: 2 * cfg.Bytes,
+		log: cfg.Log, limit: cfg.Events, chunkBytes: cfg.Bytes, keepBytes: cfg.Bytes,
 		reading: map[events.Position]chan struct{}{},
 	}
 }
@@ -52,14 +52,14 @@ func newReader(cfg Config) *reader {
 // keepChunks bounds the chunks kept when they are small, which they are at the head.
 const keepChunks = 16
 
-// follow hands chunk after chunk to put, until ctx ends or the log fails.
-func (r *reader) follow(ctx context.Context, after events.Position, put func(context.Context, *chunk) bool) error {
+// follow hands chunk after chunk to put, until put refuses, ctx ends, or the log fails.
+func (r *reader) follow(ctx context.Context, after events.Position, put func(*chunk) bool) error {
 	for {
 		c, err := r.next(ctx, after)
 		if err != nil {
 			return err
 		}
-		if !put(ctx, c) {
+		if !put(c) {
 			return ctx.Err()
 		}
 		after = c.last

@@ -90,11 +90,13 @@ type desk struct {
 	fail error
 }
 
-func (d *desk) start(_ context.Context, topic string) (events.Position, error) {
+func (d *desk) Start(_ context.Context, topic string) (events.Position, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.at[topic], d.fail
 }
+
+func (d *desk) Announce(string, []*projections.Recorded) {}
 
 func (d *desk) advance(topic string, p events.Position) {
 	d.mu.Lock()
@@ -103,7 +105,7 @@ func (d *desk) advance(topic string, p events.Position) {
 }
 
 func subscribe(t require.TestingT, ctx context.Context, s *watermill.BatchSubscriber, d *desk, topic string) <-chan *message.Message { //nolint:revive // t first, as everywhere in tests
-	messages, err := s.Subscribe(projections.WithStart(ctx, d.start), topic)
+	messages, err := s.Subscribe(projections.WithGuide(ctx, d), topic)
 	require.NoError(t, err)
 	return messages
 }
@@ -316,8 +318,10 @@ func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
 			}
 		}
 		require.NoError(t, s.Close())
-		_, err := s.Subscribe(t.Context(), "late")
-		require.Error(t, err)
+		_, err := s.Subscribe(projections.WithGuide(t.Context(), d), "late")
+		require.ErrorContains(t, err, "closed")
+		_, err = s.Subscribe(t.Context(), "lost")
+		require.ErrorContains(t, err, "no projection engine")
 		cancel()
 	}
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, time.Millisecond)

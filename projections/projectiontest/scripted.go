@@ -39,8 +39,12 @@ func (s *scripted) Close() error {
 }
 
 func (s *scripted) deliver(ctx context.Context, out chan<- *message.Message) {
+	guide, err := projections.GuideOf(ctx)
+	if err != nil {
+		panic(err)
+	}
 	for ctx.Err() == nil {
-		after, err := projections.StartOf(ctx, s.topic)
+		after, err := guide.Start(ctx, s.topic)
 		if err != nil {
 			continue // a connection that broke is replaced at once
 		}
