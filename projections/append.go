@@ -20,7 +20,7 @@ func Append[R any](p *Projection, name string) *AppendTable[R] {
 	scratch := new(R)
 	rows := &appendRows{layout: newLayout(p, name, reflect.ValueOf(scratch).Elem())}
 	if !rows.has("stream") || !rows.has("revision") {
-		p.misused("table %s: rows of an Append table need the columns stream and revision", name)
+		p.misusedf("table %s: rows of an Append table need the columns stream and revision", name)
 	}
 	rows.reset()
 	p.register(name, rows)
@@ -36,6 +36,7 @@ func (t *AppendTable[R]) Add(row R) error {
 // appendRows holds the rows of a batch, already as COPY wants them.
 type appendRows struct {
 	*layout
+
 	buffer []byte
 	count  int
 
@@ -45,7 +46,7 @@ type appendRows struct {
 }
 
 func (t *appendRows) add() error {
-	buffer := binary.BigEndian.AppendUint16(t.buffer, uint16(len(t.columns))) //nolint:gosec // structs have few fields
+	buffer := binary.BigEndian.AppendUint16(t.buffer, uint16(len(t.columns)))
 	for i := range t.columns {
 		c := &t.columns[i]
 		var err error

@@ -17,6 +17,7 @@ type At struct{ *Recorded }
 // Recorded is a record of the log with its envelope. It is shared by all projections of a process: read only.
 type Recorded struct {
 	events.Record
+
 	Envelope events.Envelope // zero when Foreign
 	Foreign  error           // why the metadata is no envelope of ours; nil when it is one
 
@@ -48,7 +49,7 @@ func Decode(records []events.Record) []*Recorded {
 		}
 		r := &slab[i]
 		r.Record = records[i]
-		r.Envelope, r.Foreign = decodeEnvelope(r.Metadata)
+		r.Envelope, r.Foreign = events.DecodeEnvelope(r.Metadata)
 		out = append(out, r)
 	}
 	return out
@@ -57,8 +58,8 @@ func Decode(records []events.Record) []*Recorded {
 // Batch is a stretch of the log without holes: every event after After, up to and including Last. It is what one
 // message of a batch subscriber carries, and what one transaction projects.
 //
-// A batch subscriber owes the engine: a first batch that begins where its [Guide] says; then each batch beginning where
-// the one before ended; no batch before the one before it is acknowledged; and after a Nack, a pause and Guide.Start again.
+// A batch subscriber owes the engine: a first batch that begins where its [Start] says; then each batch beginning where
+// the one before ended; no batch before the one before it is acknowledged; and after a Nack, a pause and Start again.
 type Batch struct {
 	After  events.Position
 	Last   events.Position
@@ -69,7 +70,7 @@ type contextKey int
 
 const (
 	keyBatch contextKey = iota
-	keyEngine
+	keyStart
 )
 
 // WithBatch puts a batch into a message's context.
@@ -83,26 +84,21 @@ func BatchOf(ctx context.Context) (*Batch, bool) {
 	return b, ok
 }
 
-// Guide is what a batch subscriber may ask the engine. The engine puts itself into the context of its subscriptions.
-type Guide interface {
-	// Start says where a topic goes on: after this position. It fails for as long as Postgres, or the store, is away
-	// or is not the right one; the subscriber asks again, later and later.
-	Start(ctx context.Context, topic string) (events.Position, error)
-	// Announce tells of events that are about to be delivered, so that they can be decoded while others commit.
-	Announce(topic string, coming []*Recorded)
+// Start tells a batch subscriber where a topic goes on: after this position. It fails for as long as Postgres, or the
+// store, is away or is not the right one; the subscriber asks again, later and later.
+type Start func(ctx context.Context, topic string) (events.Position, error)
+
+// WithStart puts the answer to "where does this topic go on" into the context of a subscription.
+func WithStart(ctx context.Context, start Start) context.Context {
+	return context.WithValue(ctx, keyStart, start)
 }
 
-// WithGuide puts a guide into the context of a subscription.
-func WithGuide(ctx context.Context, g Guide) context.Context {
-	return context.WithValue(ctx, keyEngine, g)
-}
-
-// GuideOf returns the guide of a subscription's context.
-func GuideOf(ctx context.Context) (Guide, error) {
-	if g, ok := ctx.Value(keyEngine).(Guide); ok {
-		return g, nil
+// StartOf returns what the engine put into the context of a subscription.
+func StartOf(ctx context.Context) (Start, error) {
+	if start, ok := ctx.Value(keyStart).(Start); ok {
+		return start, nil
 	}
-	return nil, errNoGuide
+	return nil, errNoEngine
 }
 
-var errNoGuide = errors.New("the subscription's context comes from no projection engine")
+var errNoEngine = errors.New("the subscription's context comes from no projection engine")

@@ -271,7 +271,7 @@ func fill(b *testing.B, store *embedded.Store, n int) {
 		switch step {
 		case 1:
 			return stream, events.MessageQueued{
-				ConversationID: conversation, MessageID: ids[m], CustomerID: customer, DeviceID: id.Device{UUID: account.UUID},
+				ConversationID: conversation, MessageID: ids[m], CustomerID: customer, DeviceID: id.Device(account),
 				DeviceName: "iPhone Mario", Kind: "text", Category: events.Service, QueuedAt: at, To: sealed(100), Content: sealed(300),
 			}
 		case 2:

@@ -26,7 +26,7 @@ func (a *arrays) begin(columns []column, n int, want func(int) bool) {
 			continue
 		}
 		header := make([]byte, 0, 20+24*n)
-		for _, word := range []uint32{1, 1, columns[i].typ.oid, uint32(n), 1} { //nolint:gosec // few rows
+		for _, word := range []uint32{1, 1, columns[i].typ.oid, uint32(n), 1} {
 			header = binary.BigEndian.AppendUint32(header, word) // dimensions, may hold NULL, type, length, first index
 		}
 		a.columns[i] = header

@@ -56,7 +56,7 @@ func encoderFor(field reflect.Value, t columnType) (encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		binary.BigEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4)) //nolint:gosec // a batch is far below 2 GiB
+		binary.BigEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
 		return buffer, nil
 	}, nil
 }
@@ -159,7 +159,7 @@ func integerPutter(t reflect.Type, size int) putter {
 			if v.Uint() > math.MaxInt64 {
 				return nil, fmt.Errorf("%d does not fit in 8 bytes", v.Uint())
 			}
-			return put(buffer, int64(v.Uint())) //nolint:gosec // just checked
+			return put(buffer, int64(v.Uint()))
 		}
 	}
 	return nil
@@ -180,7 +180,7 @@ func putTime(buffer []byte, v reflect.Value) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is no time", v.Type())
 	}
-	return binary.BigEndian.AppendUint64(buffer, uint64(at.UnixMicro()-postgresEpoch)), nil //nolint:gosec // two's complement
+	return binary.BigEndian.AppendUint64(buffer, uint64(at.UnixMicro()-postgresEpoch)), nil
 }
 
 // otherPutter leaves every other pair of types to pgx.

@@ -109,7 +109,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			w.leave()
 		}
 	}()
-	if err = router.Run(WithGuide(ctx, guide{e})); err != nil {
+	if err = router.Run(WithStart(ctx, e.start)); err != nil {
 		return fmt.Errorf("running projections: %w", err)
 	}
 	if ctx.Err() == nil {
@@ -128,9 +128,6 @@ func (e *Engine) prepareSometime(ctx context.Context) error {
 		if _, hopeless := errors.AsType[*MisuseError](err); err == nil || hopeless {
 			return err
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		e.cfg.Logger.WarnContext(ctx, "preparing projections, trying again", "error", err)
 		select {
 		case <-ctx.Done():
@@ -140,21 +137,13 @@ func (e *Engine) prepareSometime(ctx context.Context) error {
 	}
 }
 
-// guide answers batch subscribers.
-type guide struct{ *Engine }
-
-func (g guide) Start(ctx context.Context, topic string) (events.Position, error) {
-	w := g.byTopic[topic]
+// start answers a batch subscriber; see Start.
+func (e *Engine) start(ctx context.Context, topic string) (events.Position, error) {
+	w := e.byTopic[topic]
 	if w == nil {
 		return events.Start, fmt.Errorf("no projection has the topic %q", topic)
 	}
 	return w.resume(ctx)
-}
-
-func (g guide) Announce(topic string, coming []*Recorded) {
-	if w := g.byTopic[topic]; w != nil {
-		w.p.decodeAhead(coming)
-	}
 }
 
 // storeID reads the identity of the store, without which a position means nothing.

@@ -215,7 +215,7 @@ func TestAnOlderStoreIsRefused(t *testing.T) {
 	refused := h.status(engine, "sample", projections.StateStopped)
 	require.Contains(t, refused.Error, "older copy")
 	require.Contains(t, refused.Error, fmt.Sprint(last))
-	require.Zero(t, len(h.rows("SELECT FROM sample_v1.trail")))
+	require.Empty(t, h.rows("SELECT FROM sample_v1.trail"))
 
 	h.exec("UPDATE checkpoints SET position = 0")
 	h.wait(engine, "sample", last)

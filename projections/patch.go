@@ -29,16 +29,16 @@ func Patch[R any](p *Projection, name string) *PatchTable[R] {
 		c := &rows.columns[i]
 		switch {
 		case c.key && nilable(c.value.Type()):
-			p.misused("table %s: field %s is part of the key and must not be nilable", name, c.field)
+			p.misusedf("table %s: field %s is part of the key and must not be nilable", name, c.field)
 		case !c.key && !nilable(c.value.Type()):
-			p.misused("table %s: field %s must be a pointer or a slice, so that nil can mean unchanged", name, c.field)
+			p.misusedf("table %s: field %s must be a pointer or a slice, so that nil can mean unchanged", name, c.field)
 		}
 	}
 	if len(rows.keys) == 0 {
-		p.misused(`table %s: no field is tagged db:"column,key"`, name)
+		p.misusedf(`table %s: no field is tagged db:"column,key"`, name)
 	}
 	if len(rows.columns) > 64 {
-		p.misused("table %s: more than 64 fields", name)
+		p.misusedf("table %s: more than 64 fields", name)
 	}
 	p.register(name, rows)
 	return &PatchTable[R]{scratch, rows}
@@ -71,6 +71,7 @@ func (t *PatchTable[R]) Remove(key R) error {
 // patchRows merges the patches of a batch. Values are encoded when they are set; only the last one of a cell is sent.
 type patchRows struct {
 	*layout
+
 	arena   []byte
 	cells   []cell // len(columns) for each patch
 	patches []patch

@@ -28,10 +28,10 @@ type Projection struct {
 func New(name string, version int, ddl string) *Projection {
 	p := &Projection{name: name, version: version, ddl: ddl, handler: map[string]func(At) error{}}
 	if !validName.MatchString(name) {
-		p.misused("the name must match %s", validName)
+		p.misusedf("the name must match %s", validName)
 	}
 	if version < 1 {
-		p.misused("version %d is not positive", version)
+		p.misusedf("version %d is not positive", version)
 	}
 	return p
 }
@@ -54,7 +54,7 @@ func (p *Projection) Schema() string { return p.name + "_v" + strconv.Itoa(p.ver
 func On[E events.Event](p *Projection, handle func(e E, at At) error) {
 	name := events.NameOf[E]()
 	if p.handler[name] != nil {
-		p.misused("two handlers for event %s", name)
+		p.misusedf("two handlers for event %s", name)
 		return
 	}
 	p.handler[name] = func(at At) error {
@@ -74,7 +74,7 @@ func On[E events.Event](p *Projection, handle func(e E, at At) error) {
 // handler of the same event.
 func OnAll(p *Projection, handle func(at At) error) {
 	if p.all != nil {
-		p.misused("two handlers for all events")
+		p.misusedf("two handlers for all events")
 		return
 	}
 	p.all = handle
@@ -108,15 +108,6 @@ func (p *Projection) apply(r *Recorded) (err error) {
 	return nil
 }
 
-// decodeAhead reads the data that a handler will ask for. What cannot be read is reported when it is its turn.
-func (p *Projection) decodeAhead(coming []*Recorded) {
-	for _, r := range coming {
-		if p.handler[r.Type] != nil {
-			_, _ = r.decode()
-		}
-	}
-}
-
 // reset forgets the rows of the batch at work.
 func (p *Projection) reset() {
 	for _, t := range p.tables {
@@ -124,7 +115,7 @@ func (p *Projection) reset() {
 	}
 }
 
-func (p *Projection) misused(format string, args ...any) {
+func (p *Projection) misusedf(format string, args ...any) {
 	p.misuse = append(p.misuse, &MisuseError{p.Schema(), fmt.Sprintf(format, args...)})
 }
 

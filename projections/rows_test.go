@@ -23,12 +23,13 @@ import (
 
 // operation is one change of a Patch table, carried through the log as data.
 type operation struct {
-	Kind   string // set, clear, remove
-	Part   string // key
-	Number int    // key
-	A, B   *string
-	C      []byte
-	Clear  []string
+	Kind   string   `json:"kind"`   // set, clear, remove
+	Part   string   `json:"part"`   // key
+	Number int      `json:"number"` // key
+	A      *string  `json:"a"`
+	B      *string  `json:"b"`
+	C      []byte   `json:"c"`
+	Clear  []string `json:"clear"`
 }
 
 type patchedRow struct {

@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -97,12 +98,12 @@ func sampleState(p *projections.Projection) {
 	})
 }
 
-func device(n int) id.Device   { return id.Derive[id.Device]("device", fmt.Sprint(n)) }
-func message(n int) id.Message { return id.Derive[id.Message]("message", fmt.Sprint(n)) }
+func device(n int) id.Device   { return id.Derive[id.Device]("device", strconv.Itoa(n)) }
+func message(n int) id.Message { return id.Derive[id.Message]("message", strconv.Itoa(n)) }
 
 func fact(n int) events.StatusFact {
 	return events.StatusFact{
-		MessageID: message(n), RecipientID: id.Derive[id.Customer]("customer", fmt.Sprint(n%3)),
+		MessageID: message(n), RecipientID: id.Derive[id.Customer]("customer", strconv.Itoa(n%3)),
 		At: projectiontest.Epoch.Add(time.Duration(n) * time.Minute),
 	}
 }

@@ -53,10 +53,13 @@ type layout struct {
 	table   string // quoted, with its schema
 }
 
+// keyOption marks the key of a Patch table: db:"column,key".
+const keyOption = "key"
+
 func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
 	l := &layout{name: name}
 	complain := func(format string, args ...any) {
-		p.misused("table %s: %s", name, fmt.Sprintf(format, args...))
+		p.misusedf("table %s: %s", name, fmt.Sprintf(format, args...))
 	}
 	if scratch.Kind() != reflect.Struct {
 		complain("rows are %s, not structs", scratch.Type())
@@ -72,16 +75,16 @@ func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
 		switch {
 		case !tagged || columnName == "":
 			complain(`field %s has no tag db:"column"`, field.Name)
-		case option != "" && option != "key":
+		case option != "" && option != keyOption:
 			complain("field %s has the unknown tag option %q", field.Name, option)
 		case taken[columnName]:
 			complain("field %s: column %s is taken by another field", field.Name, columnName)
 		}
 		taken[columnName] = true
-		if option == "key" {
+		if option == keyOption {
 			l.keys = append(l.keys, len(l.columns))
 		}
-		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option == "key", value: value})
+		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option == keyOption, value: value})
 	}
 	return l
 }
@@ -99,7 +102,7 @@ func (l *layout) has(columnName string) bool {
 func (p *Projection) register(name string, t table) {
 	for _, other := range p.tables {
 		if named, ok := other.(interface{ tableName() string }); ok && named.tableName() == name {
-			p.misused("table %s is defined twice", name)
+			p.misusedf("table %s is defined twice", name)
 		}
 	}
 	p.tables = append(p.tables, t)

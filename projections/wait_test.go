@@ -29,7 +29,7 @@ func TestWaitingEndsAtItsBoundAndSaysWhy(t *testing.T) {
 	late, ok := errors.AsType[*projections.WaitError](err)
 	require.True(t, ok)
 	require.Equal(t, before, late.Position)
-	require.Equal(t, poison, late.Wanted)
+	require.Equal(t, late.Wanted, poison)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "PremiumSubscribed at account-1@0: out of luck")
 	require.ErrorContains(t, engine.WaitFor(t.Context(), "nobody", 1), "no such projection")

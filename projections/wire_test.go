@@ -35,6 +35,7 @@ func (h *house) wired(t *testing.T, lose func(sent []byte) bool) *pgxpool.Pool {
 
 type wire struct {
 	net.Conn
+
 	lose func([]byte) bool
 }
 
@@ -44,8 +45,8 @@ func (w *wire) Write(sent []byte) (int, error) {
 	lose := w.lose(sent)
 	n, err := w.Conn.Write(sent)
 	if err == nil && lose {
-		_, err = w.Conn.Read(make([]byte, 1<<16)) // the server is done
-		return n, errors.Join(err, errLost, w.Conn.Close())
+		_, err = w.Read(make([]byte, 1<<16)) // the server is done
+		return n, errors.Join(err, errLost, w.Close())
 	}
 	return n, err
 }

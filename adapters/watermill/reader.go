@@ -53,13 +53,13 @@ func newReader(cfg Config) *reader {
 const keepChunks = 16
 
 // follow hands chunk after chunk to put, until put refuses, ctx ends, or the log fails.
-func (r *reader) follow(ctx context.Context, after events.Position, put func(*chunk) bool) error {
+func (r *reader) follow(ctx context.Context, after events.Position, put func(context.Context, *chunk) bool) error {
 	for {
 		c, err := r.next(ctx, after)
 		if err != nil {
 			return err
 		}
-		if !put(c) {
+		if !put(ctx, c) {
 			return ctx.Err()
 		}
 		after = c.last

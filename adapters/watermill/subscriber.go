@@ -3,7 +3,7 @@
 // One message is as many events as are there now, up to a limit, with the decoded batch in its context
 // (projections.BatchOf). Watermill's router starts a goroutine per message, so order rests on this package: a message is
 // delivered only when the one before it was acknowledged. Meanwhile the next events are already read. After a Nack the
-// subscription pauses, longer each time, and begins again where the engine says (projections.Guide). For that reason
+// subscription pauses, longer each time, and begins again where the engine says (projections.Start). For that reason
 // the Retry, PoisonQueue, Timeout and Deduplicator middlewares have no place on its handlers.
 package watermill
 
@@ -71,7 +71,7 @@ var errClosed = errors.New("the batch subscriber is closed")
 // Subscribe returns at once; the first batch comes when the engine and the log can be asked. The channel is closed when
 // ctx ends or the subscriber is closed.
 func (s *BatchSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	guide, err := projections.GuideOf(ctx)
+	start, err := projections.StartOf(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to %s: %w", topic, err)
 	}
@@ -89,7 +89,7 @@ func (s *BatchSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *
 		defer s.reader.leave()
 		defer cancel()
 		defer stop()
-		(&subscription{s, guide, topic, out, pauses{min: s.cfg.MinPause, max: s.cfg.MaxPause}}).run(ctx)
+		(&subscription{s, start, topic, out, pauses{min: s.cfg.MinPause, max: s.cfg.MaxPause}}).run(ctx)
 	})
 	return out, nil
 }
@@ -106,7 +106,7 @@ func (s *BatchSubscriber) Close() error {
 // subscription is one topic's delivery.
 type subscription struct {
 	subscriber *BatchSubscriber
-	guide      projections.Guide
+	start      projections.Start
 	topic      string
 	out        chan<- *message.Message
 	pauses     pauses
@@ -130,19 +130,14 @@ var errNacked = errors.New("the batch was not acknowledged")
 
 // follow delivers from where the engine says, until something fails.
 func (s *subscription) follow(ctx context.Context) error {
-	after, err := s.guide.Start(ctx, s.topic)
+	after, err := s.start(ctx, s.topic)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	next := newHandover(s.subscriber.cfg)
 	var reading sync.WaitGroup
-	reading.Go(func() {
-		next.end(s.subscriber.reader.follow(ctx, after, func(c *chunk) bool {
-			s.guide.Announce(s.topic, c.events)
-			return next.put(ctx, c)
-		}))
-	})
+	reading.Go(func() { next.end(s.subscriber.reader.follow(ctx, after, next.put)) })
 	defer reading.Wait()
 	defer cancel()
 	for {

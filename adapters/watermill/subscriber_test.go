@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -90,13 +91,11 @@ type desk struct {
 	fail error
 }
 
-func (d *desk) Start(_ context.Context, topic string) (events.Position, error) {
+func (d *desk) start(_ context.Context, topic string) (events.Position, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.at[topic], d.fail
 }
-
-func (d *desk) Announce(string, []*projections.Recorded) {}
 
 func (d *desk) advance(topic string, p events.Position) {
 	d.mu.Lock()
@@ -105,7 +104,7 @@ func (d *desk) advance(topic string, p events.Position) {
 }
 
 func subscribe(t require.TestingT, ctx context.Context, s *watermill.BatchSubscriber, d *desk, topic string) <-chan *message.Message { //nolint:revive // t first, as everywhere in tests
-	messages, err := s.Subscribe(projections.WithGuide(ctx, d), topic)
+	messages, err := s.Subscribe(projections.WithStart(ctx, d.start), topic)
 	require.NoError(t, err)
 	return messages
 }
@@ -248,7 +247,7 @@ func TestEveryFollowerSeesTheWholeLogInOrder(t *testing.T) {
 		whole := len(log.records) + later
 		for i := range failures {
 			refuse := rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 1, 2}), 5, 20).Draw(rt, "refuse")
-			topic := fmt.Sprint(i)
+			topic := strconv.Itoa(i)
 			messages := subscribe(rt, t.Context(), s, d, topic)
 			followers.Go(func() { failures[i] = follow(messages, d, topic, append(refuse, 0), whole) })
 		}
@@ -314,11 +313,11 @@ func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
 		<-held
 		end(s, cancel)
 		for _, messages := range []<-chan *message.Message{unread, held, ahead} {
-			for range messages { //nolint:revive // until it is closed
+			for range messages {
 			}
 		}
 		require.NoError(t, s.Close())
-		_, err := s.Subscribe(projections.WithGuide(t.Context(), d), "late")
+		_, err := s.Subscribe(projections.WithStart(t.Context(), d.start), "late")
 		require.ErrorContains(t, err, "closed")
 		_, err = s.Subscribe(t.Context(), "lost")
 		require.ErrorContains(t, err, "no projection engine")

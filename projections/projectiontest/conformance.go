@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,7 +77,7 @@ func strangers(p *projections.Projection) []events.Proposed {
 		}
 	}
 	for i := range out {
-		out[i].ID = id.Derive[id.Event]("stranger", fmt.Sprint(i))
+		out[i].ID = id.Derive[id.Event]("stranger", strconv.Itoa(i))
 	}
 	return out
 }

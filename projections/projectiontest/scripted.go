@@ -14,6 +14,7 @@ import (
 // scripted is a batch subscriber that cuts the log as its script says. Other topics get nothing.
 type scripted struct {
 	script
+
 	store  *embedded.Store
 	topic  string
 	active sync.WaitGroup
@@ -39,12 +40,12 @@ func (s *scripted) Close() error {
 }
 
 func (s *scripted) deliver(ctx context.Context, out chan<- *message.Message) {
-	guide, err := projections.GuideOf(ctx)
+	start, err := projections.StartOf(ctx)
 	if err != nil {
 		panic(err)
 	}
 	for ctx.Err() == nil {
-		after, err := guide.Start(ctx, s.topic)
+		after, err := start(ctx, s.topic)
 		if err != nil {
 			continue // a connection that broke is replaced at once
 		}
