@@ -18,6 +18,7 @@ var ErrUnknownType = errors.New("unknown event type or version")
 // catalogue is the table of stored names. A name, once stored, stays for ever, whatever the Go type is called.
 var catalogue = newCatalogue(
 	entry[StoreCreated]("StoreCreated"),
+	entry[VaultBound]("VaultBound"),
 
 	entry[AccountRegistered]("AccountRegistered"),
 	entry[TermsAccepted]("TermsAccepted"),

@@ -15,6 +15,7 @@ import (
 func exemplars() map[string][]events.Event {
 	return map[string][]events.Event{
 		"StoreCreated": {events.StoreCreated{StoreID: of[id.Store](10)}},
+		"VaultBound":   {events.VaultBound{VaultID: "v1:00000000000000000000000000000011"}},
 
 		"AccountRegistered": {events.AccountRegistered{
 			AccountID: of[id.Account](1), Name: "Trattoria «Da Mario» <Roma> & figli", Kind: events.AccountApp,

@@ -2,7 +2,7 @@ package events
 
 import "daybook/events/id"
 
-// StoreStream holds the store's identity as event 0. It is written once, when a store is first opened.
+// StoreStream holds the store's identity as event 0, written when a store is first opened.
 const StoreStream = "daybook-store"
 
 // StoreCreated gives a store its identity. Positions, checkpoints and tokens are valid only together with it.
@@ -10,4 +10,11 @@ type StoreCreated struct {
 	StoreID id.Store `json:"store_id"`
 }
 
+// VaultBound names the vault that personal data in this store is sealed under. It is written once, when the store is
+// first used with a vault. With another vault the same customer would become a stranger and nothing sealed would open.
+type VaultBound struct {
+	VaultID string `json:"vault_id"`
+}
+
 func (StoreCreated) isEvent() {}
+func (VaultBound) isEvent()   {}

@@ -15,6 +15,7 @@ import (
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/readmodels/messages"
+	"daybook/readmodels/routing"
 )
 
 type (
@@ -111,10 +112,38 @@ func (s *server) acceptMessage(ctx context.Context, meta commands.Meta, in *acce
 	if err != nil {
 		return nil, err
 	}
+	hash := s.Vault.WamidHash(in.Body.Wamid)
+	if err := s.unbound(ctx, hash, in.Message); err != nil {
+		return nil, err
+	}
 	return s.answer(s.Commands.AcceptMessage(ctx, meta, commands.AcceptMessage{
-		Conversation: message.ConversationID, Message: in.Message, WamidHash: s.Vault.WamidHash(in.Body.Wamid),
+		Conversation: message.ConversationID, Message: in.Message, WamidHash: hash,
 		Wamid: key.Seal(id.Of[id.Fact](in.Message), "wamid", []byte(in.Body.Wamid)),
 	}))
+}
+
+// unbound refuses a platform id that another message has, in whatever conversation. A conversation knows its own ids only;
+// should two requests cross here, statuses follow the first binding.
+func (s *server) unbound(ctx context.Context, hash events.WamidHash, message id.Message) error {
+	head, err := s.Store.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the head of the store: %w", err)
+	}
+	if err := s.await(ctx, head, routingProjection); err != nil {
+		return err
+	}
+	schema, err := s.live(ctx, routingProjection)
+	if err != nil {
+		return err
+	}
+	bound, err := routing.Lookup(ctx, s.Database, schema, []events.WamidHash{hash})
+	if err != nil {
+		return err
+	}
+	if route, taken := bound[hash]; taken && route.Message != message {
+		return domain.Refuse("WamidTaken", "the platform's id belongs to another message")
+	}
+	return nil
 }
 
 // findMessage finds a message of the account. The read model may trail: a message that is missing there is missing only

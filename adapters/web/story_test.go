@@ -14,7 +14,7 @@ import (
 	"daybook/events"
 )
 
-// TestS07_TheNameAtSendTimeSurvivesARename plays DESIGN's message's life through the API.
+// TestS07_TheNameAtSendTimeSurvivesARename plays one message's life through the API.
 func TestS07_TheNameAtSendTimeSurvivesARename(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -74,6 +74,29 @@ func TestAnAccountsMessagesAreItsOwn(t *testing.T) {
 	require.True(t, client.IsProblem(err, "MessageUnknown"), err)
 	_, err = s.SendMessage(t.Context(), other.ID, text(device, "ciao"))
 	require.True(t, client.IsProblem(err, "DeviceNotLinked"), err)
+}
+
+// TestAPlatformIDBelongsToOneMessage, in whatever conversation or account the other one is.
+func TestAPlatformIDBelongsToOneMessage(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account := s.account()
+	device := s.device(account, "iPhone Mario")
+	s.hello(account)
+	first, err := s.SendMessage(t.Context(), account, text(device, "one"))
+	require.NoError(t, err)
+	template := api.SendMessage{
+		DeviceID: device, To: "+390655500999", Type: "template", Category: "utility", Template: &api.Template{Name: "order", Language: "it"},
+	}
+	second, err := s.SendMessage(t.Context(), account, template)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Conversation, second.Conversation)
+	for range 2 { // a repeat is welcome
+		_, err = s.AcceptMessage(t.Context(), account, first.ID, "wamid.12345678")
+		require.NoError(t, err)
+	}
+	_, err = s.AcceptMessage(t.Context(), account, second.ID, "wamid.12345678")
+	require.True(t, client.IsProblem(err, "WamidTaken"), err)
 }
 
 func typesOf(entries []api.AuditEntry) []string {
