@@ -110,8 +110,8 @@ func (h *Handler) RecordUpdates(ctx context.Context, meta Meta, d Delivery) (Out
 	for part := range parts(d.Updates) {
 		var unplaced []conversation.Update
 		at, err := h.conversations.execute(ctx, conversation.Stream(d.Conversation), r,
-			func(s conversation.State, _ time.Time) (recorded []events.Event, _ error) {
-				recorded, unplaced = s.Record(party, part)
+			func(s conversation.State, now time.Time) (recorded []events.Event, _ error) {
+				recorded, unplaced = s.Record(party, part, now)
 				return recorded, nil
 			})
 		if err != nil {

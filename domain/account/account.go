@@ -124,9 +124,9 @@ func (s State) AcceptTerms(terms, privacy string, now time.Time) ([]events.Event
 	case !s.Exists():
 		return nil, unknown()
 	case !isVersion(terms):
-		return nil, domain.Malformed("TermsVersionRequired", "terms_version", "terms_version must have 1 to 64 characters")
+		return nil, domain.Malformed("TermsVersionRequired", "terms_version", "terms_version must have 1 to 64 characters and no control characters")
 	case !isVersion(privacy):
-		return nil, domain.Malformed("PrivacyVersionRequired", "privacy_version", "privacy_version must have 1 to 64 characters")
+		return nil, domain.Malformed("PrivacyVersionRequired", "privacy_version", "privacy_version must have 1 to 64 characters and no control characters")
 	case s.accepted && s.terms == terms && s.privacy == privacy:
 		return nil, nil
 	}

@@ -160,6 +160,8 @@ func TestS51_TermsAreAcceptedByVersion(t *testing.T) {
 	first.When(accept("2026-01", "8")).Then(t,
 		events.TermsAccepted{AccountID: firm, TermsVersion: "2026-01", PrivacyVersion: "8", AcceptedAt: noon})
 	first.When(accept("", "7")).Rejected(t, "TermsVersionRequired")
+	require.Equal(t, "terms_version", first.When(accept("2026\x0001", "7")).Rejected(t, "TermsVersionRequired").Field)
+	require.Equal(t, "privacy_version", first.When(accept("2026-01", "7\u0085\n8")).Rejected(t, "PrivacyVersionRequired").Field)
 	first.When(accept("2026-01", strings.Repeat("7", 65))).Rejected(t, "PrivacyVersionRequired")
 	scenario.New(account.Evolve).When(accept("2026-01", "7")).Rejected(t, "AccountUnknown")
 }
@@ -193,6 +195,18 @@ func TestS58_ProfileHoldsWebPageAndContact(t *testing.T) {
 	})
 	done.When(update(full)).Then(t)
 	done.When(update(account.Profile{})).Then(t, events.ProfileUpdated{AccountID: firm})
+	lines := account.Profile{Address: "Via Roma 1\nRoma", Description: "Pizza,\npasta"}
+	done.When(update(lines)).Then(t, events.ProfileUpdated{AccountID: firm, Address: lines.Address, Description: lines.Description})
+	for _, control := range []string{"\x00", "\x1b", "\r", "\x7f", "\u0085"} {
+		for field, p := range map[string]account.Profile{
+			"website":     {Website: "https://mario.example/" + control + "menu"},
+			"email":       {Email: "\"ciao" + control + "ciao\"@mario.example"},
+			"address":     {Address: "Via" + control + "Roma"},
+			"description": {Description: "Pizza" + control + "pasta"},
+		} {
+			require.Equal(t, field, done.When(update(p)).Rejected(t, "ProfileInvalid").Field)
+		}
+	}
 	for field, p := range map[string]account.Profile{
 		"website":     {Website: "javascript:alert(1)"},
 		"email":       {Email: "Mario <ciao@mario.example>"},

@@ -28,11 +28,15 @@ func (p Profile) normal() Profile {
 }
 
 func (p Profile) check() error {
+	oneLine := func(lines string) string { return strings.ReplaceAll(lines, "\n", " ") }
 	for _, f := range []struct {
 		name, value string
 		limit       int
-	}{{"website", p.Website, 256}, {"address", p.Address, 256}, {"email", p.Email, 128}, {"description", p.Description, 512}} {
-		if utf8.RuneCountInString(f.value) > f.limit || !isText(strings.ReplaceAll(f.value, "\n", "")) {
+	}{
+		{"website", p.Website, 256}, {"email", p.Email, 128},
+		{"address", oneLine(p.Address), 256}, {"description", oneLine(p.Description), 512},
+	} {
+		if utf8.RuneCountInString(f.value) > f.limit || !isText(f.value) {
 			return invalid(f.name, fmt.Sprintf("have at most %d characters and no control characters", f.limit))
 		}
 	}

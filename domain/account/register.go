@@ -92,6 +92,6 @@ func isDigits(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s,
 
 func isSHA256(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
 
-func isVersion(s string) bool { return s != "" && len(s) <= 64 && isText(s) }
+func isVersion(s string) bool { return s != "" && utf8.RuneCountInString(s) <= 64 && isText(s) }
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }

@@ -3,7 +3,8 @@
 // Invariants:
 //   - The first event is ConversationStarted, once; its entry tells how the first message came.
 //   - Each inbound message is recorded once, whatever the platform repeats.
-//   - The service window ends, inclusive, 24 hours after the newest inbound message; its end never goes back (S31).
+//   - The service window ends, inclusive, 24 hours after the newest inbound message; its end never goes back, and never
+//     lies more than 24 hours ahead of the moment of recording (S31).
 //   - Free-form text is queued only while the window is open; templates at any time, with a category (S29–S32).
 //   - A queued message carries the device, its name at that moment, and the registry revision that proves it (S6, S7).
 //   - A message is bound to at most one platform id, and a platform id to at most one message.
@@ -129,7 +130,7 @@ func (s State) Accept(c Accept, now time.Time) ([]events.Event, error) {
 	if !known {
 		return nil, domain.Missing("MessageUnknown", "this conversation has no message %s that was sent", c.Message)
 	}
-	if c.WamidHash == "" {
+	if !isPrintable(string(c.WamidHash), wamidHashMax) {
 		return nil, domain.Malformed("WamidRequired", "wamid", "wamid must be the platform's message id")
 	}
 	wamid := InboundID(c.WamidHash)

@@ -2,6 +2,7 @@ package conversation_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,9 @@ var (
 	bob      = id.Derive[id.Customer]("test", "bob")
 	iphone   = id.Derive[id.Device]("test", "iphone")
 	question = time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
-	party    = conversation.Party{
+	// endOfStory is when updates are recorded: later than anything that they tell.
+	endOfStory = question.Add(48 * time.Hour)
+	party      = conversation.Party{
 		Conversation: conversation.IDOf(number, ada), Account: firm, PhoneNumberID: number, Customer: ada,
 	}
 )
@@ -105,7 +108,7 @@ type decision = func(conversation.State) ([]events.Event, error)
 func tell(t *testing.T, updates ...conversation.Update) decision {
 	t.Helper()
 	return func(s conversation.State) ([]events.Event, error) {
-		recorded, unplaced := s.Record(party, updates)
+		recorded, unplaced := s.Record(party, updates, endOfStory)
 		require.Empty(t, unplaced)
 		return recorded, nil
 	}
@@ -180,6 +183,24 @@ func TestS31_ANewQuestionExtendsTheWindowAndAnOldOneDoesNotShortenIt(t *testing.
 		received(2, later, later.Add(24*time.Hour)), received(1, question, later.Add(24*time.Hour)))
 }
 
+// The platform's clock is not ours: a message that claims to be from the future opens the window from now, no longer.
+func TestS31_AMessageFromTheFutureOpensTheWindowFromNow(t *testing.T) {
+	t.Parallel()
+	until := question.Add(24 * time.Hour)
+	future := question.AddDate(200, 0, 0)
+	tellNow := func(updates ...conversation.Update) decision {
+		return func(s conversation.State) ([]events.Event, error) {
+			recorded, _ := s.Record(party, updates, question)
+			return recorded, nil
+		}
+	}
+	given().When(tellNow(inbound(1, future))).Then(t, started(events.EntryInbound), received(1, future, until)).
+		When(send(text(1), until.Add(time.Second))).Rejected(t, "ServiceWindowClosed")
+	// Nor by the other messages of one delivery.
+	given().When(tellNow(inbound(1, future), inbound(2, question.Add(-time.Hour)))).
+		Then(t, started(events.EntryInbound), received(1, future, until), received(2, question.Add(-time.Hour), until))
+}
+
 func TestS32_AfterTheDeadlineOnlyTemplates(t *testing.T) {
 	t.Parallel()
 	until := question.Add(24 * time.Hour)
@@ -213,6 +234,34 @@ func TestS29_NotificationsAreTemplatesWithACategory(t *testing.T) {
 	begun.When(send(c, question)).Rejected(t, "CategoryNotAllowed")
 	c.Kind = "smoke signal"
 	begun.When(send(c, question)).Rejected(t, "MessageTypeUnknown")
+}
+
+// What stands in clear shows: no control characters, which no database and no log takes well, and no endless names.
+func TestWhatStandsInClearIsPrintable(t *testing.T) {
+	t.Parallel()
+	begun := given(started(events.EntryBusiness))
+	longest := template(1, events.Utility)
+	longest.Template = &events.Template{Name: strings.Repeat("à", 512), Language: strings.Repeat("x", 16)}
+	want := queuedTemplate(1, events.Utility)
+	want.Template = longest.Template
+	begun.When(send(longest, question)).Then(t, want)
+	for _, odd := range []string{"x\x00y", "x\ny", "x\x7f", "x\u0085y", "x\u202ey", "\xff", strings.Repeat("x", 513)} {
+		name, language, prefix := template(1, events.Utility), template(1, events.Utility), text(1)
+		name.Template = &events.Template{Name: odd, Language: "it"}
+		rejection := begun.When(send(name, question)).Rejected(t, "TemplateInvalid")
+		require.Equal(t, domain.Invalid, rejection.Kind)
+		require.Equal(t, "template.name", rejection.Field)
+		language.Template = &events.Template{Name: "order_shipped", Language: odd}
+		require.Equal(t, "template.language", begun.When(send(language, question)).Rejected(t, "TemplateInvalid").Field)
+		given(started(events.EntryBusiness), queued(1)).When(func(s conversation.State) ([]events.Event, error) {
+			return s.Accept(conversation.Accept{Conversation: party.Conversation, Message: message(1), WamidHash: events.WamidHash(odd)}, question)
+		}).Rejected(t, "WamidRequired")
+		prefix.Dialling.Prefix = odd
+		begun.When(send(prefix, question)).Rejected(t, "DiallingInvalid")
+	}
+	tooLong := template(1, events.Utility)
+	tooLong.Template = &events.Template{Name: "order_shipped", Language: strings.Repeat("x", 17)}
+	begun.When(send(tooLong, question)).Rejected(t, "TemplateInvalid")
 }
 
 func TestMessageIDsAreUnique(t *testing.T) {
@@ -311,14 +360,14 @@ func TestStatusOfAnUnknownMessageIsHandedBackAndTheRestRecorded(t *testing.T) {
 	var unplaced []conversation.Update
 	given(started(events.EntryInbound), received(9, question, question.Add(24*time.Hour)), queued(1)).
 		When(func(s conversation.State) (recorded []events.Event, _ error) {
-			recorded, unplaced = s.Record(party, []conversation.Update{unknown, status(1, events.StatusSent, at), repeated, odd, ofInbound})
+			recorded, unplaced = s.Record(party, []conversation.Update{unknown, status(1, events.StatusSent, at), repeated, odd, ofInbound}, endOfStory)
 			return recorded, nil
 		}).
 		Then(t, events.MessageSent{StatusFact: fact(1, events.StatusSent, at)})
 	require.Equal(t, []conversation.Update{unknown, repeated, odd, ofInbound}, unplaced)
 
 	given().When(func(s conversation.State) (recorded []events.Event, _ error) {
-		recorded, unplaced = s.Record(party, []conversation.Update{unknown})
+		recorded, unplaced = s.Record(party, []conversation.Update{unknown}, endOfStory)
 		return recorded, nil
 	}).Then(t)
 	require.Equal(t, []conversation.Update{unknown}, unplaced)

@@ -62,7 +62,7 @@ func record(t *rapid.T, past []events.Event, updates []conversation.Update) []ev
 	for _, event := range append([]events.Event{started(events.EntryBusiness), queued(0), queued(1), queued(2), queued(3)}, past...) {
 		s = conversation.Evolve(s, event)
 	}
-	recorded, unplaced := s.Record(party, updates)
+	recorded, unplaced := s.Record(party, updates, question.Add(2*time.Hour))
 	require.Empty(t, unplaced)
 	return recorded
 }

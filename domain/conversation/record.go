@@ -10,7 +10,7 @@ import (
 // Record decides on what the platform tells, in the order given. Repeats decide nothing, whether they repeat the past
 // or one another. Unplaced are the statuses of messages that this conversation has not sent (or with a word that is no
 // status): they are for the caller to keep elsewhere; the rest is recorded all the same.
-func (s State) Record(p Party, updates []Update) (recorded []events.Event, unplaced []Update) {
+func (s State) Record(p Party, updates []Update, now time.Time) (recorded []events.Event, unplaced []Update) {
 	placed := make([]Update, 0, len(updates))
 	for _, update := range updates {
 		if u, ok := update.(StatusUpdate); ok && !s.places(u) {
@@ -22,9 +22,9 @@ func (s State) Record(p Party, updates []Update) (recorded []events.Event, unpla
 	for _, update := range distinct(placed) {
 		switch u := update.(type) {
 		case Inbound:
-			decided := s.receive(p, u)
+			decided := s.receive(p, u, now)
 			if len(decided) > 0 { // only the scalars of this copy move on; the maps stay untouched
-				s.party, s.windowUntil = p, later(s.windowUntil, u.SentAt.Add(window))
+				s.party, s.windowUntil = p, s.windowAfter(u, now)
 			}
 			recorded = append(recorded, decided...)
 		case StatusUpdate:
@@ -75,7 +75,7 @@ func distinct(updates []Update) []Update {
 	return kept
 }
 
-func (s State) receive(p Party, u Inbound) []events.Event {
+func (s State) receive(p Party, u Inbound, now time.Time) []events.Event {
 	if s.knows(u.MessageID) {
 		return nil
 	}
@@ -83,13 +83,22 @@ func (s State) receive(p Party, u Inbound) []events.Event {
 	if told := events.Entry(u.Referral); told == events.EntryAd || told == events.EntryPost {
 		entry = told
 	}
-	sent := u.SentAt.UTC()
 	return append(s.start(p, entry), events.MessageReceived{
 		ConversationID: p.Conversation, MessageID: u.MessageID, CustomerID: p.Customer, WamidHash: u.WamidHash,
-		Kind: u.Kind, SentAt: sent, WindowUntil: later(s.windowUntil, sent.Add(window)),
+		Kind: u.Kind, SentAt: u.SentAt.UTC(), WindowUntil: s.windowAfter(u, now),
 		ReplyTo: u.ReplyTo, Referral: u.Referral, Dialling: u.Dialling,
 		Wamid: u.Wamid, From: u.From, Contact: u.Contact, Content: u.Content,
 	})
+}
+
+// windowAfter is where the service window ends once the message is received. A message that claims to come from the
+// future counts from now: a wrong clock of the platform's must not give away days.
+func (s State) windowAfter(u Inbound, now time.Time) time.Time {
+	asked := u.SentAt
+	if asked.After(now) {
+		asked = now
+	}
+	return later(s.windowUntil, asked.UTC().Add(window))
 }
 
 // step returns the event of a status, or nil when it is a repeat that tells nothing new.

@@ -1,6 +1,10 @@
 package conversation
 
 import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
 	"daybook/domain"
 	"daybook/events"
 )
@@ -11,8 +15,19 @@ const (
 	kindTemplate = "template"
 )
 
+// Limits of what stands in clear, in characters. The platform's own are as wide.
+const (
+	templateNameMax     = 512
+	templateLanguageMax = 16
+	diallingMax         = 16
+	wamidHashMax        = 128
+)
+
 // check tells what is wrong with the command in every state.
 func (c Send) check() error {
+	if !isPrintable("+"+c.Dialling.Prefix+c.Dialling.Country, diallingMax) {
+		return domain.Malformed("DiallingInvalid", "dialling", "dialling must be a prefix of digits or a country's two letters")
+	}
 	switch c.Kind {
 	case kindText:
 		if c.Template != nil {
@@ -22,8 +37,8 @@ func (c Send) check() error {
 			return domain.Malformed("CategoryNotAllowed", "category", "category of a text must be service or absent, not %q", c.Category)
 		}
 	case kindTemplate:
-		if c.Template == nil || c.Template.Name == "" || c.Template.Language == "" {
-			return domain.Malformed("TemplateRequired", "template", "template must have a name and a language")
+		if err := checkTemplate(c.Template); err != nil {
+			return err
 		}
 		switch c.Category {
 		case events.Marketing, events.Utility, events.Authentication:
@@ -35,4 +50,24 @@ func (c Send) check() error {
 		return domain.Malformed("MessageTypeUnknown", "type", "type must be text or template, not %q", c.Kind)
 	}
 	return nil
+}
+
+func checkTemplate(t *events.Template) error {
+	switch {
+	case t == nil || t.Name == "" || t.Language == "":
+		return domain.Malformed("TemplateRequired", "template", "template must have a name and a language")
+	case !isPrintable(t.Name, templateNameMax):
+		return domain.Malformed("TemplateInvalid", "template.name",
+			"template.name must have at most %d characters, printable ones only", templateNameMax)
+	case !isPrintable(t.Language, templateLanguageMax):
+		return domain.Malformed("TemplateInvalid", "template.language",
+			"template.language must have at most %d characters, printable ones only", templateLanguageMax)
+	}
+	return nil
+}
+
+// isPrintable accepts 1 to limit characters that show, or are a space: no control and no invisible ones.
+func isPrintable(s string, limit int) bool {
+	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

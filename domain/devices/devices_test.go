@@ -81,7 +81,7 @@ func TestS04_DeviceHasAKind(t *testing.T) {
 		registry(0, 0).When(link(0, kind, "one", account.Standard)).Then(t, linked(0, kind, "one"))
 	}
 	registry(0, 0).When(link(0, "toaster", "one", account.Standard)).Rejected(t, "DeviceKindUnknown")
-	for _, platform := range []string{"", " ", "an\x1bdroid", strings.Repeat("x", 33)} {
+	for _, platform := range []string{"", " ", "an\x1bdroid", "an\x00droid", strings.Repeat("x", 33)} {
 		registry(0, 0).When(func(s devices.State) ([]events.Event, error) {
 			return s.Link(firm, device(0), devices.Link{Kind: "tablet", Platform: platform, Name: "one"}, account.Standard)
 		}).Rejected(t, "PlatformInvalid")
@@ -116,7 +116,7 @@ func TestS05_DeviceCanBeRenamed(t *testing.T) {
 	luigi := mario.When(rename(1, "Samsung Luigi")).Then(t, renamed("Samsung Luigi", "iPhone Mario"))
 	luigi.When(rename(2, "iPhone Mario")).Then(t,
 		events.DeviceRenamed{AccountID: firm, DeviceID: device(2), Name: "iPhone Mario", PreviousName: "iPad"})
-	for _, name := range []string{"", "  ", "a\tb", "\xff", strings.Repeat("x", 51)} {
+	for _, name := range []string{"", "  ", "a\tb", "a\x00b", "\xff", strings.Repeat("x", 51)} {
 		require.Equal(t, "name", mario.When(rename(1, name)).Rejected(t, "DeviceNameInvalid").Field)
 	}
 	mario.When(rename(1, strings.Repeat("è", 50))).Then(t, renamed(strings.Repeat("è", 50), "iPhone Mario"))
