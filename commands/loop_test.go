@@ -157,44 +157,6 @@ func TestAStaleCacheDoesNotRefuse(t *testing.T) {
 	require.Empty(t, outcome.Unplaced)
 }
 
-// The store wrote the append, but the answer was lost: whoever repeats the request records nothing twice.
-func TestALostAnswerDuplicatesNothing(t *testing.T) {
-	t.Parallel()
-	inner := openStore(t)
-	f := openFirm(t, commands.New(inner, at(noon)))
-	store := &wire{EventStore: inner}
-	h := commands.New(store, at(noon))
-	lose := func() {
-		store.afterAppend = func(string) error {
-			store.afterAppend = nil
-			return errCrash
-		}
-	}
-	item := events.UpdateQuarantined{QuarantineID: id.New[id.Quarantine](), ReceivedAt: noon}
-	for name, ask := range map[string]func() (events.Position, error){
-		"command": func() (events.Position, error) {
-			return h.RenameDevice(t.Context(), command("lost"), f.account, f.device, "x")
-		},
-		"updates": func() (events.Position, error) {
-			outcome, err := h.RecordUpdates(t.Context(), api, f.delivery(inbound(1, noon), inbound(2, noon)))
-			return outcome.Position, err
-		},
-		"quarantine": func() (events.Position, error) { return h.Quarantine(t.Context(), api, item) },
-	} {
-		lose()
-		_, err := ask()
-		require.ErrorIs(t, err, errCrash, name)
-		first, err := ask()
-		require.NoError(t, err, name)
-		second, err := ask()
-		require.NoError(t, err, name)
-		require.Equal(t, first, second, name)
-	}
-	require.Len(t, read(t, inner, devices.Stream(f.account)), 2)
-	require.Len(t, read(t, inner, conversation.Stream(f.conversation)), 3)
-	require.Len(t, read(t, inner, "quarantine-"+item.QuarantineID.String()), 1)
-}
-
 func TestAnEventOfTheFutureStopsTheLoop(t *testing.T) {
 	t.Parallel()
 	for _, future := range []string{"DeviceTeleported", "DeviceLinked"} {
