@@ -103,7 +103,7 @@ func (s *Scenario) play(t *testing.T, how script) []string {
 		defer pool.Close()
 		prepared = func() { b.armed.Store(true) }
 	}
-	engine, stop := s.begin(pool, &scripted{script: how, store: s.store, topic: s.Schema()}, prepared)
+	engine, stop := s.begin(pool, &scripted{script: how, t: t, store: s.store, topic: s.Schema()}, prepared)
 	defer stop()
 	require.NoError(t, engine.WaitFor(ctx, s.projection.Name(), head))
 	stop()

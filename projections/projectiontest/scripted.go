@@ -3,6 +3,7 @@ package projectiontest
 import (
 	"context"
 	"sync"
+	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -15,6 +16,7 @@ import (
 type scripted struct {
 	script
 
+	t      testing.TB
 	store  *embedded.Store
 	topic  string
 	active sync.WaitGroup
@@ -42,7 +44,8 @@ func (s *scripted) Close() error {
 func (s *scripted) deliver(ctx context.Context, out chan<- *message.Message) {
 	start, err := projections.StartOf(ctx)
 	if err != nil {
-		panic(err)
+		s.t.Error(err)
+		return
 	}
 	for ctx.Err() == nil {
 		after, err := start(ctx, s.topic)
@@ -58,7 +61,7 @@ func (s *scripted) deliver(ctx context.Context, out chan<- *message.Message) {
 				break
 			}
 			if s.twice && send(ctx, out, b) {
-				panic("a batch was taken twice")
+				s.t.Errorf("the events after %d up to %d were taken twice", b.After, b.Last)
 			}
 			after = b.Last
 		}
