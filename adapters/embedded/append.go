@@ -20,7 +20,7 @@ import (
 //
 // A context that ends while the append waits in the queue takes it out: nothing is written, and the error is the
 // context's. One that ends later is too late; Append then still returns what became of the append, which takes no
-// longer than a sync. Other errors: *InvalidError, *TooLargeError, ErrClosed (none of them wrote anything), ErrFailed.
+// longer than two syncs. Other errors: *InvalidError, *TooLargeError, ErrClosed (none of them wrote anything), ErrFailed.
 // The caller may use the memory of proposed again after Append has returned.
 func (s *Store) Append(
 	ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed,
@@ -75,14 +75,20 @@ type request struct {
 	expected events.Expected
 	proposed []events.Proposed
 
-	owned atomic.Bool // set by whoever comes first
+	owned   atomic.Bool // set by whoever comes first
+	claimed bool        // it was the committer, who alone looks here
 
 	appended events.Appended // set before done
 	err      error
 	done     chan struct{}
 }
 
-func (r *request) claim() bool   { return r.owned.CompareAndSwap(false, true) }
+// claim takes the request for the committer, for good: from then on its memory may be read. False means abandoned.
+func (r *request) claim() bool {
+	r.claimed = r.claimed || r.owned.CompareAndSwap(false, true)
+	return r.claimed
+}
+
 func (r *request) abandon() bool { return r.owned.CompareAndSwap(false, true) }
 
 func (r *request) unwritten(cause error) error {

@@ -74,12 +74,17 @@ func (c *committer) fail(err error) {
 	}
 }
 
-// assemble fills the batch from the front of pending.
+// assemble fills the batch from the front of pending. It claims a request before it looks at it: the memory of an
+// abandoned one is the caller's again.
 func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int) {
 	created := c.now()
 	for _, r := range pending {
 		if batch.Len() >= maxGroup {
 			break
+		}
+		if !r.claim() {
+			taken++
+			continue
 		}
 		write, err := false, c.failed
 		if err == nil {
@@ -89,9 +94,6 @@ func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int
 			break
 		}
 		taken++
-		if !r.claim() {
-			continue
-		}
 		if write {
 			r.appended, err = c.stage(batch, r, created)
 			c.fail(err)

@@ -284,3 +284,96 @@ func TestFailedCommit(t *testing.T) {
 		})
 	}
 }
+
+// A crash right after the first acknowledged append finds the store where it was made, however many directories had to
+// be made for it, also when an earlier process was killed half way through making them.
+func TestNewDirectoriesAreDurable(t *testing.T) {
+	t.Parallel()
+	for dir, made := range map[string]string{
+		"store": "", "data/store": "", "/a/b/c/store": "", "made": "made", "made/store": "made", "/made/b/c/store": "/made",
+	} {
+		t.Run(strings.ReplaceAll(dir, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			memory := vfs.NewCrashableMem()
+			if made != "" {
+				require.NoError(t, memory.MkdirAll(made, 0o700))
+			}
+			store := open(t, dir, embedded.FileSystem(memory))
+			proposed := notes(1)
+			_, err := store.Append(t.Context(), "s", events.NoStream, proposed)
+			require.NoError(t, err)
+
+			again := open(t, dir, embedded.FileSystem(memory.CrashClone(vfs.CrashCloneCfg{})))
+			require.Equal(t, store.ID(), again.ID())
+			all := readAll(t, again, events.Start)
+			require.Len(t, all, 2)
+			require.Equal(t, proposed[0].ID, all[1].ID)
+		})
+	}
+}
+
+// The memory of an append that was cancelled is the caller's again, at once. The race detector sees who else looks.
+func TestCancelledAppendsLeaveTheirMemoryAlone(t *testing.T) {
+	t.Parallel()
+	store := open(t, "store", embedded.InMemory())
+	known := notes(2000)
+	for i := range known {
+		known[i].Data, known[i].Metadata = nil, nil
+	}
+	_, err := store.Append(t.Context(), "s", events.Any, known)
+	require.NoError(t, err)
+	for range 100 {
+		repeat := slices.Clone(known)
+		ctx, cancel := context.WithCancel(t.Context())
+		watched := watchedContext{ctx, make(chan struct{}, 1)}
+		answer := make(chan error, 1)
+		go func() {
+			_, err := store.Append(watched, "s", events.Any, repeat)
+			for i := range repeat {
+				repeat[i].ID = id.Event{}
+			}
+			answer <- err
+		}()
+		<-watched.watched // it is queued, and a repeat takes long to recognise
+		cancel()
+		if err := <-answer; err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
+	require.Len(t, readAll(t, store, events.Start), 1+len(known))
+}
+
+// A repeat that has to wait for the commit of the original can no longer be cancelled: it is answered.
+func TestARepeatInTheSameGroupIsTooLateToCancel(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	store := open(t, "store", embedded.FileSystem(walFS{vfs.NewMem(), g.pass}))
+	g.closed.Store(true)
+	type answer struct {
+		at  events.Appended
+		err error
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	appended := func(ctx context.Context, stream string, proposed []events.Proposed) chan answer {
+		watched, answers := watchedContext{ctx, make(chan struct{}, 1)}, make(chan answer, 1)
+		go func() {
+			at, err := store.Append(watched, stream, events.NoStream, proposed)
+			answers <- answer{at, err}
+		}()
+		<-watched.watched
+		return answers
+	}
+	first := appended(t.Context(), "other", notes(1))
+	<-g.arrived
+	proposed := notes(2)
+	original := appended(t.Context(), "s", proposed)
+	repeat := appended(ctx, "s", proposed)
+	g.release <- nil
+	require.NoError(t, (<-first).err)
+	<-g.arrived // the original's group, which the repeat is too late for
+	cancel()
+	g.open()
+	want := <-original
+	require.NoError(t, want.err)
+	require.Equal(t, want, <-repeat)
+}

@@ -92,7 +92,7 @@ func (s *Store) enter() error {
 func (s *Store) leave() { s.readers.RUnlock() }
 
 func (s *Store) openPebble(dir string) error {
-	if err := s.options.fs.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(s.options.fs, dir); err != nil {
 		return fmt.Errorf("creating event store: %w", err)
 	}
 	lock, err := pebble.LockDirectory(dir, s.options.fs)
