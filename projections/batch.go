@@ -44,7 +44,7 @@ func Decode(records []events.Record) []*Recorded {
 	slab := make([]Recorded, len(records))
 	out := make([]*Recorded, 0, len(records))
 	for i := range records {
-		if strings.HasPrefix(records[i].Type, "$") || strings.HasPrefix(records[i].Stream, "$") {
+		if systems(&records[i]) {
 			continue
 		}
 		r := &slab[i]
@@ -53,6 +53,10 @@ func Decode(records []events.Record) []*Recorded {
 		out = append(out, r)
 	}
 	return out
+}
+
+func systems(r *events.Record) bool {
+	return strings.HasPrefix(r.Type, "$") || strings.HasPrefix(r.Stream, "$")
 }
 
 // Batch is a stretch of the log without holes: every event after After, up to and including Last. It is what one

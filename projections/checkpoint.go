@@ -17,21 +17,95 @@ type checkpoint struct {
 	store    id.Store
 	position events.Position
 	epoch    int64
+	anchor   *anchor // nil: nothing was counted yet
+}
+
+// anchor is the last event that was counted. That the store still holds it, at the same place, shows that its history
+// is the one that was projected; positions alone come again when an older copy of a store grows anew.
+type anchor struct {
+	stream   string
+	revision uint64
+	event    id.Event
+	position events.Position
+}
+
+// past is the checkpoint once a batch is projected. A batch without events keeps the anchor.
+func (c checkpoint) past(b *Batch) checkpoint {
+	c.position = b.Last
+	if n := len(b.Events); n > 0 {
+		last := b.Events[n-1]
+		c.anchor = &anchor{last.Stream, last.Revision, last.ID, last.Position}
+	}
+	return c
 }
 
 // readCheckpoint reads the stored checkpoint of a version.
 func readCheckpoint(ctx context.Context, pool *pgxpool.Pool, p *Projection) (checkpoint, error) {
 	var (
-		c     checkpoint
-		store [16]byte
+		c            checkpoint
+		store        [16]byte
+		stream       []byte
+		event        *[16]byte
+		revision, at *uint64
 	)
-	err := pool.QueryRow(ctx, "SELECT store_id, position, epoch FROM checkpoints WHERE projection = $1 AND version = $2",
-		p.name, p.version).Scan(&store, &c.position, &c.epoch)
+	err := pool.QueryRow(ctx, `SELECT store_id, position, epoch, anchor_stream, anchor_revision, anchor_event, anchor_position
+		FROM checkpoints WHERE projection = $1 AND version = $2`, p.name, p.version).
+		Scan(&store, &c.position, &c.epoch, &stream, &revision, &event, &at)
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("reading the checkpoint of %s: %w", p.Schema(), err)
 	}
 	c.store.UUID = store
+	if event != nil {
+		c.anchor = &anchor{string(stream), *revision, id.Event{UUID: *event}, events.Position(*at)}
+	}
 	return c, nil
+}
+
+// builtFrom tells whether the log begins with what the checkpoint has counted: its anchor is where it was, and between
+// that and the checkpoint's position there is nothing but the store's own events.
+func (c checkpoint) builtFrom(ctx context.Context, log Log) (bool, error) {
+	counted := events.Start
+	if c.anchor != nil {
+		if held, err := c.anchor.heldBy(ctx, log); !held {
+			return false, err
+		}
+		counted = c.anchor.position
+	}
+	if counted >= c.position {
+		return true, nil
+	}
+	for r, err := range log.ReadAll(ctx, counted) {
+		if err != nil {
+			return false, fmt.Errorf("reading the log after position %d: %w", counted, err)
+		}
+		if r.Position > c.position {
+			break
+		}
+		if !systems(&r) {
+			return false, nil
+		}
+	}
+	return true, ctx.Err()
+}
+
+// missing says what a store of the right history would hold.
+func (c checkpoint) missing() string {
+	if c.anchor == nil {
+		return fmt.Sprintf("up to position %d it should hold no events but its own", c.position)
+	}
+	a := c.anchor
+	return fmt.Sprintf("it should hold event %s as %q@%d at position %d, and up to %d nothing else but its own",
+		a.event, a.stream, a.revision, a.position, c.position)
+}
+
+func (a *anchor) heldBy(ctx context.Context, log Log) (bool, error) {
+	for r, err := range log.ReadStream(ctx, a.stream, a.revision) {
+		if err != nil {
+			return false, fmt.Errorf("reading %s@%d: %w", a.stream, a.revision, err)
+		}
+		return r.Revision == a.revision && r.ID == a.event && r.Position == a.position, nil
+	}
+	return false, ctx.Err()
 }
 
 // errMoved says that the checkpoint is no longer where the batch begins: another worker was here.
@@ -40,12 +114,19 @@ var errMoved = errors.New("another worker moved the checkpoint")
 // begin opens the transaction of a batch by moving the checkpoint from floor to ceiling, in one round trip. A worker that
 // comes second waits here for the first one's commit, and then finds the checkpoint moved.
 func (w *worker) begin(ctx context.Context, conn *pgxpool.Conn, b *Batch) (pgx.Tx, error) {
+	next := w.at.past(b)
+	var held struct{ stream, revision, event, position any } // all null, or none
+	if a := next.anchor; a != nil {
+		held.stream, held.revision, held.event, held.position = []byte(a.stream), int64(a.revision), a.event.Bytes(), int64(a.position)
+	}
 	batch := &pgx.Batch{}
 	batch.BeginTx(pgx.TxOptions{})
-	batch.Queue(`UPDATE checkpoints SET position = $1, events = events + $2, updated_at = $3
+	batch.Queue(`UPDATE checkpoints SET position = $1, events = events + $2, updated_at = $3,
+			anchor_stream = $9, anchor_revision = $10, anchor_event = $11, anchor_position = $12
 		WHERE projection = $4 AND version = $5 AND store_id = $6 AND position = $7 AND epoch = $8`,
-		int64(b.Last), int64(len(b.Events)), w.engine.cfg.Now(),
-		w.p.name, w.p.version, w.at.store.Bytes(), int64(b.After), w.at.epoch)
+		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(),
+		w.p.name, w.p.version, w.at.store.Bytes(), int64(b.After), w.at.epoch,
+		held.stream, held.revision, held.event, held.position)
 	results := conn.Conn().SendBatch(ctx, batch)
 	tx := results.Tx()
 	_, err := results.Exec()

@@ -31,6 +31,9 @@
 //	[]byte and its kinds         bytea, text, json, jsonb
 //	anything else                whatever pgx encodes for the column
 //
+// Postgres text holds neither U+0000 nor broken UTF-8: rows show U+FFFD for them, and an enum or JSON column may refuse
+// what is left. The exact bytes are in the store, and in the audit entry of the event.
+//
 // Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. They run one at a time, in
 // log order, in batches; an error (or a panic) rolls the batch back, and the projection pauses there and tries again:
 // no event is ever skipped. What must never fail, such as an audit trail, uses [OnAll] and does not decode.

@@ -1,8 +1,8 @@
 package projections
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -101,24 +101,27 @@ func putterFor(t reflect.Type, c columnType) putter {
 	return otherPutter(t, c.base)
 }
 
-// putText refuses what Postgres would refuse at the end of the batch, while the event at fault is still known.
+// putText writes U+FFFD for what Postgres takes in no text: zero bytes and broken UTF-8. One odd event must not hold a
+// projection up for ever; its exact bytes are in the store.
 func putText(buffer []byte, v reflect.Value) ([]byte, error) {
-	from := len(buffer)
-	if v.Kind() == reflect.String {
-		s := v.String()
-		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-			return nil, errText
+	if v.Kind() != reflect.String {
+		b := v.Bytes()
+		if utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 {
+			return append(buffer, b...), nil
 		}
+		return append(buffer, storable(string(b))...), nil
+	}
+	s := v.String()
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
 		return append(buffer, s...), nil
 	}
-	buffer = append(buffer, v.Bytes()...)
-	if b := buffer[from:]; !utf8.Valid(b) {
-		return nil, errText
-	}
-	return buffer, nil
+	return append(buffer, storable(s)...), nil
 }
 
-var errText = errors.New("the text is not UTF-8 or holds a zero byte")
+func storable(s string) string {
+	const replacement = string(utf8.RuneError)
+	return strings.ReplaceAll(strings.ToValidUTF8(s, replacement), "\x00", replacement)
+}
 
 // uuidPutter takes identifiers by their method Bytes, and uuid.UUID itself.
 func uuidPutter(t reflect.Type) putter {

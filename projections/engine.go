@@ -45,8 +45,8 @@ type Config struct {
 // Never skipped: a batch that fails (handler, panic, constraint, connection) is rolled back whole and delivered again,
 // after growing pauses, for as long as it takes. Status says what is wrong.
 //
-// Never over another history: a checkpoint of another store, or one beyond the store's head, stops its projection until
-// the right store is back.
+// Never over another history: a checkpoint of another store, one beyond the store's head, or one whose last event the
+// store does not hold at the same place, stops its projection until the right store is back.
 type Engine struct {
 	cfg     Config
 	workers []*worker // the head follower last
@@ -102,7 +102,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	for _, w := range e.workers {
 		router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), e.cfg.Subscriber, w.handle)
-		w.enter(StateRunning, nil)
+		_, _ = w.resume(ctx) // Status tells; the subscriber asks again
 	}
 	defer func() {
 		for _, w := range e.workers {

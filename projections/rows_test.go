@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,30 +198,74 @@ func TestEveryTypeArrivesWhole(t *testing.T) {
 	s.Then("SELECT count(*) FROM rows", "101")
 }
 
-// TestValuesThatCannotBeStoredAreTheEventsFault: the error names the event, not a batch of a thousand.
-func TestValuesThatCannotBeStoredAreTheEventsFault(t *testing.T) {
+// TestNumbersThatDoNotFitAreTheEventsFault: the error names table, column and event, not a batch of a thousand.
+func TestNumbersThatDoNotFitAreTheEventsFault(t *testing.T) {
 	t.Parallel()
 	type row struct {
-		Stream   string  `db:"stream"`
-		Revision uint64  `db:"revision"`
-		N        int     `db:"n"`
-		Text     *string `db:"text"`
+		Stream   string `db:"stream"`
+		Revision uint64 `db:"revision"`
+		N        int    `db:"n"`
 	}
 	for want, bad := range map[string]row{
-		"table rows: field N for column n: 32768 does not fit in 2 bytes":       {N: math.MaxInt16 + 1},
-		"table rows: field N for column n: -32769 does not fit in 2 bytes":      {N: math.MinInt16 - 1},
-		"table rows: field Text for column text: the text is not UTF-8":         {Text: new("\xff")},
-		"text: the text is not UTF-8 or holds a zero byte":                      {Text: new("a\x00b")},
-		"field Revision for column revision: 9223372036854775808 does not fit":  {Revision: 1 << 63},
-		"projection bad_v1: DeviceLinked at devices-1@0: table rows: field N f": {N: math.MaxInt},
+		"table rows: field N for column n: 32768 does not fit in 2 bytes":                       {N: math.MaxInt16 + 1},
+		"table rows: field N for column n: -32769 does not fit in 2 bytes":                      {N: math.MinInt16 - 1},
+		"table rows: field Revision for column revision: 9223372036854775808 does not fit in 8": {Revision: 1 << 63},
 	} {
 		h := newHouse(t)
-		p := projections.New("bad", 1, "CREATE TABLE rows (stream text, revision bigint, n smallint, text text)")
+		p := projections.New("bad", 1, "CREATE TABLE rows (stream text, revision bigint, n smallint)")
 		table := projections.Append[row](p, "rows")
 		projections.On(p, func(events.DeviceLinked, projections.At) error { return table.Add(bad) })
 		h.record("devices-1", events.DeviceLinked{})
 		engine, stop := h.run(h.pool, p)
-		require.Contains(t, h.status(engine, "bad", projections.StateRetrying).Error, want)
+		require.Contains(t, h.status(engine, "bad", projections.StateRetrying).Error,
+			"projection bad_v1: DeviceLinked at devices-1@0: "+want)
 		stop()
 	}
+}
+
+// said is where any text is written: added and patched, as string, bytes and key.
+type said struct {
+	Stream   string `db:"stream"`
+	Revision uint64 `db:"revision"`
+	Text     string `db:"text"`
+	Short    []byte `db:"short"`
+}
+
+type lastSaid struct {
+	Key  string  `db:"key,key"`
+	Text *string `db:"text"`
+}
+
+func TestAnyTextCanBeProjected(t *testing.T) {
+	t.Parallel()
+	p := projections.New("said", 1, `
+		CREATE TABLE said (stream text, revision bigint, text text, short varchar);
+		CREATE TABLE last_said (key text PRIMARY KEY, text text)`)
+	all, last := projections.Append[said](p, "said"), projections.Patch[lastSaid](p, "last_said")
+	projections.OnAll(p, func(at projections.At) error {
+		text := string(at.Data)
+		if err := last.Set(lastSaid{Key: text, Text: &text}); err != nil {
+			return err
+		}
+		return all.Add(said{Stream: at.Stream, Revision: at.Revision, Text: text, Short: append([]byte{}, at.Data...)})
+	})
+	s := projectiontest.For(t, p)
+	say := func(texts ...string) {
+		proposed := make([]events.Proposed, len(texts))
+		for i, text := range texts {
+			proposed[i] = events.Proposed{ID: id.New[id.Event](), Type: "Said", Data: []byte(text), Binary: true}
+		}
+		s.GivenRaw("said", proposed...)
+	}
+	say("a\x00b", "\x00", "\xff", "caf\xc3", "\xed\xa0\x80", "", "é\uFFFD")
+	s.Then("SELECT text, short FROM said WHERE stream = 'said' ORDER BY revision",
+		"a\uFFFDb | a\uFFFDb", "\uFFFD | \uFFFD", "\uFFFD | \uFFFD", "caf\uFFFD | caf\uFFFD", "\uFFFD | \uFFFD", " | ", "é\uFFFD | é\uFFFD")
+	rapid.Check(t, func(rt *rapid.T) {
+		piece := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+		text := piece.Draw(rt, "text")
+		say(text)
+		want := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+		require.Equal(rt, []string{want + " | " + want + " | " + want},
+			s.Rows("SELECT s.text, s.short, l.text FROM said s JOIN last_said l ON l.key = s.text ORDER BY revision DESC LIMIT 1"))
+	})
 }

@@ -57,7 +57,7 @@ func (w *worker) handle(msg *message.Message) error {
 	err := w.project(ctx, b)
 	switch {
 	case err == nil:
-		w.at.position = b.Last
+		w.at = w.at.past(b)
 		w.enter(StateRunning, nil)
 		w.engine.marks[w.p.name].raise(w.p.version, b.Last)
 		return nil
@@ -138,11 +138,11 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	case <-ctx.Done():
 		return events.Start, ctx.Err()
 	}
-	at, refused, err := w.locate(ctx)
+	at, err := w.locate(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
-			w.stumble(refused, err)
+			w.stumble(err)
 		}
 		return events.Start, err
 	}
@@ -153,30 +153,39 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 }
 
 // locate compares the checkpoint with the store. The checkpoint is read before the head: the head only rises.
-func (w *worker) locate(ctx context.Context) (at checkpoint, refused bool, err error) {
+func (w *worker) locate(ctx context.Context) (at checkpoint, err error) {
 	store, err := w.engine.storeID(ctx)
 	if err != nil {
-		return at, false, err
+		return at, err
 	}
 	if at, err = readCheckpoint(ctx, w.engine.cfg.Pool, w.p); err != nil {
-		return at, false, err
+		return at, err
 	}
 	if at.store != store {
-		return at, true, &HistoryError{w.p.Schema(), fmt.Sprintf("its rows come from store %s, and this is store %s. "+
+		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("its rows come from store %s, and this is store %s. "+
 			"Run it against the store it was built from, or rebuild it", at.store, store)}
 	}
 	head, err := w.engine.cfg.Log.Head(ctx)
 	if err != nil {
-		return at, false, fmt.Errorf("reading the head of the log: %w", err)
+		return at, fmt.Errorf("reading the head of the log: %w", err)
 	}
 	if head < at.position {
-		return at, true, &HistoryError{w.p.Schema(), fmt.Sprintf("it has projected up to position %d, but the store ends at %d: "+
+		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("it has projected up to position %d, but the store ends at %d: "+
 			"an older copy of the store was restored. Restore the newer one, or rebuild the projection", at.position, head)}
 	}
-	return at, false, nil
+	same, err := at.builtFrom(ctx, w.engine.cfg.Log)
+	if err != nil {
+		return at, err
+	}
+	if !same {
+		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("the store's history is not the one this projection was built from: %s. "+
+			"Bring the right store back, or rebuild the projection", at.missing())}
+	}
+	return at, nil
 }
 
-// HistoryError says that a projection's checkpoint does not belong to the store's history.
+// HistoryError says that a projection's checkpoint does not belong to the store's history. It stays until the right store
+// is back or an operator acts.
 type HistoryError struct{ Projection, Reason string }
 
 func (e *HistoryError) Error() string {
@@ -194,11 +203,11 @@ func (w *worker) failed(ctx context.Context, floor events.Position, err error) e
 }
 
 // stumble notes that resuming failed, or was refused.
-func (w *worker) stumble(refused bool, err error) {
+func (w *worker) stumble(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.state, w.err, w.inBatch = StateRetrying, err, false
-	if refused {
+	if _, refused := errors.AsType[*HistoryError](err); refused {
 		w.state = StateStopped
 	}
 }

@@ -91,7 +91,7 @@ func postSteps(p *projections.Projection) {
 			return err
 		}
 		if len(e.Errors) > 0 {
-			row.FailureCode, row.FailureDetails = &e.Errors[0].Code, text(e.Errors[0].Details)
+			row.FailureCode = &e.Errors[0].Code
 		}
 		return table.Set(row)
 	})

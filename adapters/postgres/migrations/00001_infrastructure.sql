@@ -10,6 +10,14 @@ create table checkpoints (
     events     bigint      not null, -- seen, whether handled or not
     epoch      bigint      not null default 0,
     updated_at timestamptz not null,
+    -- The last event that was counted. The store must still hold it just so: a copy restored from before it, grown anew,
+    -- has the same positions and another history. Null before the first one. Names are bytes: text cannot hold them all.
+    anchor_stream   bytea,
+    anchor_revision bigint,
+    anchor_event    uuid,
+    anchor_position bigint,
+    constraint checkpoints_anchor
+        check (num_nulls(anchor_stream, anchor_revision, anchor_event, anchor_position) in (0, 4)),
     constraint checkpoints_pkey primary key (projection, version),
     constraint checkpoints_version check (version > 0),
     constraint checkpoints_position check (position >= 0),

@@ -1,0 +1,185 @@
+package projections_test
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/embedded"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/projections"
+)
+
+// shelf is a house whose store is on disk, so that it can be backed up and restored.
+type shelf struct {
+	*house
+
+	dir string
+}
+
+func newShelf(t *testing.T) *shelf {
+	t.Helper()
+	s := &shelf{newHouse(t), t.TempDir()}
+	s.open(s.dir)
+	return s
+}
+
+// open changes to the store in a directory.
+func (s *shelf) open(dir string) {
+	s.t.Helper()
+	require.NoError(s.t, s.store.Close())
+	var err error
+	s.store, err = embedded.Open(dir)
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { require.NoError(s.t, s.store.Close()) })
+}
+
+// backup copies the store as it is now.
+func (s *shelf) backup() (dir string) {
+	s.t.Helper()
+	require.NoError(s.t, s.store.Close())
+	dir = s.t.TempDir()
+	require.NoError(s.t, os.CopyFS(dir, os.DirFS(s.dir)))
+	s.open(s.dir)
+	return dir
+}
+
+// own appends events of the store's own, which nothing projects.
+func (s *shelf) own(n int) (last events.Position) {
+	s.t.Helper()
+	for range n {
+		appended, err := s.store.Append(s.t.Context(), "$settings", events.Any,
+			[]events.Proposed{{ID: id.New[id.Event](), Type: "$metadata"}})
+		require.NoError(s.t, err)
+		last = appended.Position
+	}
+	return last
+}
+
+// projected runs an engine until the sample has come to a position.
+func (s *shelf) projected(p events.Position) {
+	s.t.Helper()
+	engine, stop := s.run(s.pool, sample())
+	s.wait(engine, "sample", p)
+	stop()
+}
+
+// refused runs an engine that stays refused, whatever is appended meanwhile.
+func (s *shelf) refused(reason string) {
+	s.t.Helper()
+	rows, counted := len(s.rows("SELECT FROM sample_v1.trail")), s.counted()
+	engine, stop := s.run(s.pool, sample())
+	defer stop()
+	for range 3 {
+		require.Contains(s.t, s.status(engine, "sample", projections.StateStopped).Error, reason)
+		s.append(1)
+	}
+	require.Len(s.t, s.rows("SELECT FROM sample_v1.trail"), rows)
+	require.Equal(s.t, counted, s.counted())
+}
+
+const anotherHistory = "the store's history is not the one this projection was built from"
+
+func TestARestoredStoreThatGrewAnewIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.append(3)
+	older := s.backup()
+	last := s.append(5)
+	s.projected(last)
+
+	s.open(older)
+	s.refused("older copy")
+	require.Greater(t, s.append(9), last, "the head is beyond the checkpoint again")
+	s.refused(anotherHistory)
+
+	s.open(s.dir)
+	s.projected(s.append(2))
+	s.consistent("sample_v1", sample)
+}
+
+// What the store writes for itself is no anchor; what came instead of it is noticed all the same.
+func TestAHistoryThatPartsAfterTheLastEventIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	last := s.append(3)
+	older := s.backup()
+	s.projected(last)
+	s.projected(s.own(40)) // without an event: the anchor stays
+	s.projected(s.own(40))
+
+	s.open(older)
+	s.append(60)
+	s.refused(anotherHistory)
+
+	s.open(s.dir)
+	s.projected(s.append(2))
+	s.consistent("sample_v1", sample)
+}
+
+func TestAnAnchorIsComparedWhole(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	last := s.append(20)
+	s.projected(last)
+	for _, change := range []string{
+		"anchor_event = gen_random_uuid()", "anchor_revision = anchor_revision + 1", "anchor_revision = anchor_revision - 1",
+		"anchor_stream = 'devices-none'", "anchor_position = anchor_position - 1",
+		"anchor_stream = NULL, anchor_revision = NULL, anchor_event = NULL, anchor_position = NULL",
+	} {
+		s.exec("CREATE TABLE kept AS SELECT * FROM checkpoints")
+		s.exec("UPDATE checkpoints SET " + change + " WHERE projection = 'sample'")
+		s.refused(anotherHistory)
+		s.exec("DELETE FROM checkpoints")
+		s.exec("INSERT INTO checkpoints SELECT * FROM kept")
+		s.exec("DROP TABLE kept")
+	}
+	s.projected(s.append(1))
+	s.consistent("sample_v1", sample)
+}
+
+// meddling is the sample with a handler that does something the first time it sees PremiumSubscribed.
+func meddling(meddle func()) (p *projections.Projection, calls *atomic.Int64) {
+	p, calls = sample(), new(atomic.Int64)
+	once := sync.OnceFunc(meddle)
+	projections.On(p, func(events.PremiumSubscribed, projections.At) error {
+		calls.Add(1)
+		once()
+		return nil
+	})
+	return p, calls
+}
+
+func TestACheckpointOfAnotherEpochIsNotMoved(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p, calls := meddling(func() { h.exec("UPDATE checkpoints SET epoch = epoch + 1 WHERE projection = 'sample'") })
+	engine, _ := h.run(h.pool, p)
+	h.wait(engine, "sample", h.append(1))
+	h.wait(engine, "sample", h.record("account-1", events.PremiumSubscribed{}))
+	require.EqualValues(t, 2, calls.Load(), "the batch of the epoch before was given back, and projected in the new one")
+	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 3)
+}
+
+func TestACheckpointThatBecameAnotherStoresIsNotMoved(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	other := id.New[id.Store]()
+	p, calls := meddling(func() { h.exec("UPDATE checkpoints SET store_id = $1 WHERE projection = 'sample'", other.Bytes()) })
+	engine, _ := h.run(h.pool, p)
+	before := h.append(1)
+	h.wait(engine, "sample", before)
+	last := h.record("account-1", events.PremiumSubscribed{})
+	refused := h.status(engine, "sample", projections.StateStopped)
+	require.Contains(t, refused.Error, other.String())
+	require.Equal(t, before, refused.Position)
+	require.EqualValues(t, 1, calls.Load())
+	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 2)
+
+	h.exec("UPDATE checkpoints SET store_id = $1", h.store.ID().Bytes())
+	h.wait(engine, "sample", last)
+}
