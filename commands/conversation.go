@@ -158,9 +158,6 @@ func sizeOf(update conversation.Update) int {
 		size += len(u.Wamid) + len(u.From) + len(u.Contact) + len(u.Content)
 	case conversation.StatusUpdate:
 		size += len(u.Raw)
-		for _, e := range u.Errors {
-			size += 2 * (len(e.Title) + len(e.Details)) // JSON may escape them
-		}
 	}
 	return size
 }

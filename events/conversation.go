@@ -143,11 +143,9 @@ type (
 	}
 )
 
-// PlatformError is one error as the platform words it. Branch on Code and Details, not on Title.
+// PlatformError is one error by the platform's code. Its words may name people, and are in the sealed status only.
 type PlatformError struct {
-	Code    int    `json:"code"`
-	Title   string `json:"title,omitempty"`
-	Details string `json:"details,omitempty"`
+	Code int `json:"code"`
 }
 
 // Status is a step in a message's life, by the platform's word for it.

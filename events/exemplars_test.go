@@ -73,10 +73,7 @@ func exemplars() map[string][]events.Event {
 		"MessagePlayed":    {events.MessagePlayed{StatusFact: statusFact()}},
 		"MessageFailed": {events.MessageFailed{
 			StatusFact: statusFact(),
-			Errors: []events.PlatformError{
-				{Code: 131026, Title: "Message undeliverable", Details: "Message Undeliverable."},
-				{Code: 131049, Title: "Not delivered", Details: "To maintain healthy ecosystem engagement."},
-			},
+			Errors:     []events.PlatformError{{Code: 131026}, {Code: 131049}},
 		}},
 		"StatusTimeCorrected": {events.StatusTimeCorrected{
 			StatusFact: statusFact(), Status: events.StatusDelivered, PreviousAt: at(12),

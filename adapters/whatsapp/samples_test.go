@@ -201,7 +201,7 @@ func TestNothingPersonalStandsInClear(t *testing.T) {
 func personal(t *testing.T, bodies map[string][]byte) map[string]bool {
 	t.Helper()
 	words := map[string]bool{ // the platform's words, and what is the business's own
-		"390655500100": true, "whatsapp": true, "Message undeliverable": true,
+		"390655500100": true, "whatsapp": true,
 	}
 	found := map[string]bool{}
 	var collect func(key string, value any)
@@ -218,7 +218,8 @@ func personal(t *testing.T, bodies map[string][]byte) map[string]bool {
 		case string:
 			switch key {
 			case "from", "to", "wa_id", "recipient_id", "phone", "body", "name", "first_name", "last_name", "formatted_name",
-				"full_name", "phone_number", "caption", "address", "url", "sha256", "ctwa_clid", "payload", "message_id", "input", "description", "subject":
+				"full_name", "phone_number", "caption", "address", "url", "sha256", "ctwa_clid", "payload", "message_id", "input", "description", "subject",
+				"title", "details":
 				if !words[v] && len(v) > 3 {
 					found[v] = true
 				}

@@ -2,7 +2,6 @@ package whatsapp
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -89,37 +88,18 @@ func readOrigin(value []byte) *events.Origin {
 // errorsMax is more than the platform ever lists. The whole list is in the sealed status.
 const errorsMax = 16
 
+// readErrors takes the codes only: the words may hold anything, and anybody.
 func readErrors(value []byte) []events.PlatformError {
 	var found []events.PlatformError
 	for raw := range elements(value) {
 		if len(found) == errorsMax {
 			break
 		}
-		e := parseObject(raw)
-		code, err := strconv.Atoi(text(e.get("code")))
+		code, err := strconv.Atoi(text(parseObject(raw).get("code")))
 		if err != nil {
 			code = 0
 		}
-		found = append(found, events.PlatformError{
-			Code:    code,
-			Title:   scrub(text(e.get("title"))),
-			Details: scrub(text(parseObject(e.get("error_data")).get("details"))),
-		})
+		found = append(found, events.PlatformError{Code: code})
 	}
 	return found
-}
-
-// personal matches what an error text might say of a person: a message id, or digits enough for a phone number.
-var personal = regexp.MustCompile(`wamid\.[\w+/=-]+|\+?\d[\d ()./-]{5,}\d`)
-
-// textMax bounds an error text, in bytes.
-const textMax = 512
-
-// scrub makes the platform's prose fit to stand in clear.
-func scrub(s string) string {
-	s = personal.ReplaceAllString(s, "…")
-	if len(s) > textMax {
-		s = s[:textMax]
-	}
-	return s
 }

@@ -322,7 +322,7 @@ func TestStatusesAreRecordedOnceInAnyOrder(t *testing.T) {
 	past := given(started(events.EntryBusiness), queued(1))
 	at := question.Add(time.Minute)
 	failed := status(1, events.StatusFailed, at)
-	failed.Errors = []events.PlatformError{{Code: 131026, Title: "undeliverable"}}
+	failed.Errors = []events.PlatformError{{Code: 131026}}
 	all := []conversation.Update{
 		status(1, events.StatusPlayed, at), status(1, events.StatusRead, at), failed,
 		status(1, events.StatusDelivered, at), status(1, events.StatusSent, at),

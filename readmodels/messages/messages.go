@@ -66,7 +66,7 @@ type Recipient struct {
 func Get(ctx context.Context, db readmodels.Querier, schema string, message id.Message) (Info, error) {
 	const statement = `
 		SELECT m.*, d.name AS device_name_now, d.unlinked_at AS device_unlinked_at, r.recipient_id,
-		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code, r.failure_details
+		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code
 		FROM $schema.messages m
 		LEFT JOIN $schema.devices d ON d.device_id = m.device_id
 		LEFT JOIN $schema.recipients r ON r.message_id = m.message_id

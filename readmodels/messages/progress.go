@@ -31,21 +31,17 @@ type Progress struct {
 	Failure           *Failure // with FailedAt, though a delivery may outrank it
 }
 
-// Failure is why the platform gave up, in its words.
-type Failure struct {
-	Code    int
-	Details string
-}
+// Failure is why the platform gave up, by its code. What it says beside may name people, and is sealed in the event.
+type Failure struct{ Code int }
 
 // steps are the times as stored.
 type steps struct {
-	SentAt         *time.Time `db:"sent_at"`
-	DeliveredAt    *time.Time `db:"delivered_at"`
-	ReadAt         *time.Time `db:"read_at"`
-	PlayedAt       *time.Time `db:"played_at"`
-	FailedAt       *time.Time `db:"failed_at"`
-	FailureCode    *int       `db:"failure_code"`
-	FailureDetails *string    `db:"failure_details"`
+	SentAt      *time.Time `db:"sent_at"`
+	DeliveredAt *time.Time `db:"delivered_at"`
+	ReadAt      *time.Time `db:"read_at"`
+	PlayedAt    *time.Time `db:"played_at"`
+	FailedAt    *time.Time `db:"failed_at"`
+	FailureCode *int       `db:"failure_code"`
 }
 
 // progress ranks the steps: played over read over delivered over failed over sent over how it started.
@@ -55,7 +51,7 @@ func (s steps) progress(start Status) Progress {
 		FailedAt: s.FailedAt,
 	}
 	if s.FailureCode != nil {
-		p.Failure = &Failure{*s.FailureCode, orZero(s.FailureDetails)}
+		p.Failure = &Failure{*s.FailureCode}
 	}
 	if p.DeliveredAt == nil {
 		p.DeliveredAt = earlier(s.ReadAt, s.PlayedAt)
@@ -81,7 +77,7 @@ func (s steps) progress(start Status) Progress {
 // earliest takes each step's earlier time, and the failure that goes with it.
 func (s steps) earliest(o steps) steps {
 	if s.FailedAt == nil || o.FailedAt != nil && o.FailedAt.Before(*s.FailedAt) {
-		s.FailureCode, s.FailureDetails = o.FailureCode, o.FailureDetails
+		s.FailureCode = o.FailureCode
 	}
 	s.SentAt = earlier(s.SentAt, o.SentAt)
 	s.DeliveredAt = earlier(s.DeliveredAt, o.DeliveredAt)

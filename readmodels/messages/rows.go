@@ -41,15 +41,14 @@ const (
 
 // RecipientRow is a row of recipients: how far one message came with one recipient.
 type RecipientRow struct {
-	MessageID      id.Message  `db:"message_id,key"`
-	RecipientID    id.Customer `db:"recipient_id,key"`
-	SentAt         *time.Time  `db:"sent_at"`
-	DeliveredAt    *time.Time  `db:"delivered_at"`
-	ReadAt         *time.Time  `db:"read_at"`
-	PlayedAt       *time.Time  `db:"played_at"`
-	FailedAt       *time.Time  `db:"failed_at"`
-	FailureCode    *int        `db:"failure_code"`
-	FailureDetails *string     `db:"failure_details"`
+	MessageID   id.Message  `db:"message_id,key"`
+	RecipientID id.Customer `db:"recipient_id,key"`
+	SentAt      *time.Time  `db:"sent_at"`
+	DeliveredAt *time.Time  `db:"delivered_at"`
+	ReadAt      *time.Time  `db:"read_at"`
+	PlayedAt    *time.Time  `db:"played_at"`
+	FailedAt    *time.Time  `db:"failed_at"`
+	FailureCode *int        `db:"failure_code"`
 }
 
 // DeviceRow is a row of devices: a device by the name it has now.

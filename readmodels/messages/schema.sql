@@ -18,7 +18,7 @@ CREATE TABLE messages (
     wamid_hash          text,                    -- the platform's id, as its keyed hash
     sealed_from         text,                    -- sealed fields belong to the fact that has the message's id;
     sealed_to           text,                    -- their paths are from, to, contact, content
-    sealed_contact text,
+    sealed_contact      text,
     sealed_content      text,
     CHECK (direction IS NULL OR num_nulls(account_id, conversation_id, customer_id, kind) = 0),
     CHECK (direction IS NULL OR (direction = 'in') = (received_at IS NOT NULL)),
@@ -35,8 +35,7 @@ CREATE TABLE recipients (
     read_at         timestamptz,
     played_at       timestamptz,
     failed_at       timestamptz,                 -- a delivery, told at any time, outranks it
-    failure_code    integer,
-    failure_details text,
+    failure_code    bigint,                      -- the platform's; its words are in the sealed status
     PRIMARY KEY (message_id, recipient_id)
 );
 

@@ -115,13 +115,12 @@ type Progress struct {
 	ReadAt            *time.Time `json:"read_at,omitempty"      doc:"Opened by the customer."`
 	PlayedAt          *time.Time `json:"played_at,omitempty"    doc:"Played by the customer: voice messages."`
 	FailedAt          *time.Time `json:"failed_at,omitempty"    doc:"Given up by the platform. A delivery, told at any time, outranks it."`
-	Failure           *Failure   `json:"failure,omitempty"      doc:"Why, in the platform's words."`
+	Failure           *Failure   `json:"failure,omitempty"      doc:"Why, by the platform's code."`
 }
 
 // Failure is why the platform gave up.
 type Failure struct {
-	Code    int    `json:"code"              doc:"The platform's error code." example:"131026"`
-	Details string `json:"details,omitempty" doc:"Its explanation."`
+	Code int `json:"code" doc:"The platform's error code. Its words may name people and stay sealed." example:"131026"`
 }
 
 // RecipientProgress is how far a message came with one recipient.
