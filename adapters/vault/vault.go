@@ -23,6 +23,7 @@ var ErrMaster = errors.New("the vault was made under another master key")
 
 // Vault is safe for concurrent use, also by several processes on one database.
 type Vault struct {
+	id     string
 	pool   *pgxpool.Pool
 	now    func() time.Time
 	master cipher.AEAD
@@ -65,8 +66,18 @@ func Open(ctx context.Context, pool *pgxpool.Pool, master Master, options ...Opt
 			return nil, err
 		}
 	}
+	commitment, err := derive(installation, labelID)
+	if err != nil {
+		return nil, err
+	}
+	v.id = "v1:" + hex.EncodeToString(commitment[:idSize])
 	return v, nil
 }
+
+// ID identifies the vault for ever: "v1:" and 32 hex digits, derived from its installation key, which they do not tell.
+// A restored copy has the same one; a vault that was made anew, also under the same master key, has another, and opens
+// nothing that this one sealed.
+func (v *Vault) ID() string { return v.id }
 
 // unlock returns the installation key, making it in a new vault.
 func (v *Vault) unlock(ctx context.Context, master Master) ([]byte, error) {

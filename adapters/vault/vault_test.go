@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"sync"
@@ -77,6 +78,31 @@ func TestHashesArePermanentAndSeparate(t *testing.T) {
 	require.NotEqual(t, "w1:"+v.Digest("", []byte("wamid.A")), string(v.WamidHash("wamid.A")))
 	elsewhere := open(t, pgtest.Pool(t))
 	require.NotEqual(t, v.WamidHash("wamid.A"), elsewhere.WamidHash("wamid.A"), "each installation has a key of its own")
+}
+
+func TestTheIDIsTheInstallations(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	v := open(t, pool)
+	require.Regexp(t, `^v1:[0-9a-f]{32}$`, v.ID())
+	require.Equal(t, v.ID(), open(t, pool).ID())
+	require.NotEqual(t, v.ID(), open(t, pgtest.Pool(t)).ID(), "another vault under the same master key")
+}
+
+// What is derived from an installation key is in event stores for ever, so it may never change. This is one that was
+// made under the test's master key.
+func TestWhatIsDerivedNeverChanges(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	open(t, pool)
+	wrapped, err := hex.DecodeString("be24c117ef3d815d6ce55713dfd24394047f3d2fb4fc1b758f1c45878476d11cc1be8be858c8f1723030361a6ffc1d6cc26d62a3df888963a4af83d9")
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), "update installation set wrapped = $1", wrapped)
+	require.NoError(t, err)
+	v := open(t, pool)
+	require.Equal(t, "v1:db00dca86355119fc2f4095f0a631bd5", v.ID())
+	require.Equal(t, events.WamidHash("w1:5cd432f0cfb0719a225f33d08a8c64e25c7863d5cd1fe168e8f6e61378f31206"), v.WamidHash("wamid.A"))
+	require.Equal(t, "464f5c8a40b77ea0493dcd35ca385c875b6b8b1b7ba68d9182a8ccde2baecc5d", v.Digest("label", []byte("data")))
 }
 
 func TestSealedValuesOpenAfterReopening(t *testing.T) {

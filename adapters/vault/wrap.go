@@ -17,6 +17,9 @@ import (
 // keySize is the length of every key of the vault, in bytes.
 const keySize = 32
 
+// idSize is how many bytes of a commitment make a vault's id.
+const idSize = 16
+
 // Labels separate the uses of one key. They are part of the stored format.
 const (
 	labelMaster       = "daybook/vault/v1/master"
@@ -26,6 +29,7 @@ const (
 	labelWamid        = "daybook/vault/v1/wamid"
 	labelIdentity     = "daybook/vault/v1/identity"
 	labelDigest       = "daybook/vault/v1/digest"
+	labelID           = "daybook/vault/v1/id"
 )
 
 var errUnwrap = errors.New("a stored key does not open")
