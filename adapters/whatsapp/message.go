@@ -37,7 +37,7 @@ func (it *item) readMessage(element object) {
 	case m.wamid == "":
 		it.lacks("id is missing")
 	case m.from == (events.Person{}):
-		it.lacks("from, from_user_id and contacts name nobody")
+		it.lacks("from and from_user_id name nobody")
 	case m.kind == "":
 		it.lacks("type is missing or not a word")
 	case !timed:

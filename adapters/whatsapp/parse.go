@@ -153,7 +153,7 @@ func (p *parser) parseList(name string, value []byte, contacts contacts) {
 	p.items = slices.Grow(p.items, len(all))
 	for _, raw := range all {
 		element := parseObject(raw)
-		it := item{origin: p.origin, extent: oneElement, list: name, raw: raw, contact: contacts.of(element, len(all) == 1)}
+		it := item{origin: p.origin, extent: oneElement, list: name, raw: raw, contact: contacts.of(element)}
 		switch {
 		case len(raw) > plainMax:
 			it.lacks("larger than an event may be")

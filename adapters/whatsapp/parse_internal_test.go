@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,9 +72,11 @@ func TestParseSender(t *testing.T) {
 		"UserIDOnly":         {`[]`, `"from_user_id":"IT.1"`, events.Person{UserID: "IT.1"}},
 		"UserIDInFrom":       {`[]`, `"from":"IT.1"`, events.Person{UserID: "IT.1"}},
 		"Both":               {`[]`, `"from":"39390000","from_user_id":"IT.1"`, events.Person{WaID: "39390000", UserID: "IT.1"}},
-		"FromTheCard":        {`[{"wa_id":"39390000","user_id":"IT.1"}]`, `"from":""`, events.Person{WaID: "39390000", UserID: "IT.1"}},
+		"NumberOfTheCard":    {`[{"wa_id":"39390000","user_id":"IT.1"}]`, `"from_user_id":"IT.1"`, events.Person{WaID: "39390000", UserID: "IT.1"}},
+		"UserIDOfTheCard":    {`[{"wa_id":"39390000","user_id":"IT.1"}]`, `"from":"39390000"`, events.Person{WaID: "39390000", UserID: "IT.1"}},
 		"CardWithoutNumber":  {`[{"user_id":"IT.1"}]`, `"from_user_id":"IT.1"`, events.Person{UserID: "IT.1"}},
-		"NumberFirst":        {`[{"wa_id":"39390001","user_id":"IT.1"}]`, `"from":"39390000"`, events.Person{WaID: "39390000", UserID: "IT.1"}},
+		"NumberFirst":        {`[{"wa_id":"39390001","user_id":"IT.1"}]`, `"from":"39390000","from_user_id":"IT.1"`, events.Person{WaID: "39390000", UserID: "IT.1"}},
+		"LoneCardOfAnother":  {`[{"wa_id":"39390001","user_id":"IT.1"}]`, `"from":"39390000"`, events.Person{WaID: "39390000"}},
 		"CardOfSomebodyElse": {`[{"wa_id":"1"},{"wa_id":"2"}]`, `"from":"39390000"`, events.Person{WaID: "39390000"}},
 		"OddCards":           {`[7,null,{"wa_id":{}}]`, `"from":"39390000"`, events.Person{WaID: "39390000"}},
 	} {
@@ -95,6 +98,7 @@ func TestParseKeepsWhatLacksSomething(t *testing.T) {
 	}{
 		"MessageWithoutID":     {`"messages":[{"from":"39390000","timestamp":"1759312920","type":"text"}]`, events.UnknownShape, "id"},
 		"MessageWithoutSender": {`"messages":[{"id":"w","timestamp":"1759312920","type":"text"}]`, events.UnknownShape, "from"},
+		"NobodyButACard":       {`"contacts":[{"wa_id":"39390000"}],"messages":[{"id":"w","timestamp":"1759312920","type":"text"}]`, events.UnknownShape, "from"},
 		"MessageWithoutType":   {`"messages":[{"id":"w","from":"39390000","timestamp":"1759312920"}]`, events.UnknownShape, "type"},
 		"MessageWithoutTime":   {`"messages":[{"id":"w","from":"39390000","type":"text"}]`, events.UnknownShape, "timestamp"},
 		"Milliseconds":         {`"messages":[{"id":"w","from":"39390000","type":"text","timestamp":1759312920000}]`, events.UnknownShape, "timestamp"},
@@ -209,6 +213,38 @@ func TestPeopleAreFoundEverywhere(t *testing.T) {
 	require.ElementsMatch(t, []events.Person{
 		{WaID: "16505550123"}, {UserID: "US.9"}, {WaID: "16505550188"}, {UserID: "IT.5"}, {WaID: "39390000"},
 	}, it.people(), "everybody but the business's own number")
+}
+
+// crowd is an item that names n people, each twice.
+func crowd(n int) item {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,{"wa_id":"%d"}`, 390000000000+i)
+	}
+	names := b.String()[1:]
+	return item{extent: oneElement, raw: []byte(`{"first":[` + names + `],"again":[` + names + `]}`)}
+}
+
+// TestPeopleOfACrowd: a delivery of the largest size may name this many; each is found once, in order.
+func TestPeopleOfACrowd(t *testing.T) {
+	t.Parallel()
+	it := crowd(60_000)
+	found := it.people()
+	require.Len(t, found, 60_000)
+	require.Equal(t, events.Person{WaID: "390000059999"}, found[59_999])
+}
+
+// BenchmarkPeople: the cost of a name does not grow with their number.
+func BenchmarkPeople(b *testing.B) {
+	for _, n := range []int{1_000, 60_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			it := crowd(n)
+			for b.Loop() {
+				it.people()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/name")
+		})
+	}
 }
 
 // FuzzParse: whatever arrives, nothing panics; a body is refused only when it is not JSON; every element of every list

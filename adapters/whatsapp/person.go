@@ -2,32 +2,25 @@ package whatsapp
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"daybook/events"
 )
 
 // contacts finds the card of a person by any of their names.
-type contacts struct {
-	byName map[string]*contact
-	last   *contact
-	count  int
-}
+type contacts map[string]*contact
 
 func parseContacts(value []byte) contacts {
-	found := contacts{byName: map[string]*contact{}}
+	found := contacts{}
 	for raw := range elements(value) {
 		card := parseObject(raw)
 		c := &contact{
 			raw:    raw,
 			person: events.Person{WaID: waID(text(card.get("wa_id"))), UserID: userID(text(card.get("user_id")))},
 		}
-		found.last = c
-		found.count++
 		for _, name := range []string{c.person.WaID, c.person.UserID} {
-			if name != "" && found.byName[name] == nil {
-				found.byName[name] = c
+			if name != "" && found[name] == nil {
+				found[name] = c
 			}
 		}
 	}
@@ -35,21 +28,18 @@ func parseContacts(value []byte) contacts {
 }
 
 // naming lists the members by which an element names the customer it is about.
-var naming = []string{"from", "from_user_id", "recipient_id", "recipient_user_id", "wa_id", "user_id"}
+var naming = []string{"from", "from_user_id", "to", "to_user_id", "recipient_id", "recipient_user_id", "wa_id", "user_id"}
 
-// of finds the card of the person that an element is about. A lone card belongs to a lone element even if the two
-// write the number differently.
-func (c contacts) of(element object, alone bool) *contact {
-	if c.count == 0 {
+// of finds the card of the person that an element is about, by a name that both have. What else the delivery holds
+// must not matter: the same update comes again in other company.
+func (c contacts) of(element object) *contact {
+	if len(c) == 0 {
 		return nil
 	}
 	for _, key := range naming {
-		if found := c.byName[text(element.get(key))]; found != nil {
+		if found := c[text(element.get(key))]; found != nil {
 			return found
 		}
-	}
-	if alone && c.count == 1 {
-		return c.last
 	}
 	return nil
 }
@@ -79,8 +69,10 @@ func personOf(element object, card *contact) events.Person {
 // indexed by them, so that erasing a person reaches what is kept in quarantine.
 func (it *item) people() []events.Person {
 	var found []events.Person
+	seen := map[events.Person]bool{{}: true}
 	see := func(p events.Person) {
-		if p != (events.Person{}) && !slices.Contains(found, p) && (p.WaID == "" || p.WaID != it.displayNumber) {
+		if !seen[p] && (p.WaID == "" || p.WaID != it.displayNumber) {
+			seen[p] = true
 			found = append(found, p)
 		}
 	}
