@@ -3,9 +3,6 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,9 +15,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// systemDir holds the clusters of data directories that root owns.
-const systemDir = "/var/lib/daybook"
 
 // account is the unprivileged user that a server runs as when we are root; nil means the current user.
 type account struct {
@@ -49,34 +43,9 @@ func runAs() (*account, error) {
 
 // cluster is the place of one server on disk: base holds data/ (PGDATA), server.log, port and lock.
 type cluster struct {
-	base  string
-	owner *account
-}
-
-// locate derives the cluster's place from the data directory. Root's clusters live apart, because a data directory in
-// root's home is unreadable to the server's user.
-func locate(cfg ServerConfig) (cluster, error) {
-	owner, err := runAs()
-	if err != nil {
-		return cluster{}, err
-	}
-	base := cfg.ClusterDir
-	switch {
-	case base != "":
-	case owner == nil:
-		base = filepath.Join(cfg.DataDir, "postgres")
-	default:
-		sum := sha256.Sum256([]byte(cfg.DataDir))
-		base = filepath.Join(systemDir, hex.EncodeToString(sum[:8]))
-		if err = os.MkdirAll(systemDir, 0o755); err != nil { //nolint:gosec // traversed by the unprivileged user
-			return cluster{}, err
-		}
-	}
-	c := cluster{base, owner}
-	if err = os.MkdirAll(base, 0o700); err != nil {
-		return cluster{}, err
-	}
-	return c, c.give(base)
+	base       string
+	owner      *account
+	remembered bool // the data directory says that it is here, and made
 }
 
 func (c cluster) data() string    { return filepath.Join(c.base, "data") }
@@ -141,23 +110,31 @@ func (c cluster) create(ctx context.Context, bin binaries, secret string, dispos
 	if out, err := c.command(ctx, bin.program("initdb"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("creating the cluster in %s: %w\n%s", c.base, err, bytes.TrimSpace(out))
 	}
-	return os.Rename(fresh, c.data())
+	return renameDurably(fresh, c.data())
 }
 
-// setAside moves away a cluster whose data directory was deleted: its passwords went with it. One such generation is
-// kept, because deleting data is for people to do.
+// setAside moves away a cluster whose data directory was deleted: its passwords went with it. Each gets a name of its
+// own and stays, because deleting data is for people to do.
 func (c cluster) setAside(ctx context.Context) (string, error) {
 	if pm, found := readPostmaster(c.data()); found && pm.runsIn(c.data()) {
 		if err := pm.stop(ctx, c.data()); err != nil {
 			return "", err
 		}
 	}
-	aside := filepath.Join(c.base, "data.orphan")
-	if err := os.RemoveAll(aside); err != nil {
-		return "", err
+	for n := 1; ; n++ {
+		aside := filepath.Join(c.base, orphan+"-"+strconv.Itoa(n))
+		taken, err := exists(aside)
+		if err != nil {
+			return "", err
+		}
+		if !taken {
+			return aside, renameDurably(c.data(), aside)
+		}
 	}
-	return aside, os.Rename(c.data(), aside)
 }
+
+// orphan begins the names of clusters that were set aside.
+const orphan = "data.orphan"
 
 // command prepares a program of the server, run as the server's user and deaf to the terminal's signals, with none of
 // the caller's PG… variables. It outlives ctx: a server is stopped, not cancelled.
@@ -200,34 +177,6 @@ func (c cluster) logSince(offset int64) string {
 	}
 	all := strings.Split(strings.TrimSpace(string(content[offset:])), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// loadSecret reads the secret that the roles' passwords are derived from, or makes one (fresh).
-func loadSecret(dataDir string) (secret string, fresh bool, err error) {
-	path := filepath.Join(dataDir, "postgres.password")
-	content, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(content))) >= 32 {
-		return strings.TrimSpace(string(content)), false, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", false, err
-	}
-	secret = rand.Text() + rand.Text()
-	return secret, true, writeDurably(path, secret+"\n")
-}
-
-// writeDurably writes a private file whole or not at all.
-func writeDurably(path, content string) error {
-	temporary := path + ".new"
-	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
 }
 
 // patience bounds every wait for a server to start, stop or answer.

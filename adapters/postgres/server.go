@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -34,8 +35,8 @@ const (
 
 // ServerConfig says where a private server keeps its data. Only DataDir is required.
 type ServerConfig struct {
-	DataDir    string            // holds the password (mode 0600) and, unless we are root, the cluster
-	ClusterDir string            // where the cluster lives; "" derives it from DataDir
+	DataDir    string            // holds the password (mode 0600), says where the cluster is, and unless we are root holds it
+	ClusterDir string            // where a new cluster goes; "" derives it from DataDir
 	Settings   map[string]string // over ours
 	Disposable bool              // for tests: no fsync, no password, and RequireDurable lets it pass
 	Logger     *slog.Logger      // nil discards
@@ -52,16 +53,17 @@ type Server struct {
 }
 
 // Start starts the private server of a data directory, creating it on first use, or adopts the one that is running.
-// The server is ready, with its roles and databases, when Start returns.
+// The server is ready, with its roles and databases, when Start returns. A data directory may be moved. One whose cluster
+// or whose password is gone is an error: what took its place would have an empty vault.
 func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, err
-	}
 	dataDir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
+		return nil, err
+	}
+	if err = makeDir(dataDir, 0o700); err != nil {
 		return nil, err
 	}
 	if cfg.DataDir, err = filepath.EvalSymlinks(dataDir); err != nil {
@@ -105,28 +107,55 @@ func (s *Server) start(ctx context.Context) error {
 }
 
 // ensureCluster makes the cluster if there is none, and returns the programs that fit it.
-func (s *Server) ensureCluster(ctx context.Context) (binaries, error) {
+func (s *Server) ensureCluster(ctx context.Context) (bin binaries, err error) {
+	if !s.cluster.remembered {
+		if err = s.cluster.remember(s.cfg.DataDir, false); err != nil {
+			return binaries{}, err
+		}
+	}
+	if s.secret, err = s.ensureSecret(ctx); err != nil {
+		return binaries{}, err
+	}
 	major, err := s.cluster.major()
 	if err != nil {
 		return binaries{}, err
 	}
-	var fresh bool
-	if s.secret, fresh, err = loadSecret(s.cfg.DataDir); err != nil {
+	if bin, err = newFinder(s.cluster.owner).find(ctx, major); err != nil {
 		return binaries{}, err
 	}
-	if fresh && major != 0 {
+	if major == 0 {
+		if err = s.cluster.create(ctx, bin, s.secret, s.cfg.Disposable); err != nil {
+			return binaries{}, err
+		}
+	}
+	if !s.cluster.remembered {
+		err = s.cluster.remember(s.cfg.DataDir, true)
+	}
+	return bin, err
+}
+
+// ensureSecret reads the secret, or makes a new one. A cluster of an earlier one is out of the way by then.
+func (s *Server) ensureSecret(ctx context.Context) (string, error) {
+	secret, err := readSecret(s.cfg.DataDir)
+	if err != nil || secret != "" {
+		return secret, err
+	}
+	if s.cluster.remembered {
+		return "", fmt.Errorf("%s is missing or damaged: put it back, it opens the database in %s",
+			filepath.Join(s.cfg.DataDir, secretFile), s.cluster.base)
+	}
+	major, err := s.cluster.major()
+	if err != nil {
+		return "", err
+	}
+	if major != 0 {
 		aside, err := s.cluster.setAside(ctx)
 		if err != nil {
-			return binaries{}, fmt.Errorf("setting aside the cluster of a deleted data directory: %w", err)
+			return "", fmt.Errorf("setting aside the cluster of a deleted data directory: %w", err)
 		}
 		s.cfg.Logger.WarnContext(ctx, "the data directory has no password for its old cluster: starting a new one", "old", aside)
-		major = 0
 	}
-	bin, err := newFinder(s.cluster.owner).find(ctx, major)
-	if err != nil || major != 0 {
-		return bin, err
-	}
-	return bin, s.cluster.create(ctx, bin, s.secret, s.cfg.Disposable)
+	return newSecret(s.cfg.DataDir)
 }
 
 // adopt takes over a server that a killed process left running. It waits for one that is just starting or stopping.
@@ -147,6 +176,9 @@ func (s *Server) adopt(ctx context.Context) (bool, error) {
 		if lastErr = s.ping(ctx); lastErr == nil {
 			s.cfg.Logger.InfoContext(ctx, "adopted the running PostgreSQL", "pid", found.pid, "port", found.port)
 			return true, nil
+		}
+		if errors.Is(lastErr, fs.ErrNotExist) { // it serves our cluster by the name that it had before it was moved
+			return false, found.stop(ctx, s.cluster.data())
 		}
 		if refused, isPg := errors.AsType[*pgconn.PgError](lastErr); isPg && strings.HasPrefix(refused.Code, "28") {
 			return false, fmt.Errorf("postmaster %d holds %s and does not take our password: %w", found.pid, s.cluster.base, lastErr)

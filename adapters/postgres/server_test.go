@@ -182,17 +182,123 @@ func TestARunningServerIsAdopted(t *testing.T) {
 	stop(t, start(t, cfg))
 }
 
-func TestTheClusterOfADeletedDataDirectoryIsSetAside(t *testing.T) {
+// Every one of them stays: it may hold the only vault of somebody's data.
+func TestTheClustersOfDeletedDataDirectoriesAreSetAside(t *testing.T) {
 	t.Parallel()
 	cfg := pgtest.Place(t)
 	startElsewhere(t, cfg)
-	for range 2 {
+	for n := range 3 {
 		require.NoError(t, os.RemoveAll(cfg.DataDir))
 		server := start(t, cfg)
 		run(t, server.URL(), "create table fresh (n int)")
 		stop(t, server)
-		require.FileExists(t, filepath.Join(cfg.ClusterDir, "data.orphan", "PG_VERSION"))
+		for i := range n + 1 {
+			require.FileExists(t, filepath.Join(cfg.ClusterDir, fmt.Sprintf("data.orphan-%d", i+1), "PG_VERSION"))
+		}
 	}
+}
+
+// moved moves the data directory, and asks for no place of a cluster from now on.
+func moved(t *testing.T, cfg postgres.ServerConfig) postgres.ServerConfig {
+	t.Helper()
+	to := cfg.DataDir + "-moved"
+	require.NoError(t, os.Rename(cfg.DataDir, to))
+	return postgres.ServerConfig{DataDir: to}
+}
+
+func TestAMovedDataDirectoryFindsItsCluster(t *testing.T) {
+	t.Parallel()
+	cfg := pgtest.Place(t)
+	server := start(t, cfg)
+	run(t, server.URL(), "create table kept (n int); insert into kept values (7)")
+	stop(t, server)
+	old := cfg
+	cfg = moved(t, cfg)
+	server = start(t, cfg)
+	require.Equal(t, "7", ask(t, server.URL(), "select n::text from kept"))
+
+	// A copy of it knows the same cluster, which takes one at a time.
+	require.NoError(t, os.CopyFS(old.DataDir, os.DirFS(cfg.DataDir)))
+	_, err := postgres.Start(t.Context(), postgres.ServerConfig{DataDir: old.DataDir})
+	require.ErrorContains(t, err, "another daybook process is using the database in "+old.ClusterDir)
+	stop(t, server)
+}
+
+// With the cluster inside, all of it is moved, here under the feet of a running server that nobody watches.
+func TestAClusterInsideIsMovedToo(t *testing.T) {
+	t.Parallel()
+	cfg := pgtest.Place(t)
+	require.NoError(t, os.Mkdir(cfg.DataDir, 0o755)) // as root, the server's user passes through
+	cfg.ClusterDir = filepath.Join(cfg.DataDir, "postgres")
+	startElsewhere(t, cfg)
+	cfg = moved(t, cfg)
+	server := start(t, cfg)
+	require.Equal(t, filepath.Join(cfg.DataDir, "postgres", "data"), ask(t, server.AdminURL(), "show data_directory"))
+	stop(t, server)
+}
+
+// A data directory at the place of one that was moved is another one.
+func TestTheOldPathGetsAClusterOfItsOwn(t *testing.T) {
+	t.Parallel()
+	first := postgres.ServerConfig{DataDir: pgtest.Place(t).DataDir} // at its real place
+	server := start(t, first)
+	t.Cleanup(func() { require.NoError(t, server.Remove()) })
+	run(t, server.URL(), "create table kept (n int); insert into kept values (7)")
+	stop(t, server)
+	inNew := moved(t, first)
+
+	other := start(t, first)
+	t.Cleanup(func() { require.NoError(t, other.Remove()) })
+	_, err := query(t, other.URL(), "select n::text from kept")
+	require.ErrorContains(t, err, "does not exist")
+	server = start(t, inNew)
+	require.Equal(t, "7", ask(t, server.URL(), "select n::text from kept"))
+	stop(t, server)
+	stop(t, other)
+}
+
+func TestALostClusterIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	cfg := pgtest.Place(t)
+	server := start(t, cfg)
+	run(t, server.URL(), "create table kept (n int); insert into kept values (7)")
+	stop(t, server)
+
+	require.NoError(t, os.Rename(cfg.ClusterDir, cfg.ClusterDir+"-lost"))
+	for _, at := range []string{"", cfg.ClusterDir} {
+		_, err := postgres.Start(t.Context(), postgres.ServerConfig{DataDir: cfg.DataDir, ClusterDir: at})
+		require.ErrorContains(t, err, "is missing: it was in "+filepath.Join(cfg.ClusterDir, "data")+" and holds the vault")
+		require.NoDirExists(t, cfg.ClusterDir)
+	}
+	require.NoError(t, os.Rename(cfg.ClusterDir+"-lost", cfg.ClusterDir))
+
+	password := filepath.Join(cfg.DataDir, "postgres.password")
+	require.NoError(t, os.Rename(password, password+"-lost"))
+	_, err := postgres.Start(t.Context(), cfg)
+	require.ErrorContains(t, err, password+" is missing or damaged")
+	require.NoError(t, os.Rename(password+"-lost", password))
+
+	server = start(t, cfg)
+	require.Equal(t, "7", ask(t, server.URL(), "select n::text from kept"))
+	stop(t, server)
+}
+
+// A first start that was killed before the cluster was made is simply done again, in the place chosen then.
+func TestAnUnfinishedFirstStartIsRepeated(t *testing.T) {
+	t.Parallel()
+	cfg := pgtest.Place(t)
+	require.NoError(t, os.Mkdir(cfg.DataDir, 0o700))
+	place := filepath.Join(cfg.DataDir, "postgres.place")
+	require.NoError(t, os.WriteFile(place, []byte(cfg.ClusterDir+"\nbeing made\n"), 0o600))
+	server := start(t, postgres.ServerConfig{DataDir: cfg.DataDir})
+	require.Equal(t, filepath.Join(cfg.ClusterDir, "data"), ask(t, server.AdminURL(), "show data_directory"))
+	stop(t, server)
+	content, err := os.ReadFile(place)
+	require.NoError(t, err)
+	require.Equal(t, cfg.ClusterDir+"\n", string(content))
+	require.NoError(t, os.WriteFile(place, []byte("\n"), 0o600))
+	_, err = postgres.Start(t.Context(), cfg)
+	require.ErrorContains(t, err, "does not name the directory of the database")
 }
 
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
@@ -217,10 +323,32 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 func TestRemoveLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dataDir := pgtest.Place(t).DataDir
-	server := start(t, postgres.ServerConfig{DataDir: dataDir}) // at its real place
+	cfg := postgres.ServerConfig{DataDir: dataDir} // at its real place
+	stop(t, start(t, cfg))
+	cfg = moved(t, cfg)
+	server := start(t, cfg)
 	place := ask(t, server.AdminURL(), "show data_directory")
 	require.DirExists(t, place)
+	require.ErrorContains(t, server.Remove(), "another daybook process")
 	stop(t, server)
 	require.NoError(t, server.Remove())
 	require.NoDirExists(t, filepath.Dir(place))
+	server = start(t, cfg)
+	stop(t, server)
+	require.NoError(t, server.Remove())
+}
+
+// Clusters that were set aside are not part of what is removed.
+func TestRemoveKeepsOrphans(t *testing.T) {
+	t.Parallel()
+	cfg := pgtest.Place(t)
+	stop(t, start(t, cfg))
+	require.NoError(t, os.RemoveAll(cfg.DataDir))
+	server := start(t, cfg)
+	stop(t, server)
+	require.NoError(t, server.Remove())
+	entries, err := os.ReadDir(cfg.ClusterDir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.FileExists(t, filepath.Join(cfg.ClusterDir, "data.orphan-1", "PG_VERSION"))
 }
