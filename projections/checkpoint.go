@@ -103,7 +103,7 @@ func (a *anchor) heldBy(ctx context.Context, log Log) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("reading %s@%d: %w", a.stream, a.revision, err)
 		}
-		return r.Revision == a.revision && r.ID == a.event && r.Position == a.position, nil
+		return r.ID == a.event && r.Position == a.position, nil
 	}
 	return false, ctx.Err()
 }

@@ -128,7 +128,7 @@ func TestAnAnchorIsComparedWhole(t *testing.T) {
 	s.projected(last)
 	for _, change := range []string{
 		"anchor_event = gen_random_uuid()", "anchor_revision = anchor_revision + 1", "anchor_revision = anchor_revision - 1",
-		"anchor_stream = 'devices-none'", "anchor_position = anchor_position - 1",
+		"anchor_stream = 'devices-none'", "anchor_position = anchor_position - 1", "anchor_position = anchor_position + 1",
 		"anchor_stream = NULL, anchor_revision = NULL, anchor_event = NULL, anchor_position = NULL",
 	} {
 		s.exec("CREATE TABLE kept AS SELECT * FROM checkpoints")

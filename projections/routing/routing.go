@@ -1,5 +1,5 @@
 // Package routing posts what webhook updates are routed by: which message a platform id is bound to, which account a
-// business number belongs to, and what could not be routed.
+// business number belongs to and whether it is registered, and what could not be routed.
 //
 // It owns the read model of the same name. Nothing here decides anything: what has become ready to be driven again is a
 // question to the rows.
@@ -16,11 +16,13 @@ func Define() *projections.Projection {
 	p := projections.New("routing", 1, routing.Schema)
 	routes := projections.Patch[routing.MessageRow](p, "messages")
 	numbers := projections.Patch[routing.NumberRow](p, "numbers")
+	accounts := projections.Patch[routing.AccountRow](p, "accounts")
 	quarantine := projections.Patch[routing.QuarantineRow](p, "quarantine")
 
 	projections.On(p, func(e events.MessageAccepted, at projections.At) error {
 		return routes.Set(routing.MessageRow{
 			WamidHash:      string(e.WamidHash),
+			Position:       uint64(at.Position),
 			AccountID:      &at.Envelope.Account,
 			ConversationID: &e.ConversationID,
 			MessageID:      &e.MessageID,
@@ -30,6 +32,9 @@ func Define() *projections.Projection {
 	})
 	projections.On(p, func(e events.NumberClaimed, _ projections.At) error {
 		return numbers.Set(routing.NumberRow{PhoneNumberID: e.PhoneNumberID, AccountID: &e.AccountID})
+	})
+	projections.On(p, func(e events.AccountRegistered, _ projections.At) error {
+		return accounts.Set(routing.AccountRow{AccountID: e.AccountID})
 	})
 	projections.On(p, func(e events.UpdateQuarantined, at projections.At) error {
 		return quarantine.Set(routing.QuarantineRow{

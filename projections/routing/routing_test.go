@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -55,12 +56,14 @@ func claimed(number string) events.Event {
 	return events.NumberClaimed{AccountID: projectiontest.Account, PhoneNumberID: number}
 }
 
+var registered = events.AccountRegistered{AccountID: projectiontest.Account}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	projectiontest.Conformance(t, routing.Define(), func(s *projectiontest.Scenario) {
-		s.Given("number-1", claimed("1"))
+		s.Given("number-1", claimed("1")).Given("account-1", registered)
 		keep(s, "late", status("1", events.UnknownMessage, "w1:a"))
-		s.Given("conversation-1", accepted("w1:a"), accepted("w1:b"))
+		s.Given("conversation-1", accepted("w1:a"), accepted("w1:b"), accepted("w1:a"))
 		keep(s, "early", message("2", events.UnknownNumber))
 		s.Given("quarantine-"+item("late").String(), redriven("late"))
 		keep(s, "odd", events.UpdateQuarantined{Reason: events.UnknownField, Kind: "value"})
@@ -84,6 +87,24 @@ func TestAPlatformIDLeadsToItsMessage(t *testing.T) {
 	found, err = routes.Lookup(t.Context(), s.Pool(), s.Schema(), []events.WamidHash{})
 	require.NoError(t, err)
 	require.Empty(t, found)
+}
+
+// A platform that tells one id for several messages does not move what the id was first told for.
+func TestTheFirstBindingCountsForEver(t *testing.T) {
+	t.Parallel()
+	bound := func(message string) events.Event {
+		return events.MessageAccepted{ConversationID: conversation, MessageID: id.Derive[id.Message](message), WamidHash: "w1:a"}
+	}
+	s := projectiontest.For(t, routing.Define())
+	for _, message := range []string{"first", "second", "third", "first", "second"} {
+		s.Given("conversation-"+message, bound(message))
+		s.Settle()
+		found, err := routes.Lookup(t.Context(), s.Pool(), s.Schema(), []events.WamidHash{"w1:a"})
+		require.NoError(t, err)
+		require.Equal(t, id.Derive[id.Message]("first"), found["w1:a"].Message)
+	}
+	keep(s, "kept", status("1", events.UnknownMessage, "w1:a"))
+	require.Len(t, ready(t, s), 1, "one item is ready once, whatever it waits for")
 }
 
 func TestANumberBelongsToWhoClaimedItLast(t *testing.T) {
@@ -161,30 +182,33 @@ func TestReadyAreThoseWhoseCauseHasGoneAway(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		kept  events.UpdateQuarantined
-		then  events.Event
+		then  []events.Event
 		ready bool
 	}{
-		"its message is bound":                 {status("1", events.UnknownMessage, "w1:a"), accepted("w1:a"), true},
-		"another message is bound":             {status("1", events.UnknownMessage, "w1:a"), accepted("w1:b"), false},
-		"its number is claimed":                {message("2", events.UnknownNumber), claimed("2"), true},
-		"another number is claimed":            {message("2", events.UnknownNumber), claimed("3"), false},
-		"whole value, number claimed":          {events.UpdateQuarantined{Reason: events.UnknownNumber, Kind: "value", PhoneNumberID: "2"}, claimed("2"), true},
-		"a status needs its message too":       {status("2", events.UnknownNumber, "w1:a"), claimed("2"), false},
-		"a status needs its number too":        {status("2", events.UnknownNumber, "w1:a"), accepted("w1:a"), false},
-		"a known number does not bind":         {status("2", events.UnknownMessage, "w1:a"), claimed("2"), false},
-		"nothing cures an unknown field":       {events.UpdateQuarantined{Reason: events.UnknownField, PhoneNumberID: "2", WamidHash: "w1:a"}, accepted("w1:a"), false},
-		"nothing cures an unknown shape":       {message("2", events.UnknownShape), claimed("2"), false},
-		"nothing cures an unknown status":      {status("2", events.UnknownStatus, "w1:a"), accepted("w1:a"), false},
-		"an item without a number never waits": {message("", events.UnknownNumber), claimed("2"), false},
+		"its message is bound":                 {status("1", events.UnknownMessage, "w1:a"), []events.Event{accepted("w1:a")}, true},
+		"another message is bound":             {status("1", events.UnknownMessage, "w1:a"), []events.Event{accepted("w1:b")}, false},
+		"its number is claimed":                {message("2", events.UnknownNumber), []events.Event{claimed("2"), registered}, true},
+		"its number is claimed too early":      {message("2", events.UnknownNumber), []events.Event{claimed("2")}, false},
+		"another account is registered":        {message("2", events.UnknownNumber), []events.Event{claimed("2"), events.AccountRegistered{AccountID: id.Derive[id.Account]("other")}}, false},
+		"registered before the claim":          {message("2", events.UnknownNumber), []events.Event{registered, claimed("2")}, true},
+		"another number is claimed":            {message("2", events.UnknownNumber), []events.Event{claimed("3"), registered}, false},
+		"whole value, number claimed":          {events.UpdateQuarantined{Reason: events.UnknownNumber, Kind: "value", PhoneNumberID: "2"}, []events.Event{claimed("2"), registered}, true},
+		"a status needs its message too":       {status("2", events.UnknownNumber, "w1:a"), []events.Event{claimed("2"), registered}, false},
+		"a status needs its number too":        {status("2", events.UnknownNumber, "w1:a"), []events.Event{accepted("w1:a")}, false},
+		"a known number does not bind":         {status("2", events.UnknownMessage, "w1:a"), []events.Event{claimed("2"), registered}, false},
+		"nothing cures an unknown field":       {events.UpdateQuarantined{Reason: events.UnknownField, PhoneNumberID: "2", WamidHash: "w1:a"}, []events.Event{accepted("w1:a")}, false},
+		"nothing cures an unknown shape":       {message("2", events.UnknownShape), []events.Event{claimed("2"), registered}, false},
+		"nothing cures an unknown status":      {status("2", events.UnknownStatus, "w1:a"), []events.Event{accepted("w1:a")}, false},
+		"an item without a number never waits": {message("", events.UnknownNumber), []events.Event{claimed("2"), registered}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			late := keep(projectiontest.For(t, routing.Define()), "kept", c.kept).Given("cause", c.then)
-			early := keep(projectiontest.For(t, routing.Define()).Given("cause", c.then), "kept", c.kept)
+			late := keep(projectiontest.For(t, routing.Define()), "kept", c.kept).Given("cause", c.then...)
+			early := keep(projectiontest.For(t, routing.Define()).Given("cause", c.then...), "kept", c.kept)
 			for order, s := range map[string]*projectiontest.Scenario{"kept first": late, "cause first": early} {
-				require.Equal(t, c.ready, len(ready(t, s, 10)) == 1, order)
+				require.Equal(t, c.ready, len(ready(t, s)) == 1, order)
 				s.Given("quarantine-"+item("kept").String(), redriven("kept"))
-				require.Empty(t, ready(t, s, 10), "re-driven items are done")
+				require.Empty(t, ready(t, s), "re-driven items are done")
 			}
 		})
 	}
@@ -193,14 +217,15 @@ func TestReadyAreThoseWhoseCauseHasGoneAway(t *testing.T) {
 func TestAStatusWithoutItsNumberIsReadyWhenBothAreKnown(t *testing.T) {
 	t.Parallel()
 	s := keep(projectiontest.For(t, routing.Define()), "kept", status("2", events.UnknownNumber, "w1:a")).
-		Given("number-2", claimed("2")).Given("conversation-1", accepted("w1:a"))
-	require.Len(t, ready(t, s, 10), 1)
+		Given("number-2", claimed("2")).Given("account-1", registered).Given("conversation-1", accepted("w1:a"))
+	require.Len(t, ready(t, s), 1)
 }
 
-func TestTheOldestReadyItemsComeFirst(t *testing.T) {
+// Walking on from item to item gives each ready one once, oldest first, in whatever order the rows lie on disk.
+func TestReadyItemsComeOldestFirstPageByPage(t *testing.T) {
 	t.Parallel()
 	s := projectiontest.For(t, routing.Define())
-	var want, got []id.Quarantine
+	var want []id.Quarantine
 	for i := range 20 {
 		name, hash := strconv.Itoa(i), events.WamidHash("w1:"+strconv.Itoa(i))
 		keep(s, name, status("1", events.UnknownMessage, hash))
@@ -209,10 +234,48 @@ func TestTheOldestReadyItemsComeFirst(t *testing.T) {
 			want = append(want, item(name))
 		}
 	}
-	for _, each := range ready(t, s, 10) {
-		got = append(got, each.ID)
+	s.Settle()
+	tx := shuffled(t, s)
+	for _, limit := range []int{1, 4, 15, 100} {
+		var got []id.Quarantine
+		for after := uint64(0); ; {
+			items, err := routes.Ready(t.Context(), tx, s.Schema(), after, limit)
+			require.NoError(t, err)
+			if len(items) == 0 {
+				break
+			}
+			for _, each := range items {
+				got = append(got, each.ID)
+			}
+			after = items[len(items)-1].Position
+		}
+		require.Equal(t, want, got)
 	}
-	require.Equal(t, want[:10], got)
+	all, err := routes.Quarantined(t.Context(), tx, s.Schema(), routes.Filter{})
+	require.NoError(t, err)
+	for i, each := range all.Items {
+		require.Equal(t, item(strconv.Itoa(i)), each.ID)
+	}
+}
+
+// shuffled rewrites the quarantine's rows in reverse and looks at them without indexes, which would sort them by chance.
+func shuffled(t *testing.T, s *projectiontest.Scenario) pgx.Tx {
+	t.Helper()
+	tx, err := s.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, tx.Rollback(context.Background())) })
+	table := pgx.Identifier{s.Schema(), "quarantine"}.Sanitize()
+	for _, statement := range []string{
+		"CREATE TEMP TABLE reversed ON COMMIT DROP AS SELECT * FROM " + table + " ORDER BY position DESC",
+		"DELETE FROM " + table,
+		"INSERT INTO " + table + " SELECT * FROM reversed",
+		"SET LOCAL enable_indexscan = off",
+		"SET LOCAL enable_bitmapscan = off",
+	} {
+		_, err = tx.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	return tx
 }
 
 func page(t require.TestingT, s *projectiontest.Scenario, f routes.Filter) routes.Page {
@@ -233,10 +296,10 @@ func utc(at *time.Time) {
 	}
 }
 
-func ready(t *testing.T, s *projectiontest.Scenario, limit int) []routes.Item {
+func ready(t *testing.T, s *projectiontest.Scenario) []routes.Item {
 	t.Helper()
 	s.Settle()
-	items, err := routes.Ready(t.Context(), s.Pool(), s.Schema(), limit)
+	items, err := routes.Ready(t.Context(), s.Pool(), s.Schema(), 0, 10)
 	require.NoError(t, err)
 	return items
 }

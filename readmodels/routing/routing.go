@@ -1,8 +1,8 @@
 // Package routing finds where a webhook update belongs: from the platform's message id to our conversation and message,
 // from a business number to its account. What could not be routed is listed here until it has been re-driven.
 //
-// The routing projection owns the rows. A platform id leads to one message for ever; a number to the account that
-// claimed it last; a quarantined update has one row, whose body stays in the store. The tables trail the store: a miss
+// The routing projection owns the rows. A platform id leads to the message it was first bound to, for ever; a number to
+// the account that claimed it last; a quarantined update has one row, whose body stays in the store. The tables trail the store: a miss
 // here means "not yet or never", and is for the caller to quarantine, not to drop.
 package routing
 
@@ -49,14 +49,15 @@ type Item struct {
 	LandedStream  *string       `db:"landed_stream"` // where it was recorded in the end
 }
 
-// Lookup returns the routes of those platform ids that are bound. H is events.WamidHash.
+// Lookup returns the routes of those platform ids that are bound, each to its first message. H is events.WamidHash.
 func Lookup[H ~string](ctx context.Context, db readmodels.Querier, schema string, hashes []H) (map[H]Route, error) {
 	wanted := make([]string, len(hashes))
 	for i, hash := range hashes {
 		wanted[i] = string(hash)
 	}
-	const statement = `SELECT wamid_hash, account_id, conversation_id, message_id, recipient_id, phone_number_id
-		FROM $schema.messages WHERE wamid_hash = ANY($1)`
+	const statement = `SELECT DISTINCT ON (wamid_hash)
+			wamid_hash, account_id, conversation_id, message_id, recipient_id, phone_number_id
+		FROM $schema.messages WHERE wamid_hash = ANY($1) ORDER BY wamid_hash, position`
 	rows, _ := db.Query(ctx, readmodels.In(schema, statement), wanted) // the error comes back with the rows
 	type bound struct {
 		Route
@@ -118,19 +119,24 @@ func Quarantined(ctx context.Context, db readmodels.Querier, schema string, f Fi
 }
 
 // Ready lists, oldest first, the open updates whose cause has gone away: the platform id that a status waits for has
-// been bound, the business number has been claimed. A status that waited for its number also needs its message.
-// Which of the two was there first does not matter: this joins what has been committed.
-func Ready(ctx context.Context, db readmodels.Querier, schema string, limit int) ([]Item, error) {
+// been bound; the business number has been claimed, by an account that is registered. A status that waited for its
+// number also needs its message. Which of them was there first does not matter: this joins what has been committed.
+//
+// It begins after a position, that of the last item already seen, or 0: items that could not be driven after all do not
+// stand before the others. The limit is 100 when 0, and at most 1,000.
+func Ready(ctx context.Context, db readmodels.Querier, schema string, after uint64, limit int) ([]Item, error) {
 	const statement = `SELECT q.* FROM $schema.quarantine q
-		LEFT JOIN $schema.numbers n ON n.phone_number_id = q.phone_number_id
-		LEFT JOIN $schema.messages m ON m.wamid_hash = q.wamid_hash
-		WHERE q.redriven_at IS NULL AND q.reason IN ('unknown_message', 'unknown_number')
-		  AND (q.reason = 'unknown_message' OR n.phone_number_id IS NOT NULL)
-		  AND (m.wamid_hash IS NOT NULL OR q.reason = 'unknown_number' AND q.kind <> 'status')
-		ORDER BY q.position LIMIT $1`
-	items, err := list(ctx, db, readmodels.In(schema, statement), readmodels.Limit(limit))
+		CROSS JOIN LATERAL (SELECT
+			EXISTS (SELECT FROM $schema.messages m WHERE m.wamid_hash = q.wamid_hash) AS bound,
+			EXISTS (SELECT FROM $schema.numbers n JOIN $schema.accounts a USING (account_id)
+				WHERE n.phone_number_id = q.phone_number_id) AS owned) known
+		WHERE q.position > $1 AND q.redriven_at IS NULL AND q.reason IN ('unknown_message', 'unknown_number')
+		  AND (q.reason = 'unknown_message' OR owned)
+		  AND (q.reason = 'unknown_number' AND q.kind <> 'status' OR bound)
+		ORDER BY q.position LIMIT $2`
+	items, err := list(ctx, db, readmodels.In(schema, statement), after, readmodels.Limit(limit))
 	if err != nil {
-		return nil, fmt.Errorf("listing what may leave the quarantine: %w", err)
+		return nil, fmt.Errorf("listing what may leave the quarantine after %d: %w", after, err)
 	}
 	return items, nil
 }

@@ -6,9 +6,10 @@ import (
 	"daybook/events/id"
 )
 
-// MessageRow is a row of messages: the route of one platform id.
+// MessageRow is a row of messages: one binding of a platform id.
 type MessageRow struct {
 	WamidHash      string           `db:"wamid_hash,key"`
+	Position       uint64           `db:"position,key"`
 	AccountID      *id.Account      `db:"account_id"`
 	ConversationID *id.Conversation `db:"conversation_id"`
 	MessageID      *id.Message      `db:"message_id"`
@@ -20,6 +21,11 @@ type MessageRow struct {
 type NumberRow struct {
 	PhoneNumberID string      `db:"phone_number_id,key"`
 	AccountID     *id.Account `db:"account_id"`
+}
+
+// AccountRow is a row of accounts: one that is registered.
+type AccountRow struct {
+	AccountID id.Account `db:"account_id,key"`
 }
 
 // QuarantineRow is a row of quarantine. Queries return it as an [Item].

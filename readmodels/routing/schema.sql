@@ -1,17 +1,25 @@
--- Where a status belongs: the platform's message id, as its keyed hash, to the message it was bound to.
+-- Where a status belongs: the platform's message id, as its keyed hash, to the messages it was bound to. There is one,
+-- unless the platform was told of by mistake; then the first binding counts, for ever.
 CREATE TABLE messages (
-    wamid_hash      text COLLATE "C" PRIMARY KEY,
+    wamid_hash      text COLLATE "C",
+    position        bigint,                      -- of the binding in the log
     account_id      uuid,
     conversation_id uuid,
     message_id      uuid,
     recipient_id    uuid,                        -- the customer the message was written to
-    phone_number_id text
+    phone_number_id text,
+    PRIMARY KEY (wamid_hash, position)
 );
 
 -- Which account holds a business number.
 CREATE TABLE numbers (
     phone_number_id text COLLATE "C" PRIMARY KEY,
     account_id      uuid
+);
+
+-- Which accounts are registered. A claim is written first, so a number may belong to an account that is not there yet.
+CREATE TABLE accounts (
+    account_id uuid PRIMARY KEY
 );
 
 -- Updates that could not be recorded where they belong. The update itself, sealed, is in the stream quarantine-{id}.
