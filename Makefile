@@ -1,5 +1,8 @@
 # Daybook. `make help` lists the targets.
 
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 GO       ?= go
 LINTER    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2
 FUZZTIME ?= 20s
@@ -47,14 +50,16 @@ verify: ## check formatting, linters, modules and generated files; changes nothi
 	@$(LINTER) run ./...
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
+	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|TestConfigurationReference'
 
 bench: bench/main ## run all benchmarks
 
 # A benchmark reports each bound as a metric whose unit is NAME>=WANTED or NAME<=WANTED.
 bench/main: ## append, webhook and projecting against their ceilings
+	@mkdir -p .bench
 	@$(GO) test -run '^$$' -bench '^BenchmarkMain' -benchtime 1x -count 1 -p 1 -timeout 30m \
-		./adapters/embedded ./adapters/whatsapp ./projections | tee .bench.out
-	@awk -f .ci/bounds.awk .bench.out; rm -f .bench.out
+		./adapters/embedded ./adapters/whatsapp ./projections | tee >(awk -f .ci/bounds.awk >.bench/bounds)
+	@cat .bench/bounds
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@$(GO) list ./... | while read -r package; do \

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"daybook/adapters/embedded"
@@ -34,7 +33,7 @@ type app struct {
 	log        *slog.Logger
 	now        func() time.Time
 	adminToken string // given, or kept in the data folder
-	signIn     string
+	signIn     string // token of the printed sign-in link; none where nobody is to sign in
 
 	store    *embedded.Store
 	server   *postgres.Server // nil when a database was given
@@ -49,7 +48,7 @@ type app struct {
 
 // open starts or opens everything that keeps data. Nothing is served yet. Now is the clock of commands and webhooks.
 func open(ctx context.Context, config Config, now func() time.Time, log *slog.Logger) (_ *app, err error) {
-	a := &app{config: config, log: log, now: now, adminToken: config.AdminToken, signIn: rand.Text()}
+	a := &app{config: config, log: log, now: now, adminToken: config.AdminToken}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -66,6 +65,9 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	if err := a.openPostgres(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.bindVault(ctx); err != nil {
+		return nil, err
+	}
 	a.commands = commands.New(a.store, now)
 	if err := a.openEngine(); err != nil {
 		return nil, err
@@ -74,8 +76,15 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	return a, nil
 }
 
+// storeFolder is where the embedded store lives, in the data folder.
+const storeFolder = "store"
+
+// maxAppendBytes lets the largest delivery that is accepted, which is sealed and so a third longer, be kept whole.
+const maxAppendBytes = 8 << 20
+
 func (a *app) openStore() (err error) {
-	a.store, err = embedded.Open(filepath.Join(a.config.Data, "store"), embedded.Log(a.log), embedded.Clock(a.now))
+	a.store, err = embedded.Open(filepath.Join(a.config.Data, storeFolder), embedded.Log(a.log), embedded.Clock(a.now),
+		embedded.MaxAppendBytes(maxAppendBytes))
 	if err != nil {
 		return fmt.Errorf("opening the event store: %w", err)
 	}
@@ -135,8 +144,8 @@ func definitions() []*projections.Projection {
 	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define()}
 }
 
-// serve runs projections, re-driving and HTTP until ctx is done, then stops them in the order that loses nothing.
-// Ready is called once, with the address that HTTP listens on.
+// serve runs projections, re-driving and HTTP until ctx is done, and then ends requests before what they wait for.
+// Ready is called once, with the address that HTTP listens on; its error ends serving.
 func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.Listen)
 	if err != nil {
@@ -154,9 +163,12 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	if err = a.engine.Prepare(ctx); err != nil { // the first request must find its tables
 		return fmt.Errorf("preparing projections: %w", err)
 	}
+	// Requests end first: what they wait for is still at work then.
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.engine.Run(ctx) })
-	group.Go(func() error { return a.redrive(ctx) })
+	group.Go(func() error { return a.engine.Run(behind) })
+	group.Go(func() error { return a.redrive(behind) })
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving HTTP: %w", err)
@@ -165,29 +177,42 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		defer stopBehind()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		return server.Shutdown(limit)
 	})
 	group.Go(func() error { return ready("http://" + listener.Addr().String()) })
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return group.Wait()
+}
+
+// during serves for as long as work takes, and returns what went wrong with either.
+func (a *app) during(ctx context.Context, work func(base string) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var outcome error
+	served := a.serve(ctx, func(base string) error {
+		defer stop()
+		outcome = work(base)
+		return nil
+	})
+	return errors.Join(outcome, served)
 }
 
 // shutdownTimeout is how long requests may take to end once the process was asked to.
 const shutdownTimeout = 10 * time.Second
 
 func (a *app) handler() http.Handler {
+	measured := newMetrics(a)
 	return web.New(web.Config{
 		AdminToken: a.adminToken, SignInToken: a.signIn,
 		StoreID: a.store.ID(), Store: a.store, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
 		Projections: a.engine, Database: a.database,
 		Webhook: &whatsapp.Handler{
 			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,
+			Observe: measured.observe,
 		},
-		Metrics: promhttp.Handler(),
+		Metrics: measured.handler(),
 		Log:     a.log, Now: a.now,
 	})
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/url"
 	"reflect"
 	"strings"
 	"unicode"
@@ -18,13 +21,14 @@ type Config struct {
 	Listen              string   `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
 	Data                string   `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
 	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"address for the event store's own endpoint, or off; checked, but this version serves none"`
-	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB; unset: the embedded store"`
+	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB; this version refuses it and runs on the embedded store"`
 	DatabaseURL         string   `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
 	VaultURL            string   `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
 	VaultKey            string   `env:"DAYBOOK_VAULT_KEY"             help:"base64 of the 32 bytes that open the vault; unset: a file in the data folder" secret:"true"`
 	AdminToken          string   `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
 	WhatsAppAppSecrets  []string `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
 	WhatsAppVerifyToken string   `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
+	LogLevel            string   `env:"DAYBOOK_LOG"                   envDefault:"info"           help:"what the log says: debug, info, warn or error"`
 	URL                 string   `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
 }
 
@@ -65,12 +69,22 @@ func (c Config) Validate() error {
 	if strings.ContainsFunc(c.AdminToken, unicode.IsSpace) {
 		bad("DAYBOOK_ADMIN_TOKEN", "must not contain white space")
 	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("DAYBOOK_URL", "%q is not an http:// or https:// address", c.URL)
+	}
+	if _, err := c.logLevel(); err != nil {
+		bad("DAYBOOK_LOG", "%q is not debug, info, warn or error", c.LogLevel)
+	}
 	for i, secret := range c.WhatsAppAppSecrets {
 		if secret == "" {
 			bad("DAYBOOK_WHATSAPP_APP_SECRET", "secret %d is empty", i+1)
 		}
 	}
 	return errors.Join(problems...)
+}
+
+func (c Config) logLevel() (level slog.Level, err error) {
+	return level, level.UnmarshalText([]byte(cmp.Or(c.LogLevel, "info")))
 }
 
 // Print writes one setting a line, secrets as set or unset only.

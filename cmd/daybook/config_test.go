@@ -39,12 +39,13 @@ func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
 	bad := Config{
 		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://localhost:2113",
 		DatabaseURL: "postgres://user:hunter2@host:notaport/db", VaultURL: "%%", AdminToken: "two words",
+		URL: "foo", LogLevel: "loud",
 		WhatsAppAppSecrets: []string{"one", ""},
 	}
 	err := bad.Validate()
 	for _, name := range []string{
 		"DAYBOOK_LISTEN", "DAYBOOK_STORE_LISTEN", "DAYBOOK_DATA", "DAYBOOK_EVENTSTORE", "DATABASE_URL",
-		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET",
+		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET", "DAYBOOK_URL", "DAYBOOK_LOG",
 	} {
 		require.ErrorContains(t, err, name)
 	}

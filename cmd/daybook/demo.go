@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,8 @@ import (
 	"daybook/adapters/web/client"
 	"daybook/adapters/whatsapp"
 	"daybook/cmd/daybook/demo"
+	"daybook/events"
 )
-
-// demoAppSecret signs the demo's webhooks when the operator set no secret. It guards invented data only.
-const demoAppSecret = "demo-app-secret"
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
@@ -31,7 +30,7 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config := Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: folder, WhatsAppAppSecrets: []string{demoAppSecret}}
+			config := Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: folder, WhatsAppAppSecrets: []string{rand.Text()}}
 			err = playDemo(command.Context(), config, 0, command.OutOrStdout(), command.ErrOrStderr())
 			return errors.Join(err, os.RemoveAll(folder))
 		},
@@ -41,8 +40,6 @@ func demoCommand() *cobra.Command {
 // playDemo runs a whole Daybook of its own, plays the demonstration against its HTTP endpoints, and stops it. PerDay is
 // how many exchanges a day has; 0 leaves it to the demo.
 func playDemo(ctx context.Context, config Config, perDay int, out, progress io.Writer) (err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	clock := &demo.Clock{}
 	a, err := open(ctx, config, clock.Now, slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
@@ -53,8 +50,7 @@ func playDemo(ctx context.Context, config Config, perDay int, out, progress io.W
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, func(base string) error {
-		defer stop()
+	return a.during(ctx, func(base string) error {
 		fmt.Fprintf(out, "Daybook runs on %s, in %s\n\n", base, config.Data)
 		stage := a.stage(base, clock, out, progress)
 		stage.PerDay = perDay
@@ -66,19 +62,56 @@ func playDemo(ctx context.Context, config Config, perDay int, out, progress io.W
 	})
 }
 
-// loadDemo plays the demo business into an empty store, so that a newcomer has something to look at.
-func (a *app) loadDemo(ctx context.Context, base string, clock *demo.Clock, out io.Writer) error {
-	records := 0
-	for _, err := range a.store.ReadAll(ctx, 0) {
-		if err != nil {
-			return err
-		}
-		if records++; records > 1 { // the first is the store's own
-			return nil
+// loadDemo plays the demo business into an empty store, so that a newcomer has something to look at. It runs a Daybook
+// of its own, on a port that nobody else knows: its clock is an invented one, which nothing real must be recorded by.
+func loadDemo(ctx context.Context, config Config, log *slog.Logger, out, progress io.Writer) (err error) {
+	clock := &demo.Clock{}
+	config.Listen, config.WhatsAppAppSecrets = "127.0.0.1:0", []string{rand.Text()}
+	a, err := open(ctx, config, clock.Now, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	switch state, err := a.demoState(ctx); {
+	case err != nil || state == demoLoaded:
+		return err
+	case state == demoBroken:
+		log.Warn("the demo business is incomplete: loading it was interrupted. Remove the data folder to load it again", "folder", config.Data)
+		return nil
+	}
+	fmt.Fprintln(out, "The store is empty: loading the demo business, a week played on an invented clock")
+	err = a.during(ctx, func(base string) error { return demo.Load(ctx, a.stage(base, clock, io.Discard, progress)) })
+	if err != nil {
+		return fmt.Errorf("loading the demo business: %w", err)
+	}
+	return nil
+}
+
+type demoState int
+
+const (
+	demoAbsent demoState = iota
+	demoBroken           // begun and not finished
+	demoLoaded           // or the store holds something else
+)
+
+// demoState looks at the store. The demo's last act is to rename a device.
+func (a *app) demoState(ctx context.Context) (demoState, error) {
+	state := demoAbsent
+	for record, err := range a.store.ReadAll(ctx, events.Start) {
+		switch {
+		case err != nil:
+			return state, err
+		case record.Stream == events.StoreStream:
+		case state == demoAbsent && record.Stream != "number-"+demo.PhoneNumberID:
+			return demoLoaded, nil
+		case record.Type == events.NameOf[events.DeviceRenamed]():
+			return demoLoaded, nil
+		default:
+			state = demoBroken
 		}
 	}
-	fmt.Fprintln(out, "The store is empty: loading the demo business")
-	return demo.Load(ctx, a.stage(base, clock, io.Discard, os.Stderr))
+	return state, ctx.Err()
 }
 
 func (a *app) stage(base string, clock *demo.Clock, out, progress io.Writer) demo.Stage {

@@ -14,7 +14,7 @@ func TestDemoAddsUp(t *testing.T) {
 	var out, log bytes.Buffer
 	config := Config{
 		Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t),
-		WhatsAppAppSecrets: []string{demoAppSecret},
+		WhatsAppAppSecrets: []string{"demo-test-secret"},
 	}
 	require.NoError(t, playDemo(t.Context(), config, 5, &out, &log), &out)
 	require.Contains(t, out.String(), "written on  iPhone Mario (called iPhone Banco now)")

@@ -90,34 +90,37 @@ func (a *app) redrive(ctx context.Context) error {
 			}
 		}
 	}()
-	ready := func(ctx context.Context, limit int) ([]id.Quarantine, error) {
+	ready := func(ctx context.Context, after events.Position, limit int) ([]whatsapp.Waiting, error) {
 		schema, err := a.engine.Live(ctx, routingName)
 		if err != nil {
 			return nil, err
 		}
-		items, err := routing.Ready(ctx, a.database, schema, limit)
+		items, err := routing.Ready(ctx, a.database, schema, uint64(after), limit)
 		if err != nil {
 			return nil, err
 		}
-		ids := make([]id.Quarantine, len(items))
+		waiting := make([]whatsapp.Waiting, len(items))
 		for i, item := range items {
-			ids[i] = item.ID
+			waiting[i] = whatsapp.Waiting{ID: item.ID, Position: events.Position(item.Position)}
 		}
-		return ids, nil
+		return waiting, nil
 	}
 	erased := func(err error) bool {
 		_, ok := errors.AsType[*vault.ErasedError](err)
 		return ok
 	}
 	r := whatsapp.Redriver{Ingester: a.ingester, Streams: a.store, Ready: ready, Wake: wake, Erased: erased, Log: a.log}
-	return r.Run(ctx)
+	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("driving quarantined updates again: %w", err)
+	}
+	return nil
 }
 
 // redriver answers the API's request to drive one update again.
 type redriver struct{ *app }
 
-func (r redriver) Redrive(ctx context.Context, _ commands.Meta, item id.Quarantine) (string, events.Position, error) {
-	err := r.ingester.Redrive(ctx, r.store, item)
+func (r redriver) Redrive(ctx context.Context, by commands.Meta, item id.Quarantine) (string, events.Position, error) {
+	err := r.ingester.Redrive(ctx, r.store, item, by)
 	if stays, ok := errors.AsType[*whatsapp.NoPlaceError](err); ok {
 		return "", events.Start, domain.Refuse("StillNoPlace", "%s", stays.Detail)
 	}
@@ -136,7 +139,11 @@ func (r redriver) landed(ctx context.Context, item id.Quarantine) (string, event
 		if err != nil {
 			return "", events.Start, err
 		}
-		event, err := events.Decode(record.Type, 1, record.Data)
+		envelope, err := events.DecodeEnvelope(record.Metadata)
+		if err != nil {
+			return "", events.Start, err
+		}
+		event, err := events.Decode(record.Type, envelope.Version, record.Data)
 		if err != nil {
 			return "", events.Start, err
 		}

@@ -37,7 +37,7 @@ func withServer(command *cobra.Command, verb func(*client.Client) error) error {
 		}
 		return verb(client.New(config.ServerURL(), token))
 	}
-	if _, err := os.Stat(config.Data); err != nil {
+	if _, err := os.Stat(filepath.Join(config.Data, storeFolder)); err != nil {
 		return fmt.Errorf("no server answers at %s, and there is no data in %s: start one with `daybook serve`", config.ServerURL(), config.Data)
 	}
 	config.Listen = "127.0.0.1:0"
@@ -45,15 +45,13 @@ func withServer(command *cobra.Command, verb func(*client.Client) error) error {
 }
 
 func withOwnServer(command *cobra.Command, config Config, verb func(*client.Client) error) (err error) {
-	ctx, stop := context.WithCancel(command.Context())
-	defer stop()
-	a, err := open(ctx, config, time.Now, newLog(command.ErrOrStderr()))
+	ctx := command.Context()
+	a, err := open(ctx, config, time.Now, newLog(command.ErrOrStderr(), config))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	return a.serve(ctx, func(base string) error {
-		defer stop()
+	return a.during(ctx, func(base string) error {
 		if err := a.caughtUp(ctx); err != nil {
 			return err
 		}
@@ -118,6 +116,9 @@ func keptToken(folder, fresh string) (string, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		kept, err := os.ReadFile(path)
+		if err == nil && len(kept) == 0 { // a crash came between making and writing it
+			return fresh, os.WriteFile(path, []byte(fresh), 0o600)
+		}
 		return string(kept), err
 	}
 	if err != nil {

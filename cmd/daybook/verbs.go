@@ -30,9 +30,12 @@ func auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if limit < 1 || limit > 1000 {
+				return fmt.Errorf("--limit: %d is not between 1 and 1000", limit)
+			}
 			filter.Type, filter.After, filter.Limit = kind, events.Position(after), limit
 			return withServer(command, func(server *client.Client) error {
-				page, err := server.AuditEntries(command.Context(), filter)
+				page, err := server.AuditEntries(command.Context(), filter, waiting(command)...)
 				if err != nil {
 					return err
 				}
@@ -99,7 +102,7 @@ func projectionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withServer(command, func(server *client.Client) error {
-				state, err := server.Projections(command.Context())
+				state, err := server.Projections(command.Context(), waiting(command)...)
 				if err != nil {
 					return err
 				}
@@ -124,7 +127,8 @@ func quarantineCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withServer(command, func(server *client.Client) error {
-				page, err := server.Quarantine(command.Context(), client.QuarantineFilter{Open: open, After: events.Position(after)})
+				page, err := server.Quarantine(command.Context(), client.QuarantineFilter{Open: open, After: events.Position(after)},
+					waiting(command)...)
 				if err != nil {
 					return err
 				}
@@ -149,7 +153,7 @@ func quarantineCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, arguments []string) error {
 			item, err := id.Parse[id.Quarantine](arguments[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("ITEM: %w", err)
 			}
 			return withServer(command, func(server *client.Client) error {
 				landed, err := server.Redrive(command.Context(), item)
@@ -165,13 +169,23 @@ func quarantineCommand() *cobra.Command {
 }
 
 // noun groups verbs. A word that is none of them is an error.
+//
+// Every verb that asks takes --wait-for, as every query of the API does.
 func noun(name, short string, verbs ...*cobra.Command) *cobra.Command {
 	command := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	command.PersistentFlags().String("wait-for", "", "first wait until this position (or token) has been projected")
 	command.AddCommand(verbs...)
 	return command
+}
+
+func waiting(command *cobra.Command) []client.CallOption {
+	if token := command.Flag("wait-for").Value.String(); token != "" {
+		return []client.CallOption{client.WaitForToken(token)}
+	}
+	return nil
 }
 
 func table(out io.Writer, columns ...string) *tabwriter.Writer {

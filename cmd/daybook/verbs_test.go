@@ -19,20 +19,20 @@ func TestVerbsWorkWithAndWithoutAServer(t *testing.T) {
 	}
 	server := serve(t, environment...)
 	token := strings.Fields(server.printed.String())[2] // Admin token: …
-	_, err := client.New(server.base, token).RegisterAccount(t.Context(), api.RegisterAccount{
+	registered, err := client.New(server.base, token).RegisterAccount(t.Context(), api.RegisterAccount{
 		Name: "Verb Test", Kind: "app", Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "1",
 		Numbers: []api.Number{{PhoneNumberID: "1", DisplayPhoneNumber: "390655500100"}},
 	})
 	require.NoError(t, err)
 
 	running := append(environment, "DAYBOOK_URL="+server.base) //nolint:gocritic // a longer copy is wanted
-	listed, err := daybook(t.Context(), t, running, "audit", "ls")
+	listed, err := daybook(t.Context(), t, running, "audit", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, listed)
-	require.Equal(t, 4, strings.Count(listed, "\n"), listed) // the head, the store, the claim, the account
+	require.Equal(t, 5, strings.Count(listed, "\n"), listed) // the head, the store, its vault, the claim, the account
 	require.Contains(t, listed, "AccountRegistered")
-	projections, err := daybook(t.Context(), t, running, "projection", "ls")
+	projections, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, projections)
-	require.Regexp(t, `audit +1 +running +\d+ +3 +0 events`, projections)
+	require.Regexp(t, `audit +1 +running +\d+ +4 +0 events`, projections)
 	server.stop(t)
 
 	refused, err := daybook(t.Context(), t, running, "audit", "ls")
@@ -49,7 +49,8 @@ func TestVerbsSayWhatIsWrong(t *testing.T) {
 		{"audit ls", "there is no data in"},
 		{"audit ls --account x", `--account: "x" is not a UUID`},
 		{"audit ls --from yesterday", `--from: "yesterday" is not an RFC 3339 instant`},
-		{"quarantine redrive x", `"x" is not a UUID`},
+		{"audit ls --limit 0", "--limit: 0 is not between 1 and 1000"},
+		{"quarantine redrive x", `ITEM: "x" is not a UUID`},
 		{"audit sl", "unknown command"},
 	} {
 		said, err := daybook(t.Context(), t, nowhere, strings.Fields(c.arguments)...)

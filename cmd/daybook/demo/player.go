@@ -20,11 +20,13 @@ import (
 // The invented business. Its platform ids are those of the sample deliveries.
 const (
 	wabaID        = "900100200300400"
-	phoneNumberID = "900555000111222"
 	displayNumber = "390655500100"
 	timezone      = "Europe/Rome"
 	seed          = 1
 )
+
+// PhoneNumberID is the demo business's number: the first thing that the demo claims.
+const PhoneNumberID = "900555000111222"
 
 // Stage is where the demo plays.
 type Stage struct {
@@ -81,7 +83,7 @@ func newPlayer(s Stage) *player {
 	}
 	return &player{
 		Stage: s, tally: tally{facts: map[string]int{}},
-		platform: platform{wabaID: wabaID, phoneNumberID: phoneNumberID, displayNumber: displayNumber},
+		platform: platform{wabaID: wabaID, phoneNumberID: PhoneNumberID, displayNumber: displayNumber},
 	}
 }
 
@@ -89,7 +91,7 @@ func newPlayer(s Stage) *player {
 func (p *player) setUp(ctx context.Context) error {
 	registered, err := p.API.RegisterAccount(ctx, api.RegisterAccount{
 		Name: "Ferramenta Rossi", Kind: "enterprise", Country: "IT", Currency: "EUR", Timezone: timezone, WABAID: wabaID,
-		Numbers: []api.Number{{PhoneNumberID: phoneNumberID, DisplayPhoneNumber: displayNumber}},
+		Numbers: []api.Number{{PhoneNumberID: PhoneNumberID, DisplayPhoneNumber: displayNumber}},
 	}, client.Key("demo-register"))
 	if err != nil {
 		return fmt.Errorf("registering the account: %w", err)

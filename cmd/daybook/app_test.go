@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/postgres/pgtest"
+)
+
+func testConfig(t *testing.T) Config {
+	t.Helper()
+	return Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t)}
+}
+
+// TestStoreRefusesAnotherVault: with another vault, everybody would be a stranger and every repeated delivery news.
+func TestStoreRefusesAnotherVault(t *testing.T) {
+	config := testConfig(t)
+	for range 2 { // the same vault is welcome again
+		a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		require.NoError(t, a.close())
+	}
+	config.DatabaseURL = pgtest.Database(t)
+	_, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "is not the one that this store was sealed with")
+}
+
+// TestWorkThatFailsIsReported also when it ends while everything else is being stopped because of it.
+func TestWorkThatFailsIsReported(t *testing.T) {
+	broken := errors.New("does not add up")
+	config := testConfig(t)
+	for range 5 {
+		for _, outcome := range []error{broken, nil} {
+			a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			require.ErrorIs(t, a.during(t.Context(), func(string) error { return outcome }), outcome)
+			require.NoError(t, a.close())
+		}
+	}
+}
+
+// TestServingFailureIsReported: an address that is taken.
+func TestServingFailureIsReported(t *testing.T) {
+	config := testConfig(t)
+	config.Listen = "127.0.0.1:999999"
+	a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, a.close()) }()
+	require.ErrorContains(t, a.during(t.Context(), func(string) error { return nil }), "listening")
+}

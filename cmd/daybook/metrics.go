@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"daybook/adapters/whatsapp"
+)
+
+// metrics are what an operator watches: deliveries as they are answered, and projections as they stand when asked.
+type metrics struct {
+	app        *app
+	deliveries *prometheus.CounterVec
+	updates    *prometheus.CounterVec
+	took       prometheus.Histogram
+}
+
+// Metrics of the projections, read when they are asked for.
+var (
+	positionMetric = prometheus.NewDesc("daybook_projection_position", "Last position projected.", []string{"projection"}, nil)
+	eventsMetric   = prometheus.NewDesc("daybook_projection_events_total", "Events projected or passed over.", []string{"projection"}, nil)
+	lagMetric      = prometheus.NewDesc("daybook_projection_lag_events", "Events in the store not projected yet.", []string{"projection"}, nil)
+	lagTimeMetric  = prometheus.NewDesc("daybook_projection_lag_seconds", "Age of the oldest event not projected yet.", []string{"projection"}, nil)
+	runningMetric  = prometheus.NewDesc("daybook_projection_running", "1 while the projection runs, 0 while it retries or is stopped.",
+		[]string{"projection"}, nil)
+)
+
+func newMetrics(a *app) *metrics {
+	return &metrics{
+		app: a,
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_webhook_deliveries_total", Help: "Deliveries, by the status they were answered with.",
+		}, []string{"status"}),
+		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_webhook_updates_total", Help: "Updates in deliveries, by what became of them: placed or quarantined.",
+		}, []string{"outcome"}),
+		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "daybook_webhook_seconds", Help: "Time to answer a delivery.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+	}
+}
+
+// handler serves everything registered, in the format of Prometheus.
+func (m *metrics) handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m, m.deliveries, m.updates, m.took,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// observe counts one delivery.
+func (m *metrics) observe(answer whatsapp.Answer) {
+	m.deliveries.WithLabelValues(strconv.Itoa(answer.Status)).Inc()
+	m.updates.WithLabelValues("placed").Add(float64(answer.Result.Placed))
+	m.updates.WithLabelValues("quarantined").Add(float64(answer.Result.Quarantined))
+	m.took.Observe(answer.Took.Seconds())
+}
+
+// Describe implements prometheus.Collector.
+func (*metrics) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric} {
+		descriptions <- d
+	}
+}
+
+// Collect implements prometheus.Collector. When the projections cannot be asked, their metrics are missing, which an
+// alert on absence sees.
+func (m *metrics) Collect(values chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	states, err := m.app.engine.Status(ctx)
+	if err != nil {
+		m.app.log.Warn("reading the projections for metrics", "error", err)
+		return
+	}
+	for _, p := range states {
+		running := 0.0
+		if p.State == "running" {
+			running = 1
+		}
+		values <- prometheus.MustNewConstMetric(positionMetric, prometheus.GaugeValue, float64(p.Position), p.Name)
+		values <- prometheus.MustNewConstMetric(eventsMetric, prometheus.CounterValue, float64(p.Events), p.Name)
+		values <- prometheus.MustNewConstMetric(lagMetric, prometheus.GaugeValue, float64(p.Lag.Events), p.Name)
+		values <- prometheus.MustNewConstMetric(lagTimeMetric, prometheus.GaugeValue, p.Lag.Seconds, p.Name)
+		values <- prometheus.MustNewConstMetric(runningMetric, prometheus.GaugeValue, running, p.Name)
+	}
+}
