@@ -74,7 +74,7 @@ func TestLargeUpdateIsKept(t *testing.T) {
 	require.Len(t, b.quarantined, 1)
 	for quarantined := range b.quarantined {
 		var noPlace *whatsapp.NoPlaceError
-		require.ErrorAs(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined), &noPlace)
+		require.ErrorAs(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined, policy()), &noPlace)
 	}
 
 	noise := make([]byte, 2<<20)

@@ -12,9 +12,6 @@ import (
 	"daybook/events/id"
 )
 
-// actorRedrive is who drives updates again, in every envelope that this causes.
-const actorRedrive events.Actor = "policy:redrive"
-
 // ErrNotQuarantined says that there is no quarantined update with this id.
 var ErrNotQuarantined = errors.New("no such quarantined update")
 
@@ -29,15 +26,16 @@ func (e *NoPlaceError) Error() string {
 	return fmt.Sprintf("quarantined update %s still has no place: %s: %s", e.Quarantine, e.Reason, e.Detail)
 }
 
-// Redrive takes a quarantined update the way that every delivery takes, and closes it when it landed. It is safe to
-// repeat, at any time and by several at once: what is recorded is recognised, and a closed update is left alone.
+// Redrive takes a quarantined update the way that every delivery takes, and closes it when it landed. Its facts are
+// recorded as by who drives it, in the trace of the delivery that the update came in. It is safe to repeat, at any time and by several at once: what is recorded is recognised, and a closed update is left alone.
 // The error is ErrNotQuarantined, a *NoPlaceError, or that of a part that may recover (or of the vault, when the body
 // was erased).
-func (in *Ingester) Redrive(ctx context.Context, streams Streams, quarantined id.Quarantine) error {
+func (in *Ingester) Redrive(ctx context.Context, streams Streams, quarantined id.Quarantine, by commands.Meta) error {
 	kept, meta, err := readQuarantined(ctx, streams, quarantined)
 	if err != nil || kept == nil {
 		return err
 	}
+	meta.Actor, meta.Source = by.Actor, by.Source
 	body, err := in.Vault.Open(ctx, kept.Body, id.Of[id.Fact](quarantined), "body")
 	if err != nil {
 		return fmt.Errorf("opening quarantined update %s: %w", quarantined, err)
@@ -63,10 +61,10 @@ func (in *Ingester) Redrive(ctx context.Context, streams Streams, quarantined id
 	return nil
 }
 
-// readQuarantined reads an open update, and who its facts will be caused by. An update that is closed is nil.
+// readQuarantined reads an open update, and the trace that its facts belong to. An update that is closed is nil.
 func readQuarantined(ctx context.Context, streams Streams, quarantined id.Quarantine) (*events.UpdateQuarantined, commands.Meta, error) {
 	var kept *events.UpdateQuarantined
-	meta := commands.Meta{Actor: actorRedrive, Source: string(actorRedrive)}
+	var meta commands.Meta
 	stream := quarantine.Stream(quarantined)
 	for record, err := range streams.ReadStream(ctx, stream, 0) {
 		if err != nil {

@@ -12,9 +12,15 @@ import (
 	"daybook/adapters/embedded"
 	"daybook/adapters/vault"
 	"daybook/adapters/whatsapp"
+	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
 )
+
+// policy is who drives updates again when nobody asks.
+func policy() commands.Meta {
+	return commands.Meta{Actor: "policy:redrive", Source: "policy:redrive"}
+}
 
 // open lists the quarantined updates that are not closed, of the reasons that can go away.
 func (r *rig) open(t failing) []id.Quarantine {
@@ -35,7 +41,7 @@ func (r *rig) open(t failing) []id.Quarantine {
 func (r *rig) redriveAll(t failing) {
 	t.Helper()
 	for _, quarantined := range r.open(t) {
-		err := r.handler.Ingester.Redrive(r.ctx, r.store, quarantined)
+		err := r.handler.Ingester.Redrive(r.ctx, r.store, quarantined, policy())
 		if _, stays := errors.AsType[*whatsapp.NoPlaceError](err); !stays {
 			require.NoError(t, err)
 		}
@@ -52,7 +58,7 @@ func TestRedriveIntoTheConversation(t *testing.T) {
 	waiting := r.open(t)
 	require.NotEmpty(t, waiting)
 	var noPlace *whatsapp.NoPlaceError
-	require.ErrorAs(t, r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0]), &noPlace)
+	require.ErrorAs(t, r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0], policy()), &noPlace)
 	require.Equal(t, waiting[0], noPlace.Quarantine)
 	require.Equal(t, waiting, r.open(t), "it stays as it is")
 
@@ -67,7 +73,7 @@ func TestRedriveIntoTheConversation(t *testing.T) {
 	r.landed(t, all, true, true)
 	for quarantined, e := range r.read(t).redriven {
 		require.Regexp(t, "^conversation-", e.Stream)
-		require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined), "again")
+		require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined, policy()), "again")
 	}
 	records := len(r.read(t).records)
 	for _, body := range bodies {
@@ -97,10 +103,35 @@ func TestRedriveKeepsTheTrace(t *testing.T) {
 	}
 }
 
+// TestRedriveByAPerson: the facts say who drove the update, and belong to the trace of its delivery all the same.
+func TestRedriveByAPerson(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.mustPost(t, samples(t)["msg_text.json"])
+	kept := r.read(t).records[1]
+	keptEnvelope, _, err := decode(kept)
+	require.NoError(t, err)
+	r.register(t)
+	by := commands.Meta{Actor: "api:admin", Source: "cli", Correlation: id.New[id.Trace](), Causation: "curiosity"}
+	require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, r.open(t)[0], by))
+	records := r.read(t).records
+	caused := map[string]bool{}
+	for _, record := range records[len(records)-3:] {
+		envelope, _, err := decode(record)
+		require.NoError(t, err)
+		caused[record.Type] = true
+		require.Equal(t, by.Actor, envelope.Actor)
+		require.Equal(t, by.Source, envelope.Source)
+		require.Equal(t, keptEnvelope.Correlation, envelope.Correlation)
+		require.Equal(t, kept.ID.String(), envelope.Causation)
+	}
+	require.Equal(t, map[string]bool{"ConversationStarted": true, "MessageReceived": true, "UpdateRedriven": true}, caused)
+}
+
 func TestRedriveOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	require.ErrorIs(t, r.handler.Ingester.Redrive(t.Context(), r.store, id.New[id.Quarantine]()), whatsapp.ErrNotQuarantined)
+	require.ErrorIs(t, r.handler.Ingester.Redrive(t.Context(), r.store, id.New[id.Quarantine](), policy()), whatsapp.ErrNotQuarantined)
 }
 
 // TestRedriver: updates become ready, the read model fails for a while, one update has no place for ever; the redriver
@@ -115,40 +146,41 @@ func TestRedriver(t *testing.T) {
 	owner, device := r.register(t)
 	r.bind(t, owner, device, recipients(t, bodies))
 	hopeless := id.New[id.Quarantine]()
-	waiting := append([]id.Quarantine{hopeless}, r.open(t)...)
+	waiting := []whatsapp.Waiting{{ID: hopeless, Position: 1}}
+	for i, quarantined := range r.open(t) {
+		waiting = append(waiting, whatsapp.Waiting{ID: quarantined, Position: events.Position(i + 2)})
+	}
 
-	wake := make(chan struct{})
-	answers := make(chan func(limit int) ([]id.Quarantine, error))
+	wake, asked := make(chan struct{}, 1), make(chan int, 100)
+	calls := 0
 	redriver := &whatsapp.Redriver{
 		Ingester: r.handler.Ingester, Streams: r.store, Wake: wake, Log: r.handler.Log,
 		Erased: func(err error) bool { _, erased := errors.AsType[*vault.ErasedError](err); return erased },
-		Ready: func(ctx context.Context, limit int) ([]id.Quarantine, error) {
-			select {
-			case answer := <-answers:
-				return answer(limit)
-			case <-ctx.Done():
-				return nil, ctx.Err()
+		Ready: func(context.Context, events.Position, int) ([]whatsapp.Waiting, error) {
+			calls++
+			asked <- calls
+			switch calls {
+			case 1:
+				return nil, nil
+			case 2:
+				return nil, errors.New("the read model is away")
 			}
+			return waiting, nil // and never learns of what was closed
 		},
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- redriver.Run(ctx) }()
-
-	nothing := func(int) ([]id.Quarantine, error) { return nil, nil }
-	away := func(int) ([]id.Quarantine, error) { return nil, errors.New("the read model is away") }
-	lagging := func(limit int) ([]id.Quarantine, error) { return waiting[:min(limit, len(waiting))], nil }
-	answers <- nothing
+	require.Equal(t, 1, <-asked)
 	wake <- struct{}{}
-	answers <- away // tried again without a signal
-	answers <- lagging
-	answers <- lagging // asked again until nothing is new
+	require.Equal(t, 2, <-asked)
+	require.Equal(t, 3, <-asked, "tried again without a signal")
 	wake <- struct{}{}
-	answers <- lagging
+	require.Equal(t, 4, <-asked, "when the third was done with")
 	stop()
 	require.ErrorIs(t, <-done, context.Canceled)
 	require.Empty(t, r.open(t))
-	require.Equal(t, 1, strings.Count(r.logged.String(), "quarantine="+hopeless.String()), "said once, left alone")
+	require.Equal(t, 1, strings.Count(r.logged.String(), "quarantine="+hopeless.String()), "said once")
 }
 
 // TestErasedUpdateStays: what was erased cannot be driven again, and the error says so.
@@ -166,10 +198,10 @@ func TestErasedUpdateStays(t *testing.T) {
 	_, err := r.vault.Pool.Exec(t.Context(), "update data_keys set wrapped = null, destroyed_at = now(), reason = 'a test'")
 	require.NoError(t, err)
 	r.handler.Ingester.Vault = reopen(t, r.vault.Pool, r.vault.dir)
-	err = r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0])
+	err = r.handler.Ingester.Redrive(t.Context(), r.store, waiting[0], policy())
 	_, erased := errors.AsType[*vault.ErasedError](err)
 	require.True(t, erased, err)
-	require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, closed[0]), "what is closed is not opened again")
+	require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, closed[0], policy()), "what is closed is not opened again")
 }
 
 // TestRedriveThatFailsInTheMiddle: whatever append fails, the update stays open until it is closed; then it stands once.
@@ -191,7 +223,7 @@ func TestRedriveThatFailsInTheMiddle(t *testing.T) {
 	flaky.every.Store(3)
 	failed := 0
 	for _, waiting := range r.open(t) {
-		for r.handler.Ingester.Redrive(t.Context(), store, waiting) != nil {
+		for r.handler.Ingester.Redrive(t.Context(), store, waiting, policy()) != nil {
 			failed++
 		}
 		require.Contains(t, r.read(t).redriven, waiting, "no error means closed")
