@@ -247,6 +247,7 @@ func TestReadyItemsComeOldestFirstPageByPage(t *testing.T) {
 			for _, each := range items {
 				got = append(got, each.ID)
 			}
+			require.Greater(t, items[0].Position, after)
 			after = items[len(items)-1].Position
 		}
 		require.Equal(t, want, got)
