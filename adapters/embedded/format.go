@@ -33,8 +33,8 @@ const (
 	logKeySize = 1 + 8
 )
 
-// maxStreamName is the longest stream name in bytes; it keeps index keys small.
-const maxStreamName = 4096
+// maxStreamName is the longest stream name in bytes; it keeps index keys small, here and in read models.
+const maxStreamName = 1024
 
 func formatKey() []byte { return append([]byte{spaceMeta}, "format"...) }
 

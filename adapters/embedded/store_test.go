@@ -109,7 +109,7 @@ func TestRefusedAppends(t *testing.T) {
 		{"", events.Any, func(*events.Proposed) {}, new(*embedded.InvalidError)},
 		{"$all", events.Any, func(*events.Proposed) {}, new(*embedded.InvalidError)},
 		{"$$", events.Any, func(*events.Proposed) {}, new(*embedded.InvalidError)},
-		{strings.Repeat("n", 4097), events.Any, func(*events.Proposed) {}, new(*embedded.InvalidError)},
+		{strings.Repeat("n", 1025), events.Any, func(*events.Proposed) {}, new(*embedded.InvalidError)},
 	} {
 		changed := e
 		test.change(&changed)
@@ -117,7 +117,7 @@ func TestRefusedAppends(t *testing.T) {
 		require.ErrorAs(t, err, test.want)
 	}
 	require.Len(t, readAll(t, store, events.Start), 2)
-	_, err = store.Append(t.Context(), strings.Repeat("n", 4096), events.NoStream, []events.Proposed{e})
+	_, err = store.Append(t.Context(), strings.Repeat("n", 1024), events.NoStream, []events.Proposed{e})
 	require.NoError(t, err, "the longest name")
 }
 

@@ -18,8 +18,8 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"events", []string{"events"}, []string{"github.com/google/uuid"}},
-	{"domain", []string{"domain", "events"}, []string{"github.com/google/uuid", "golang.org/x/text"}},
+	{"events", []string{"events"}, []string{"github.com/google/uuid", "github.com/go-json-experiment/json"}},
+	{"domain", []string{"domain", "events"}, []string{"github.com/google/uuid", "github.com/go-json-experiment/json", "golang.org/x/text"}},
 	{"commands", []string{"commands", "domain", "events"}, nil},
 	{"projections", []string{"projections", "readmodels", "events"}, nil},
 	{"readmodels", []string{"readmodels", "events/id", "events/money"}, nil},
