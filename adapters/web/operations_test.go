@@ -12,6 +12,7 @@ import (
 
 	"daybook/adapters/web"
 	"daybook/adapters/web/api"
+	"daybook/adapters/web/client"
 	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
@@ -21,7 +22,9 @@ func TestHealthAndReadiness(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	require.JSONEq(t, `{"status":"up"}`, string(s.raw(http.MethodGet, "/healthz", "").body))
-	list, err := s.Projections(t.Context())
+	head, err := s.store.Head(t.Context())
+	require.NoError(t, err)
+	list, err := s.Projections(t.Context(), client.WaitFor(head)) // before that the projections may still be starting
 	require.NoError(t, err)
 	require.Len(t, list.Projections, 3)
 	require.Equal(t, s.store.ID(), list.StoreID)
