@@ -55,9 +55,9 @@ func (h *Handler) handshake(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	given, want := sha256.Sum256([]byte(q.Get("hub.verify_token"))), sha256.Sum256([]byte(h.VerifyToken))
 	matches := subtle.ConstantTimeCompare(given[:], want[:]) == 1
-	if !matches || h.VerifyToken == "" || q.Get("hub.mode") != "subscribe" {
+	if !matches || h.VerifyToken == "" || q.Get("hub.mode") != "subscribe" || q.Get("hub.challenge") == "" {
 		problem{Status: http.StatusForbidden, Code: "VerifyTokenMismatch",
-			Detail: "hub.mode must be subscribe and hub.verify_token the configured one"}.write(w)
+			Detail: "hub.mode must be subscribe, hub.challenge set, and hub.verify_token the configured one"}.write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -24,20 +24,21 @@ import (
 func TestHandshake(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		configured, mode, token string
-		want                    int
+		configured, mode, token, challenge string
+		want                               int
 	}{
-		"Right":        {"token", "subscribe", "token", http.StatusOK},
-		"WrongToken":   {"token", "subscribe", "tokem", http.StatusForbidden},
-		"NoToken":      {"token", "subscribe", "", http.StatusForbidden},
-		"WrongMode":    {"token", "unsubscribe", "token", http.StatusForbidden},
-		"NotSetUp":     {"", "subscribe", "", http.StatusForbidden},
-		"NotSetUpElse": {"", "subscribe", "token", http.StatusForbidden},
+		"Right":        {"token", "subscribe", "token", "1158201444", http.StatusOK},
+		"WrongToken":   {"token", "subscribe", "tokem", "1158201444", http.StatusForbidden},
+		"NoToken":      {"token", "subscribe", "", "1158201444", http.StatusForbidden},
+		"WrongMode":    {"token", "unsubscribe", "token", "1158201444", http.StatusForbidden},
+		"NoChallenge":  {"token", "subscribe", "token", "", http.StatusForbidden},
+		"NotSetUp":     {"", "subscribe", "", "1158201444", http.StatusForbidden},
+		"NotSetUpElse": {"", "subscribe", "token", "1158201444", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &whatsapp.Handler{VerifyToken: c.configured}
-			query := url.Values{"hub.mode": {c.mode}, "hub.challenge": {"1158201444"}, "hub.verify_token": {c.token}}
+			query := url.Values{"hub.mode": {c.mode}, "hub.challenge": {c.challenge}, "hub.verify_token": {c.token}}
 			answer := httptest.NewRecorder()
 			h.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/webhooks/whatsapp?"+query.Encode(), nil))
 			require.Equal(t, c.want, answer.Code)

@@ -372,27 +372,3 @@ func TestStatusOfAnUnknownMessageIsHandedBackAndTheRestRecorded(t *testing.T) {
 	}).Then(t)
 	require.Equal(t, []conversation.Update{unknown}, unplaced)
 }
-
-func TestEffectiveStatus(t *testing.T) {
-	t.Parallel()
-	const sent, delivered, read, played, failed = events.StatusSent, events.StatusDelivered, events.StatusRead,
-		events.StatusPlayed, events.StatusFailed
-	for _, c := range []struct {
-		told []events.Status
-		want events.Status
-	}{
-		{nil, ""},
-		{[]events.Status{sent}, sent},
-		{[]events.Status{read, delivered, sent}, read},
-		{[]events.Status{delivered, sent}, delivered},
-		{[]events.Status{played, read}, played},
-		{[]events.Status{failed}, failed},
-		{[]events.Status{sent, failed}, failed},
-		{[]events.Status{failed, sent}, failed},
-		{[]events.Status{failed, delivered}, delivered}, // another device of the same person
-		{[]events.Status{delivered, failed}, delivered},
-		{[]events.Status{"warning"}, ""},
-	} {
-		require.Equal(t, c.want, conversation.Effective(c.told...), "%v", c.told)
-	}
-}
