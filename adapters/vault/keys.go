@@ -225,7 +225,10 @@ func (v *Vault) queueKeys(batch *pgx.Batch, scopes []events.KeyScope, ring *keyr
 			return err
 		}
 		for _, row := range found {
-			account := ring.accounts[row.scope.Account]
+			account, known := ring.accounts[row.scope.Account]
+			if !known { // both were made between the two statements: the next step reads both
+				continue
+			}
 			if why := row.erased(account); why != nil {
 				ring.erased[row.scope] = why
 				continue
