@@ -147,11 +147,7 @@ func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S])
 		if record.Revision != f.length {
 			return fmt.Errorf("reading %s: got revision %d after %d events", stream, record.Revision, f.length)
 		}
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		if err != nil {
-			return fmt.Errorf("folding %s revision %d: %w", stream, record.Revision, err)
-		}
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		event, envelope, err := events.DecodeRecord(record)
 		if err != nil {
 			return fmt.Errorf("folding %s revision %d: %w", stream, record.Revision, err)
 		}

@@ -17,7 +17,7 @@ import (
 func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Send) (events.Position, error) {
 	r := newRequest(meta, c.Account, "SendMessage", c)
 	var err error
-	if c.PhoneNumberID, err = h.sendingNumber(ctx, c.Account, c.PhoneNumberID); err != nil {
+	if c.PhoneNumberID, err = h.SendingNumber(ctx, c.Account, c.PhoneNumberID); err != nil {
 		return events.Start, err
 	}
 	// A device that cannot send refuses the message only once the loop knows that it was not sent before.
@@ -31,8 +31,9 @@ func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Sen
 	})
 }
 
-// sendingNumber resolves the number an account wants to send from. The account lists it, and the claim proves it.
-func (h *Handler) sendingNumber(ctx context.Context, owner id.Account, wanted string) (number string, err error) {
+// SendingNumber resolves the number an account wants to send from; empty means its first. The account lists it, and the
+// claim proves it. An account that does not exist, or has not accepted the terms, is refused.
+func (h *Handler) SendingNumber(ctx context.Context, owner id.Account, wanted string) (number string, err error) {
 	err = h.usable(ctx, owner, func(s account.State) (err error) {
 		number, err = s.Number(wanted)
 		return err

@@ -144,3 +144,14 @@ func (t table) decode(name string, version int, data []byte) (Event, error) {
 	}
 	return e, nil
 }
+
+// DecodeRecord reads a record whole, as the current version's struct, with its envelope. Errors are those of
+// DecodeEnvelope and Decode.
+func DecodeRecord(r Record) (Event, Envelope, error) {
+	envelope, err := DecodeEnvelope(r.Metadata)
+	if err != nil {
+		return nil, Envelope{}, err
+	}
+	event, err := Decode(r.Type, envelope.Version, r.Data)
+	return event, envelope, err
+}

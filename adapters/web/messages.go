@@ -75,7 +75,8 @@ func (s *server) sendMessage(ctx context.Context, meta commands.Meta, in *sendIn
 	if err != nil {
 		return nil, err
 	}
-	number, err := s.senderNumber(ctx, in.ID, in.Body.PhoneNumberID)
+	// Before any customer is made in the vault for a business that does not exist.
+	number, err := s.Commands.SendingNumber(ctx, in.ID, in.Body.PhoneNumberID)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"daybook/adapters/web/api"
-	"daybook/domain/account"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -38,31 +37,6 @@ func (s *server) messageID(command id.Command, chat id.Conversation, content []b
 		return id.New[id.Message]()
 	}
 	return id.Derive[id.Message]("queued", command.String(), chat.String(), s.Vault.Digest("message content", content))
-}
-
-// senderNumber finds the business number that a message goes out by. It asks the account itself, before any customer
-// is made in the vault for a business that does not exist.
-func (s *server) senderNumber(ctx context.Context, owner id.Account, phoneNumberID string) (string, error) {
-	var state account.State
-	stream := account.Stream(owner)
-	for record, err := range s.Store.ReadStream(ctx, stream, 0) {
-		if err != nil {
-			return "", fmt.Errorf("reading %s: %w", stream, err)
-		}
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		if err != nil {
-			return "", fmt.Errorf("reading %s: %w", stream, err)
-		}
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
-		if err != nil {
-			return "", fmt.Errorf("reading %s: %w", stream, err)
-		}
-		state = account.Evolve(state, event)
-	}
-	if err := state.Usable(); err != nil {
-		return "", err
-	}
-	return state.Number(phoneNumberID)
 }
 
 // keyOf finds or makes the customer, and the key of what is recorded about them this year.

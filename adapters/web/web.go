@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -19,10 +18,9 @@ import (
 	"daybook/projections"
 )
 
-// Store is the event store as far as queries need it: how far it goes, and which business number writes by default.
+// Store is the event store as far as queries need it: how far it goes.
 type Store interface {
 	Head(ctx context.Context) (events.Position, error)
-	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
 }
 
 // Database runs the read models' queries.

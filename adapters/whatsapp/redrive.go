@@ -70,11 +70,7 @@ func readQuarantined(ctx context.Context, streams Streams, quarantined id.Quaran
 		if err != nil {
 			return nil, meta, fmt.Errorf("reading %s: %w", stream, err)
 		}
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		if err != nil {
-			return nil, meta, fmt.Errorf("reading %s at %d: %w", stream, record.Revision, err)
-		}
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		event, envelope, err := events.DecodeRecord(record)
 		if err != nil {
 			return nil, meta, fmt.Errorf("reading %s at %d: %w", stream, record.Revision, err)
 		}

@@ -35,11 +35,7 @@ func (a *app) boundVault(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("reading which vault the store belongs to: %w", err)
 		}
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		if err != nil {
-			return "", fmt.Errorf("reading which vault the store belongs to: %w", err)
-		}
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		event, _, err := events.DecodeRecord(record)
 		if err != nil {
 			return "", fmt.Errorf("reading which vault the store belongs to: %w", err)
 		}

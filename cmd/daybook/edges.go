@@ -139,11 +139,7 @@ func (r redriver) landed(ctx context.Context, item id.Quarantine) (string, event
 		if err != nil {
 			return "", events.Start, err
 		}
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		if err != nil {
-			return "", events.Start, err
-		}
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		event, _, err := events.DecodeRecord(record)
 		if err != nil {
 			return "", events.Start, err
 		}

@@ -236,9 +236,7 @@ func (tr *traffic) requireExactlyOnce(t *testing.T, data, databaseURL string) {
 	for record, err := range store.ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)
 		eventIDs[record.ID]++
-		envelope, err := events.DecodeEnvelope(record.Metadata)
-		require.NoError(t, err)
-		event, err := events.Decode(record.Type, envelope.Version, record.Data)
+		event, _, err := events.DecodeRecord(record)
 		require.NoError(t, err)
 		switch e := event.(type) {
 		case events.MessageReceived:

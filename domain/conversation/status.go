@@ -1,6 +1,10 @@
 package conversation
 
-import "daybook/events"
+import (
+	"slices"
+
+	"daybook/events"
+)
 
 // statuses in the order of their slots in a receipt.
 var statuses = [...]events.Status{
@@ -8,11 +12,4 @@ var statuses = [...]events.Status{
 }
 
 // slot is a status's place in the table, or -1 when the word is not in it.
-func slot(status events.Status) int {
-	for i, s := range statuses {
-		if s == status {
-			return i
-		}
-	}
-	return -1
-}
+func slot(status events.Status) int { return slices.Index(statuses[:], status) }

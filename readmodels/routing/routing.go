@@ -9,7 +9,6 @@ package routing
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"time"
 
@@ -73,19 +72,6 @@ func Lookup[H ~string](ctx context.Context, db readmodels.Querier, schema string
 		routes[each.WamidHash] = each.Route
 	}
 	return routes, nil
-}
-
-// Number returns the account that holds a business number.
-func Number(ctx context.Context, db readmodels.Querier, schema, phoneNumberID string) (account id.Account, found bool, err error) {
-	const statement = `SELECT account_id FROM $schema.numbers WHERE phone_number_id = $1`
-	err = db.QueryRow(ctx, readmodels.In(schema, statement), phoneNumberID).Scan(&account)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return id.Account{}, false, nil
-	}
-	if err != nil {
-		return id.Account{}, false, fmt.Errorf("looking up number %s: %w", phoneNumberID, err)
-	}
-	return account, true, nil
 }
 
 // Filter says which quarantined updates.
