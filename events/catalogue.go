@@ -44,6 +44,15 @@ var catalogue = newCatalogue(
 	entry[MessagePlayed]("MessagePlayed"),
 	entry[MessageFailed]("MessageFailed"),
 	entry[StatusTimeCorrected]("StatusTimeCorrected"),
+	entry[PricingTold]("PricingTold"),
+
+	entry[RateCardImported]("RateCardImported"),
+	entry[RatesAwaited]("RatesAwaited"),
+
+	entry[MessageCharged]("MessageCharged"),
+	entry[ChargePending]("ChargePending"),
+	entry[ChargeAdjusted]("ChargeAdjusted"),
+	entry[BatchRated]("BatchRated"),
 
 	entry[UpdateQuarantined]("UpdateQuarantined"),
 	entry[UpdateRedriven]("UpdateRedriven"),

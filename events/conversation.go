@@ -73,9 +73,12 @@ type MessageQueued struct {
 	Template         *Template       `json:"template,omitempty"`
 	QueuedAt         time.Time       `json:"queued_at"`
 	WindowUntil      *time.Time      `json:"window_until,omitempty"` // the service window it was written in, if open
-	Dialling         Dialling        `json:"dialling,omitzero"`
-	To               Sealed          `json:"to,omitempty"`      // path "to"
-	Content          Sealed          `json:"content,omitempty"` // path "content": the text, or the template's parameters
+	// AnswersSince is when the customer had written first without an answer, if this is the answer.
+	AnswersSince *time.Time `json:"answers_since,omitempty"`
+	Market       string     `json:"market,omitempty"` // the recipient's, on the rate card in force; empty when no card tells
+	Dialling     Dialling   `json:"dialling,omitzero"`
+	To           Sealed     `json:"to,omitempty"`      // path "to"
+	Content      Sealed     `json:"content,omitempty"` // path "content": the text, or the template's parameters
 }
 
 // Template names an approved template; its parameters are personal and sealed.
@@ -106,7 +109,33 @@ type StatusFact struct {
 	At             time.Time       `json:"at"`      // the platform's clock, whole seconds
 	Pricing        *Pricing        `json:"pricing,omitempty"`
 	Origin         *Origin         `json:"origin,omitempty"`
-	Raw            Sealed          `json:"raw,omitempty"` // path "raw": the platform's status object, whole
+	Sending        Sending         `json:"sending,omitzero"`
+	Delivery       *Delivery       `json:"delivery,omitempty"` // when this fact changes what is known of it
+	Raw            Sealed          `json:"raw,omitempty"`      // path "raw": the platform's status object, whole
+}
+
+// Sending is what the message was when it was written. Every status says it again, so that rating and analytics need no
+// other fact beside it.
+type Sending struct {
+	PhoneNumberID string     `json:"phone_number_id"`
+	DeviceID      id.Device  `json:"device_id"`
+	Category      Category   `json:"category"`
+	QueuedAt      time.Time  `json:"queued_at"`
+	WindowUntil   *time.Time `json:"window_until,omitempty"`
+	Market        string     `json:"market,omitempty"`
+	Dialling      Dialling   `json:"dialling,omitzero"`
+}
+
+// Delivery is all that is known of a message's delivery to a recipient: what is billed. It does not depend on the order
+// in which the platform told it.
+type Delivery struct {
+	// At is the time of the delivered status; while the platform has told none, the earlier of read and played.
+	At       time.Time `json:"at"`
+	Inferred bool      `json:"inferred,omitempty"` // from read or played
+	// Pricing is the platform's word: of the delivered status, else of read, played, sent, in this order.
+	Pricing *Pricing `json:"pricing,omitempty"`
+	// FirstAt is what At was when the delivery was first known, which decides the billing period; nil when that is now.
+	FirstAt *time.Time `json:"first_at,omitempty"`
 }
 
 // Pricing is the platform's word on a message's price class. It never carries an amount.
@@ -168,6 +197,13 @@ type StatusTimeCorrected struct {
 	PreviousAt time.Time `json:"previous_at"`
 }
 
+// PricingTold says that the platform repeated a status with a word on its price that it had not given before.
+type PricingTold struct {
+	StatusFact
+
+	Status Status `json:"status"`
+}
+
 func (ConversationStarted) isEvent() {}
 func (MessageReceived) isEvent()     {}
 func (MessageQueued) isEvent()       {}
@@ -178,3 +214,4 @@ func (MessageRead) isEvent()         {}
 func (MessagePlayed) isEvent()       {}
 func (MessageFailed) isEvent()       {}
 func (StatusTimeCorrected) isEvent() {}
+func (PricingTold) isEvent()         {}

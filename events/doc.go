@@ -5,7 +5,8 @@
 //   - envelope.go: who, when and why, around every event
 //   - catalogue.go: stored name and version of every event, and the upcasters of old versions
 //   - sealed.go: the format of personal data inside events
-//   - account.go, devices.go, conversation.go, quarantine.go, store.go: the facts themselves
+//   - account.go, devices.go, conversation.go, rates.go, billing.go, quarantine.go, store.go: the facts
+//     themselves
 //
 // A stored event never changes. A new shape is a new version with an upcaster from the one before; golden files under
 // testdata/golden pin every version.

@@ -8,6 +8,7 @@ import (
 
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/events/money"
 )
 
 // exemplars holds, for every catalogue entry, what each stored version decodes to today; the last one is the current
@@ -61,7 +62,8 @@ func exemplars() map[string][]events.Event {
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
 			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7, Kind: "template",
 			Category: events.Utility, Template: &events.Template{Name: "order_shipped", Language: "it"}, QueuedAt: at(6),
-			WindowUntil: new(at(7)), Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
+			WindowUntil: new(at(7)), AnswersSince: new(at(4)), Market: "North America",
+			Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
 		}},
 		"MessageAccepted": {events.MessageAccepted{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
@@ -77,6 +79,38 @@ func exemplars() map[string][]events.Event {
 		}},
 		"StatusTimeCorrected": {events.StatusTimeCorrected{
 			StatusFact: statusFact(), Status: events.StatusDelivered, PreviousAt: at(12),
+		}},
+		"PricingTold": {events.PricingTold{StatusFact: statusFact(), Status: events.StatusRead}},
+
+		"RateCardImported": {events.RateCardImported{
+			Currency: "EUR", EffectiveFrom: "2026-10-01",
+			FileSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Sources: []string{"the platform's card"},
+			Markets: []events.MarketRates{{
+				Market: "North America", Countries: []string{"US", "CA"}, Prefixes: []string{"1"},
+				Rates: []events.Rate{{Category: events.Utility, Micros: new(int64(3400))}},
+			}},
+		}},
+		"RatesAwaited": {events.RatesAwaited{Currency: "EUR", Stream: billingStream}},
+
+		"MessageCharged": {events.MessageCharged{
+			Delivery: delivered(), Charge: charge(), Held: &events.Ref{Stream: billingStream, Revision: 2},
+		}},
+		"ChargePending": {events.ChargePending{
+			Delivery: delivered(), Reason: events.RateUnavailable, Currency: "EUR", Day: "2026-10-05", Policy: "P3",
+			Category: events.Utility, Market: "North America", MarketBasis: events.MarketByPrefix,
+			Held: &events.Ref{Stream: billingStream, Revision: 2},
+		}},
+		"ChargeAdjusted": {events.ChargeAdjusted{
+			Delivery: delivered(), Charge: charge(), Was: charge(), WasDeliveredAt: at(11),
+			Charged: events.Ref{Stream: billingStream, Revision: 3},
+		}},
+		"BatchRated": {events.BatchRated{
+			Source: events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4}, Charged: 2,
+			Totals: []events.PeriodTotal{{
+				Amount: money.Amount{Micros: 3400, Currency: "EUR"}, Market: "North America", Category: events.Utility, Paid: 1, Free: 1,
+			}},
+			Allowances: []events.AllowanceUsed{{PhoneNumberID: "900555000111222", Used: 1}},
+			Pending:    1, PendingSince: new(uint64(2)),
 		}},
 
 		"UpdateQuarantined": {events.UpdateQuarantined{
@@ -97,7 +131,35 @@ func statusFact() events.StatusFact {
 		FactID: of[id.Fact](34), At: at(10),
 		Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
 		Origin:  &events.Origin{PlatformID: "f00d", Type: "referral_conversion", ExpiresAt: new(at(11))},
-		Raw:     sealed,
+		Sending: events.Sending{
+			PhoneNumberID: "900555000111222", DeviceID: of[id.Device](20), Category: events.Utility, QueuedAt: at(6),
+			WindowUntil: new(at(7)), Market: "North America", Dialling: events.Dialling{Prefix: "1650", Country: "US"},
+		},
+		Delivery: &events.Delivery{
+			At: at(10), Inferred: true, Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
+			FirstAt: new(at(11)),
+		},
+		Raw: sealed,
+	}
+}
+
+const billingStream = "billing-00000000-0000-4000-8000-000000000001-2026-10"
+
+func delivered() events.Delivered {
+	return events.Delivered{
+		ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), RecipientID: of[id.Customer](31),
+		PhoneNumberID: "900555000111222", Dialling: events.Dialling{Prefix: "1650", Country: "US"}, Category: events.Utility,
+		QueuedAt: at(6), WindowUntil: new(at(7)), DeliveredAt: at(10), Inferred: true,
+		Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "utility"},
+		Source:  events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
+	}
+}
+
+func charge() events.Charge {
+	return events.Charge{
+		Amount: money.Amount{Micros: 3400, Currency: "EUR"}, Basis: events.BasisRegular, Policy: "P3", Day: "2026-10-05",
+		Category: events.Utility, Market: "North America", MarketBasis: events.MarketByPrefix, Rated: events.Utility,
+		Card: &events.Ref{Stream: "ratecards-EUR", Revision: 1}, CardFrom: "2026-10-01", Tier: 1, Expected: events.BasisFreeWindow,
 	}
 }
 
