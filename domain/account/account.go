@@ -8,11 +8,13 @@
 package account
 
 import (
+	"fmt"
 	"time"
 
 	"daybook/domain"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/events/money"
 )
 
 // Stream names the account's stream.
@@ -31,6 +33,9 @@ const (
 type State struct {
 	id       id.Account
 	name     string
+	currency money.Currency
+	timezone string
+	zone     *time.Location // of timezone; nil when this machine does not know it
 	numbers  []events.BusinessNumber
 	terms    string
 	privacy  string
@@ -52,6 +57,8 @@ func Evolve(s State, event events.Event) State {
 	switch e := event.(type) {
 	case events.AccountRegistered:
 		s.id, s.name, s.numbers = e.AccountID, e.Name, e.Numbers
+		s.currency, s.timezone = e.Currency, e.Timezone
+		s.zone, _ = time.LoadLocation(e.Timezone) // reads a file: once, not at every question
 	case events.TermsAccepted:
 		s.accepted, s.terms, s.privacy = true, e.TermsVersion, e.PrivacyVersion
 	case events.ProfileUpdated:
@@ -72,6 +79,18 @@ func Evolve(s State, event events.Event) State {
 
 // Exists reports whether the account was registered.
 func (s State) Exists() bool { return !s.id.IsZero() }
+
+// Currency returns what the account is billed in; empty before it is registered.
+func (s State) Currency() money.Currency { return s.currency }
+
+// Zone returns the time zone that decides the account's days and billing periods. A registered one was known when it was
+// recorded; the error is of a machine that does not know it any more.
+func (s State) Zone() (*time.Location, error) {
+	if s.zone == nil {
+		return nil, fmt.Errorf("time zone %q of account %s is not known on this machine", s.timezone, s.id)
+	}
+	return s.zone, nil
+}
 
 // PlanAt returns the plan at an instant.
 func (s State) PlanAt(at time.Time) Plan {

@@ -12,6 +12,7 @@ import (
 	"daybook/domain/scenario"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/events/money"
 )
 
 var (
@@ -279,4 +280,27 @@ func TestNumberBelongsToOneAccount(t *testing.T) {
 	claimed.When(claim(other, other)).Rejected(t, "NumberTaken")
 	claimed.When(claim(other, firm)).Then(t, events.NumberClaimed{AccountID: other, PhoneNumberID: "106"}).
 		When(claim(firm, none)).Rejected(t, "NumberTaken")
+}
+
+func TestMoneyAndDaysOfAnAccount(t *testing.T) {
+	t.Parallel()
+	ask := func(past ...events.Event) (money.Currency, *time.Location, error) {
+		var s account.State
+		for _, event := range past {
+			s = account.Evolve(s, event)
+		}
+		zone, err := s.Zone()
+		return s.Currency(), zone, err
+	}
+	currency, zone, err := ask(registered())
+	require.NoError(t, err)
+	require.Equal(t, money.Currency("EUR"), currency)
+	require.Equal(t, "Europe/Rome", zone.String())
+
+	elsewhere := registered()
+	elsewhere.Timezone = "Atlantis/Capital"
+	_, _, err = ask(elsewhere)
+	require.ErrorContains(t, err, `"Atlantis/Capital"`)
+	_, _, err = ask()
+	require.Error(t, err)
 }
