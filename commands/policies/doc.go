@@ -1,0 +1,2 @@
+// Package policies holds what turns events into further events: one runner, and one file per policy.
+package policies
