@@ -101,7 +101,7 @@ func newBenchmark(b *testing.B, server *pgtest.Server, n int) *benchmark {
 
 func (bm *benchmark) close(b *testing.B) {
 	b.Helper()
-	_, err := bm.pool.Exec(b.Context(), "DROP SCHEMA audit_v1, messages_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
+	_, err := bm.pool.Exec(b.Context(), "DROP SCHEMA audit_v1, messages_v2 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
 	require.NoError(b, err)
 	bm.pool.Close()
 	require.NoError(b, bm.store.Close())
@@ -143,7 +143,7 @@ func (bm *benchmark) project(b *testing.B) (took time.Duration, peak float64) {
 // empty sets both projections back to the beginning.
 func (bm *benchmark) empty(b *testing.B) {
 	b.Helper()
-	_, err := bm.pool.Exec(b.Context(), `TRUNCATE audit_v1.entries, messages_v1.messages, messages_v1.recipients, messages_v1.devices;
+	_, err := bm.pool.Exec(b.Context(), `TRUNCATE audit_v1.entries, messages_v2.messages, messages_v2.recipients, messages_v2.devices;
 		UPDATE checkpoints SET position = 0, events = 0`)
 	require.NoError(b, err)
 }
@@ -185,7 +185,7 @@ func (bm *benchmark) batches(b *testing.B, size int) map[string][]prepared {
 	out := map[string][]prepared{}
 	add := func(after events.Position, records []events.Record) {
 		batch := &projections.Batch{After: after, Last: records[len(records)-1].Position, Events: projections.Decode(records)}
-		for _, schema := range []string{"audit_v1", "messages_v1"} {
+		for _, schema := range []string{"audit_v1", "messages_v2"} {
 			rows, err := engine.Work(schema, batch)
 			require.NoError(b, err)
 			out[schema] = append(out[schema], prepared{schema, &projections.Batch{After: after, Last: batch.Last}, rows})

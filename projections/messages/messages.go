@@ -1,8 +1,10 @@
-// Package messages posts the life of every message: who wrote it on which device, and how far it came with whom.
+// Package messages posts the life of every message: who wrote it on which device, how far it came with whom, and what
+// that cost.
 //
 // It owns the read model of the same name. A message's row is written when it is received or queued, and never changes
 // but for the platform's id. Each step of its way is one event, so each column of a recipient is written once; only a
-// correction, which the conversation records when the platform tells an earlier time, writes it again.
+// correction, which the conversation records when the platform tells an earlier time, writes it again. What rating says
+// of a delivery stands beside the steps, whole: each fact of it replaces the one before.
 package messages
 
 import (
@@ -15,9 +17,11 @@ import (
 
 // Define returns the projection.
 func Define() *projections.Projection {
-	p := projections.New("messages", 1, messages.Schema)
+	p := projections.New("messages", 2, messages.Schema)
 	postMessages(p)
-	postSteps(p)
+	recipients := projections.Patch[messages.RecipientRow](p, "recipients")
+	postSteps(p, recipients)
+	postCharges(p, recipients)
 	postDevices(p)
 	return p
 }
@@ -68,8 +72,7 @@ func postMessages(p *projections.Projection) {
 	})
 }
 
-func postSteps(p *projections.Projection) {
-	table := projections.Patch[messages.RecipientRow](p, "recipients")
+func postSteps(p *projections.Projection, table *projections.PatchTable[messages.RecipientRow]) {
 	set := func(status events.Status, fact events.StatusFact) error {
 		row, err := step(status, fact)
 		if err != nil {

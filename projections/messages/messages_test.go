@@ -73,6 +73,7 @@ func TestConformance(t *testing.T) {
 			events.DeviceRenamed{AccountID: account, DeviceID: phone, Name: "Front desk", PreviousName: "iPhone Mario"},
 			events.DeviceUnlinked{AccountID: account, DeviceID: tablet, Reason: events.UnlinkedByOwner})
 		s.Given(streamOf, delivered(8), failed(7), played(10))
+		s.Given(billing, held(customer), charged(customer, 30_000), adjusted(customer, 0), held(friend))
 	})
 }
 

@@ -1,4 +1,4 @@
-// Package messages answers for one message: who wrote it, from which device, and how far it came.
+// Package messages answers for one message: who wrote it, from which device, how far it came, and what that cost.
 //
 // The messages projection owns the rows. A message keeps the device name it was written under; the name a device has
 // now stands in devices. A message reaches each recipient once: of every step there is one time, the platform's, the
@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/events/id"
+	"daybook/events/money"
 	"daybook/readmodels"
 )
 
@@ -44,6 +45,9 @@ type Info struct {
 	QueuedAt       *time.Time // outbound: when it was written
 	AcceptedAt     *time.Time // outbound: when the platform took it
 	Recipients     []Recipient
+	// Cost is the sum of the recipients' charges, one for each currency, in its order. It is without the Unpriced.
+	Cost     []money.Amount
+	Unpriced int // recipients whose charge is pending
 }
 
 // Sender is the device that wrote a message.
@@ -60,13 +64,18 @@ type Recipient struct {
 	Progress
 
 	RecipientID id.Customer
+	Charge      *Charge // nil while nothing is charged: until it is delivered, and rating has seen that
 }
 
 // Get returns everything about one message, as of one moment. The error is ErrNotFound when there is no such message.
 func Get(ctx context.Context, db readmodels.Querier, schema string, message id.Message) (Info, error) {
 	const statement = `
 		SELECT m.*, d.name AS device_name_now, d.unlinked_at AS device_unlinked_at, r.recipient_id,
-		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code
+		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code,
+		       r.charge_stream, r.charge_revision, r.charge_recorded_at, r.charge_adjusted, r.charge_pending, r.charge_currency,
+		       r.charge_micros, r.charge_basis, r.charge_expected, r.charge_policy, r.charge_day, r.charge_category,
+		       r.charge_market, r.charge_market_basis, r.charge_rated, r.charge_card_stream, r.charge_card_revision,
+		       r.charge_card_from, r.charge_tier
 		FROM $schema.messages m
 		LEFT JOIN $schema.devices d ON d.device_id = m.device_id
 		LEFT JOIN $schema.recipients r ON r.message_id = m.message_id
@@ -80,13 +89,18 @@ func Get(ctx context.Context, db readmodels.Querier, schema string, message id.M
 	if len(found) == 0 {
 		return Info{}, fmt.Errorf("reading message %s: %w", message, ErrNotFound)
 	}
-	return infoOf(found), nil
+	info := infoOf(found)
+	if err := info.addUp(); err != nil {
+		return Info{}, fmt.Errorf("adding up what message %s cost: %w", message, err)
+	}
+	return info, nil
 }
 
 // infoRow is a message with its device, beside one of its recipients.
 type infoRow struct {
 	MessageRow
 	steps
+	charged
 
 	DeviceNameNow    *string      `db:"device_name_now"`
 	DeviceUnlinkedAt *time.Time   `db:"device_unlinked_at"`
@@ -97,7 +111,7 @@ func infoOf(rows []infoRow) Info {
 	m := rows[0]
 	info := Info{
 		MessageID: m.MessageID, AccountID: *m.AccountID, ConversationID: *m.ConversationID, CustomerID: *m.CustomerID,
-		Direction: *m.Direction, Kind: *m.Kind, Category: orZero(m.Category), Template: orZero(m.TemplateName),
+		Direction: *m.Direction, Kind: *m.Kind, Category: orZero(m.MessageRow.Category), Template: orZero(m.TemplateName),
 		ReceivedAt: m.ReceivedAt, QueuedAt: m.QueuedAt, AcceptedAt: m.AcceptedAt,
 	}
 	if m.DeviceID != nil {
@@ -109,7 +123,7 @@ func infoOf(rows []infoRow) Info {
 	var whole steps
 	for _, row := range rows {
 		if row.RecipientID != nil {
-			info.Recipients = append(info.Recipients, Recipient{row.progress(m.start()), *row.RecipientID})
+			info.Recipients = append(info.Recipients, Recipient{row.progress(m.start()), *row.RecipientID, row.charge()})
 			whole = whole.earliest(row.steps)
 		}
 	}

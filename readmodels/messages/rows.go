@@ -39,7 +39,7 @@ const (
 	Out Direction = "out"
 )
 
-// RecipientRow is a row of recipients: how far one message came with one recipient.
+// RecipientRow is a row of recipients: how far one message came with one recipient, and what that costs.
 type RecipientRow struct {
 	MessageID   id.Message  `db:"message_id,key"`
 	RecipientID id.Customer `db:"recipient_id,key"`
@@ -49,6 +49,26 @@ type RecipientRow struct {
 	PlayedAt    *time.Time  `db:"played_at"`
 	FailedAt    *time.Time  `db:"failed_at"`
 	FailureCode *int        `db:"failure_code"`
+
+	ChargeStream       *string    `db:"charge_stream"`
+	ChargeRevision     *uint64    `db:"charge_revision"`
+	ChargeRecordedAt   *time.Time `db:"charge_recorded_at"`
+	ChargeAdjusted     *bool      `db:"charge_adjusted"`
+	ChargePending      *string    `db:"charge_pending"`
+	ChargeCurrency     *string    `db:"charge_currency"`
+	ChargeMicros       *int64     `db:"charge_micros"`
+	ChargeBasis        *string    `db:"charge_basis"`
+	ChargeExpected     *string    `db:"charge_expected"`
+	ChargePolicy       *string    `db:"charge_policy"`
+	ChargeDay          *string    `db:"charge_day"`
+	ChargeCategory     *string    `db:"charge_category"`
+	ChargeMarket       *string    `db:"charge_market"`
+	ChargeMarketBasis  *string    `db:"charge_market_basis"`
+	ChargeRated        *string    `db:"charge_rated"`
+	ChargeCardStream   *string    `db:"charge_card_stream"`
+	ChargeCardRevision *uint64    `db:"charge_card_revision"`
+	ChargeCardFrom     *string    `db:"charge_card_from"`
+	ChargeTier         *int       `db:"charge_tier"`
 }
 
 // DeviceRow is a row of devices: a device by the name it has now.

@@ -26,7 +26,8 @@ CREATE TABLE messages (
 );
 
 -- How far a message came with each recipient: one row for a person, several for a group. Times are the platform's, the
--- earliest it told for each step.
+-- earliest it told for each step. The charge is what the delivery to the recipient costs, as the newest fact on it says;
+-- what it was before an adjustment stands in the ledger.
 CREATE TABLE recipients (
     message_id      uuid,
     recipient_id    uuid,
@@ -36,7 +37,32 @@ CREATE TABLE recipients (
     played_at       timestamptz,
     failed_at       timestamptz,                 -- a delivery, told at any time, outranks it
     failure_code    bigint,                      -- the platform's; its words are in the sealed status
-    PRIMARY KEY (message_id, recipient_id)
+
+    charge_stream        text,                   -- the newest fact on it: the reference to cite
+    charge_revision      bigint,                 -- null while nothing is charged
+    charge_recorded_at   timestamptz,            -- when that was recorded, by our clock
+    charge_adjusted      boolean,                -- whether it corrects a charge that was recorded before
+    charge_pending       text,                   -- why there is no price yet; unknown is never free
+    charge_currency      text,                   -- ISO 4217, the account's
+    charge_micros        bigint,                 -- millionths of the currency; null exactly while pending
+    charge_basis         text,                   -- regular, allowance, free_csw, free_fep, free_group
+    charge_expected      text,                   -- the basis by our own policy, where the platform's word differs
+    charge_policy        text,                   -- the pricing policy in force: P2, P3
+    charge_day           text,                   -- of the delivery, in the account's time zone: 2026-10-01
+    charge_category      text,                   -- priced under, which may not be what it was sent as
+    charge_market        text,                   -- the recipient's; null when the price needs none, or nothing tells
+    charge_market_basis  text,                   -- how it was found: prefix, bsuid, fallback
+    charge_rated         text,                   -- the card's category whose rate applies, if one does
+    charge_card_stream   text,                   -- the rate card that the rate is from: stream, revision and first day
+    charge_card_revision bigint,
+    charge_card_from     text,
+    charge_tier          bigint,
+
+    PRIMARY KEY (message_id, recipient_id),
+    CHECK (num_nonnulls(charge_micros, charge_pending) = num_nonnulls(charge_revision)),
+    CHECK (charge_revision IS NULL OR num_nulls(charge_stream, charge_recorded_at, charge_adjusted, charge_currency) = 0),
+    CHECK ((charge_micros IS NULL) = (charge_basis IS NULL)),
+    CHECK (num_nulls(charge_card_stream, charge_card_revision) <> 1)
 );
 
 -- The devices of all accounts, with the names they have now. Unlinked devices stay: their messages do.
