@@ -69,7 +69,7 @@ func (t *appendRows) flush(w *work) {
 	switch {
 	case t.count == 0:
 	case t.count <= few && t.insertSQL != "":
-		w.statements = append(w.statements, statement{t.insertSQL, t.columnsOf()})
+		w.statements = append(w.statements, statement{sql: t.insertSQL, params: t.columnsOf()})
 	default:
 		w.copies = append(w.copies, copyIn{t.copySQL, t.buffer})
 	}

@@ -14,10 +14,20 @@
 //		return p
 //	}
 //
-// Tables come in two kinds. [Append] only adds rows, by COPY. [Patch] keeps one row per key and writes exactly the
-// columns that an event names. Rows are flat structs whose exported fields carry a tag `db:"column"`, and
-// `db:"column,key"` for the key of a Patch table. How fields become columns is worked out once, when the engine starts,
-// and checked against the tables: a mistake is an error there, naming projection, table and field.
+// Tables come in three kinds. [Append] only adds rows, by COPY. [Patch] keeps one row per key and writes exactly the
+// columns that an event names. [Sum] keeps one row per key and adds to it. Rows are flat structs whose exported fields
+// carry a tag `db:"column"`, and `db:"column,key"` for the key of a Patch or Sum table. How fields become columns is
+// worked out once, when the engine starts, and checked against the tables: a mistake is an error there, naming
+// projection, table and field.
+//
+// A sum is only right if every addition was, for ever. So each batch proves, in the statement that adds, that every row
+// it touched is what it was plus what was added; a batch's sums are written after its other rows, so that constraints
+// and triggers on these have the first word. And a Sum table may declare by [From] the query that it must be equal to:
+// [Projection.CheckSums] compares the whole.
+//
+//	balances := projections.Sum[ledger.Balance](p, "balances", projections.From("SELECT … FROM entries GROUP BY …"))
+//	…
+//	return balances.Add(ledger.Balance{Account: e.Account, Asset: "EUR", Amount: 30_000, Entries: 1})
 //
 // A schema is executed with search_path set to the physical schema of the version ("messages_v1"): table names in it
 // are unqualified. Types of Go and of Postgres must agree:

@@ -16,6 +16,7 @@ import (
 type Prepared struct {
 	copies     []preparedCopy
 	statements []preparedStatement
+	sums       []preparedStatement
 }
 
 type preparedCopy struct {
@@ -49,16 +50,11 @@ func (e *Engine) Work(schema string, b *Batch) (out Prepared, err error) {
 	for _, t := range p.tables {
 		var rows work
 		t.flush(&rows)
-		for _, s := range rows.statements {
-			prepared := preparedStatement{sql: s.sql}
-			for _, array := range s.params {
-				slice, err := decodeArray(array)
-				if err != nil {
-					return out, err
-				}
-				prepared.arguments = append(prepared.arguments, slice)
-			}
-			out.statements = append(out.statements, prepared)
+		if out.statements, err = decodeStatements(out.statements, rows.statements); err != nil {
+			return out, err
+		}
+		if out.sums, err = decodeStatements(out.sums, rows.sums); err != nil {
+			return out, err
 		}
 		if a, ok := t.(*appendRows); ok && len(rows.copies) > 0 {
 			c, err := a.decode(schema)
@@ -71,13 +67,24 @@ func (e *Engine) Work(schema string, b *Batch) (out Prepared, err error) {
 	return out, nil
 }
 
+func decodeStatements(out []preparedStatement, statements []statement) ([]preparedStatement, error) {
+	for _, s := range statements {
+		prepared := preparedStatement{sql: s.sql}
+		for _, array := range s.params {
+			slice, err := decodeArray(array)
+			if err != nil {
+				return out, err
+			}
+			prepared.arguments = append(prepared.arguments, slice)
+		}
+		out = append(out, prepared)
+	}
+	return out, nil
+}
+
 // Run writes the rows in a transaction.
 func (w Prepared) Run(ctx context.Context, tx pgx.Tx) error {
-	batch := &pgx.Batch{}
-	for _, s := range w.statements {
-		batch.Queue(s.sql, s.arguments...)
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := sendBatch(ctx, tx, w.statements); err != nil {
 		return err
 	}
 	for _, c := range w.copies {
@@ -85,7 +92,18 @@ func (w Prepared) Run(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return sendBatch(ctx, tx, w.sums)
+}
+
+func sendBatch(ctx context.Context, tx pgx.Tx, statements []preparedStatement) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	for _, s := range statements {
+		batch.Queue(s.sql, s.arguments...)
+	}
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // decode turns the rows for COPY back into values.
@@ -127,6 +145,8 @@ func decodeArray(array []byte) (any, error) {
 		return decodeSlice[int32](pgtype.Int4ArrayOID, array)
 	case pgtype.TimestamptzOID:
 		return decodeSlice[time.Time](pgtype.TimestamptzArrayOID, array)
+	case pgtype.DateOID:
+		return decodeSlice[time.Time](pgtype.DateArrayOID, array)
 	case pgtype.BoolOID:
 		return decodeSlice[bool](pgtype.BoolArrayOID, array)
 	case pgtype.ByteaOID:

@@ -183,10 +183,10 @@ func (t *patchRows) flush(w *work) {
 		}
 	}
 	if len(removed) > 0 {
-		w.statements = append(w.statements, statement{t.deleteSQL, t.gather(removed, 0)})
+		w.statements = append(w.statements, statement{sql: t.deleteSQL, params: t.gather(removed, 0)})
 	}
 	for _, written := range slices.Sorted(maps.Keys(bySet)) {
-		w.statements = append(w.statements, statement{t.upsert(written), t.gather(bySet[written], written)})
+		w.statements = append(w.statements, statement{sql: t.upsert(written), params: t.gather(bySet[written], written)})
 	}
 }
 

@@ -84,11 +84,10 @@ func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.
 	if err != nil || p.ddl == "" {
 		return err
 	}
-	schema := pgx.Identifier{p.Schema()}.Sanitize()
-	if _, err = tx.Exec(ctx, "CREATE SCHEMA "+schema); err != nil {
+	if _, err = tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{p.Schema()}.Sanitize()); err != nil {
 		return err
 	}
-	if _, err = tx.Exec(ctx, "SET LOCAL search_path TO "+schema); err != nil {
+	if err = searchIn(ctx, tx, p.Schema()); err != nil {
 		return err
 	}
 	if _, err = tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol); err != nil {

@@ -20,11 +20,13 @@ type table interface {
 type work struct {
 	statements []statement
 	copies     []copyIn
+	sums       []statement // after all rows, so that what guards the rows speaks first
 }
 
 type statement struct {
 	sql    string
 	params [][]byte // binary
+	proves string   // the Sum table of which it returns a row that does not add up; empty: it returns nothing
 }
 
 type copyIn struct {
@@ -53,7 +55,7 @@ type layout struct {
 	table   string // quoted, with its schema
 }
 
-// keyOption marks the key of a Patch table: db:"column,key".
+// keyOption marks the key of a Patch or Sum table: db:"column,key".
 const keyOption = "key"
 
 func newLayout(p *Projection, name string, scratch reflect.Value) *layout {

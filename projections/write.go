@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,9 +13,13 @@ import (
 // copyHeader begins COPY's binary form: signature, no flags, no extension.
 const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// run writes the rows of a batch within its transaction: all statements in one pipeline, then each COPY.
+// run writes the rows of a batch within its transaction: statements in one pipeline, then each COPY, then the sums, which
+// travel with the statements when there is nothing to copy.
 func (w *work) run(ctx context.Context, conn *pgx.Conn) error {
-	if err := w.runStatements(ctx, conn); err != nil {
+	if len(w.copies) == 0 {
+		return runStatements(ctx, conn, slices.Concat(w.statements, w.sums))
+	}
+	if err := runStatements(ctx, conn, w.statements); err != nil {
 		return err
 	}
 	for _, c := range w.copies {
@@ -22,15 +27,15 @@ func (w *work) run(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	return nil
+	return runStatements(ctx, conn, w.sums)
 }
 
-func (w *work) runStatements(ctx context.Context, conn *pgx.Conn) error {
-	if len(w.statements) == 0 {
+func runStatements(ctx context.Context, conn *pgx.Conn, statements []statement) error {
+	if len(statements) == 0 {
 		return nil
 	}
-	names := make([]string, len(w.statements))
-	for i, s := range w.statements { // a statement is prepared once per connection
+	names := make([]string, len(statements))
+	for i, s := range statements { // a statement is prepared once per connection
 		prepared, err := conn.Prepare(ctx, s.sql, s.sql)
 		if err != nil {
 			return err
@@ -38,21 +43,33 @@ func (w *work) runStatements(ctx context.Context, conn *pgx.Conn) error {
 		names[i] = prepared.Name
 	}
 	pipeline := conn.PgConn().StartPipeline(ctx)
-	for i, s := range w.statements {
+	for i, s := range statements {
 		pipeline.SendQueryPrepared(names[i], s.params, []int16{pgx.BinaryFormatCode}, nil)
 	}
 	err := pipeline.Sync()
-	for err == nil {
+	for i := 0; err == nil; i++ {
 		var result any
 		if result, err = pipeline.GetResults(); err != nil || result == nil {
 			break
 		}
 		if reader, ok := result.(*pgconn.ResultReader); ok {
-			_, err = reader.Close()
+			err = statements[i].finish(reader)
 		}
 	}
 	if closeErr := pipeline.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("ending the pipeline: %w", closeErr)
+	}
+	return err
+}
+
+// finish reads what a statement answers.
+func (s statement) finish(answer *pgconn.ResultReader) (err error) {
+	if s.proves != "" && answer.NextRow() {
+		v := answer.Values()
+		err = &ProofError{s.proves, string(v[0]), string(v[1]), string(v[2]), string(v[3])}
+	}
+	if _, closeErr := answer.Close(); err == nil {
+		err = closeErr
 	}
 	return err
 }

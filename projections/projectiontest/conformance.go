@@ -29,6 +29,8 @@ import (
 //   - rebuild: any cutting into batches gives the same rows, which is to say that a rebuild equals what grew live
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
+//
+// After each delivery, the sums of Sum tables are what their identities give.
 func Conformance(t *testing.T, p *projections.Projection, given func(*Scenario)) {
 	t.Helper()
 	s := For(t, p)
@@ -107,6 +109,7 @@ func (s *Scenario) play(t *testing.T, how script) []string {
 	defer stop()
 	require.NoError(t, engine.WaitFor(ctx, s.projection.Name(), head))
 	stop()
+	require.NoError(t, s.projection.CheckSums(ctx, s.pool))
 	dump, err := Dump(ctx, s.pool, s.Schema())
 	require.NoError(t, err)
 	return dump

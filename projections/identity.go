@@ -1,0 +1,182 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// From declares what a Sum table must be equal to: a query over the projection's other tables, named without schema,
+// that gives exactly the columns of the row struct, by name and type.
+//
+//	projections.From(`SELECT account_id, asset, sum(amount)::bigint AS amount FROM entries GROUP BY account_id, asset`)
+//
+// The query's shape is checked when the engine starts, its truth by [Projection.CheckSums]. It says nothing of how rows
+// come about, so it may be corrected without a new version.
+func From(query string) SumOption {
+	return func(t *sumRows) { t.identity = query }
+}
+
+// Beginner opens transactions: a pool or a connection.
+type Beginner interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// CheckSums computes every Sum table that declares [From] anew and compares all its rows, all tables under one snapshot.
+// It writes nothing, and may run beside the engine. The error joins a *SumError for each table that differs.
+func (p *Projection) CheckSums(ctx context.Context, db Beginner) error {
+	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
+	}
+	defer rollback(ctx, tx)
+	if err := searchIn(ctx, tx, p.Schema()); err != nil {
+		return fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
+	}
+	var errs []error
+	for _, t := range p.tables {
+		sums, ok := t.(*sumRows)
+		if !ok || sums.identity == "" {
+			continue
+		}
+		differences, err := sums.compare(ctx, tx, p.Schema())
+		if err != nil {
+			return fmt.Errorf("checking the sums of %s.%s: %w", p.Schema(), sums.name, err)
+		}
+		if len(differences) > 0 {
+			errs = append(errs, &SumError{p.Schema(), sums.name, differences})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// SumError says that a Sum table is not what its identity gives.
+type SumError struct {
+	Projection  string // name and version
+	Table       string
+	Differences []SumDifference // the first ones, in order of their keys
+}
+
+// SumDifference is a key with its sums, as Postgres prints rows.
+type SumDifference struct {
+	Key      string
+	Stored   string // empty when the table has no such row
+	Computed string // empty when the identity gives none
+}
+
+func (e *SumError) Error() string {
+	found := make([]string, len(e.Differences))
+	for i, d := range e.Differences {
+		found[i] = fmt.Sprintf("%s holds [%s], computed [%s]", d.Key, d.Stored, d.Computed)
+	}
+	return fmt.Sprintf("projection %s: table %s is not what its identity gives: %s", e.Projection, e.Table, strings.Join(found, "; "))
+}
+
+// shownDifferences bounds a SumError.
+const shownDifferences = 10
+
+// comparison subtracts the two tables from one another, both ways and as multisets: a key that the identity gives twice
+// is a difference, too. The names with a $ are no column's.
+const comparison = `
+	WITH "$stored" AS (SELECT %[2]s FROM %[1]s),
+	"$computed" AS (SELECT %[2]s FROM (%[3]s
+	) AS "$identity")
+	SELECT ROW(%[4]s)::text,
+		coalesce(string_agg(ROW(%[5]s)::text, ' ') FILTER (WHERE "$kept"), ''),
+		coalesce(string_agg(ROW(%[5]s)::text, ' ') FILTER (WHERE NOT "$kept"), '')
+	FROM (
+		SELECT *, true AS "$kept" FROM (TABLE "$stored" EXCEPT ALL TABLE "$computed") AS "$more"
+		UNION ALL
+		SELECT *, false FROM (TABLE "$computed" EXCEPT ALL TABLE "$stored") AS "$less"
+	) AS "$differences"
+	GROUP BY %[4]s ORDER BY %[4]s LIMIT %[6]d`
+
+func (t *sumRows) compare(ctx context.Context, tx pgx.Tx, schema string) ([]SumDifference, error) {
+	quoted := func(want func(int) bool) string { return list("", t.identifiers(want)) }
+	statement := fmt.Sprintf(comparison, pgx.Identifier{schema, t.name}.Sanitize(),
+		quoted(func(int) bool { return true }), t.identity, quoted(func(i int) bool { return t.columns[i].key }),
+		quoted(func(i int) bool { return !t.columns[i].key }), shownDifferences)
+	rows, err := tx.Query(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[SumDifference])
+}
+
+func searchIn(ctx context.Context, tx pgx.Tx, schema string) error {
+	_, err := tx.Exec(ctx, "SET LOCAL search_path TO "+pgx.Identifier{schema}.Sanitize())
+	return err
+}
+
+func (t *sumRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
+	if err := t.bindColumns(ctx, conn, schema); err != nil {
+		return err
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		switch {
+		case c.typ.array():
+			return t.misused(schema, "field %s: a Sum table cannot have array columns", c.field)
+		case !c.key && c.typ.name != "bigint":
+			return t.misused(schema, "field %s: column %s is %s: sums need bigint", c.field, c.name, c.typ.name)
+		}
+	}
+	t.prepareSQL()
+	if err := t.try(ctx, conn, schema, t.addSQL); err != nil {
+		return err
+	}
+	return t.bindIdentity(ctx, conn, schema)
+}
+
+// bindIdentity lets Postgres describe the identity's query and compares with the table's columns.
+func (t *sumRows) bindIdentity(ctx context.Context, conn *pgx.Conn, schema string) error {
+	if t.identity == "" {
+		return nil
+	}
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := searchIn(ctx, tx, schema); err != nil {
+			return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
+		}
+		described, err := tx.Conn().PgConn().Prepare(ctx, "", t.identity, nil)
+		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+			return t.misused(schema, "From: %s", reply.Message)
+		}
+		if err != nil {
+			return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
+		}
+		return t.fits(described, schema)
+	})
+}
+
+// fits tells whether a query gives exactly the columns of the table, in whatever order.
+func (t *sumRows) fits(described *pgconn.StatementDescription, schema string) error {
+	if len(described.ParamOIDs) > 0 {
+		return t.misused(schema, "From: the query must not have parameters")
+	}
+	given := map[string]uint32{}
+	for _, f := range described.Fields {
+		given[f.Name] = f.DataTypeOID
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		oid, ok := given[c.name]
+		switch {
+		case !ok:
+			return t.misused(schema, "From: the query does not give column %s", c.name)
+		case oid != c.typ.base:
+			return t.misused(schema, "From: the query gives column %s with another type than %s: cast it", c.name, c.typ.name)
+		}
+	}
+	if len(described.Fields) != len(t.columns) {
+		return t.misused(schema, "From: the query gives %d columns, the rows have %d fields", len(described.Fields), len(t.columns))
+	}
+	return nil
+}
+
+func (t *sumRows) misused(schema, format string, args ...any) error {
+	return &MisuseError{schema, fmt.Sprintf("table %s: %s", t.name, fmt.Sprintf(format, args...))}
+}
