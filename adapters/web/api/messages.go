@@ -93,6 +93,8 @@ type MessageInfo struct {
 	ReceivedAt     *time.Time           `json:"received_at,omitempty" doc:"Inbound: sent by the customer, by the platform's clock."`
 	QueuedAt       *time.Time           `json:"queued_at,omitempty"   doc:"Outbound: written on the device."`
 	AcceptedAt     *time.Time           `json:"accepted_at,omitempty" doc:"Outbound: taken by the platform, which is not yet sent."`
+	Cost           []Money              `json:"cost,omitempty"        doc:"What its deliveries cost, by currency, without those that have no price yet. Missing before there is a charge."`
+	Unpriced       int                  `json:"unpriced,omitempty"    doc:"How many deliveries have no price yet."`
 	Recipients     []RecipientProgress  `json:"recipients" nullable:"false" doc:"The same for each recipient: one for a person, several for a group."`
 	Positions      []ProjectionPosition `json:"positions"  nullable:"false" doc:"How far each projection was that this was read from."`
 }
@@ -127,5 +129,6 @@ type Failure struct {
 type RecipientProgress struct {
 	Progress
 
-	RecipientID id.Customer `json:"recipient_id" format:"uuid" doc:"The recipient."`
+	RecipientID id.Customer `json:"recipient_id"     format:"uuid" doc:"The recipient."`
+	Charge      *Charge     `json:"charge,omitempty" doc:"What the delivery costs, and why; missing until it is delivered and rated."`
 }

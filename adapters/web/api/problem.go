@@ -1,6 +1,9 @@
 package api
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // ProblemType is the prefix of every problem's type; the code follows.
 const ProblemType = "urn:daybook:problem:"
@@ -13,13 +16,30 @@ type Problem struct { //nolint:errname // it is a document first: RFC 9457 names
 	Code     string       `json:"code"                  doc:"The rule that refused, by its stable name. Branch on this." example:"DeviceLimitReached"`
 	Detail   string       `json:"detail"                doc:"What this request did against the rule." example:"a standard account links at most 4 devices"`
 	Instance string       `json:"instance,omitempty" format:"uri" doc:"This occurrence: the correlation id of the request, which the server's log carries too." example:"urn:uuid:0192d3a4-7c5e-7b7e-9f51-3a1c5f2f7a10"`
-	Errors   []FieldError `json:"errors,omitempty"      doc:"The fields at fault."`
+	Errors   []FieldError `json:"errors,omitempty"      doc:"The fields at fault; of a file, every line at fault."`
 }
 
 // FieldError names a field and the rule it breaks. It never repeats the value: that may be personal.
+//
+// Of a request it has location and message. Of a file that came as the body it has line, field and detail.
 type FieldError struct {
-	Location string `json:"location" doc:"Where: path, query, header or body, and the path to the field." example:"body.name"`
-	Message  string `json:"message"  doc:"The rule." example:"expected length <= 50"`
+	Location string `json:"location,omitempty" doc:"Where: path, query, header or body, and the path to the field." example:"body.name"`
+	Message  string `json:"message,omitempty"  doc:"The rule." example:"expected length <= 50"`
+	Line     int    `json:"line,omitempty"     doc:"Of a file: the line at fault, from 1." example:"17"`
+	Field    string `json:"field,omitempty"    doc:"Of a file: the column at fault, by its name; missing when it is the whole line." example:"rate"`
+	Detail   string `json:"detail,omitempty"   doc:"Of a file: the rule." example:"expected a decimal with at most six decimals"`
+}
+
+// String is one line for people.
+func (e FieldError) String() string {
+	switch {
+	case e.Line == 0:
+		return e.Location + ": " + e.Message
+	case e.Field == "":
+		return fmt.Sprintf("line %d: %s", e.Line, e.Detail)
+	default:
+		return fmt.Sprintf("line %d, %s: %s", e.Line, e.Field, e.Detail)
+	}
 }
 
 // NewProblem makes a problem of a status and a code; type and title follow from the code.

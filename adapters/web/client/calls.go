@@ -91,12 +91,7 @@ func (c *Client) AuditEntries(ctx context.Context, filter AuditFilter, options .
 	if filter.Type != "" {
 		request.set("type", filter.Type)
 	}
-	if !filter.From.IsZero() {
-		request.set("from", filter.From.Format(time.RFC3339Nano))
-	}
-	if !filter.To.IsZero() {
-		request.set("to", filter.To.Format(time.RFC3339Nano))
-	}
+	request.interval(filter.From, filter.To)
 	request.page(filter.After, filter.Limit)
 	return send[api.AuditEntries](ctx, c, request, options)
 }

@@ -45,9 +45,12 @@ type call struct {
 	method string
 	path   string // under /api/v1
 	query  url.Values
-	body   any    // nil: none
+	body   any    // nil: none; csv is sent as it is, all else as JSON
 	key    string // Idempotency-Key
 }
+
+// csv is a body that is a file.
+type csv []byte
 
 // do makes the call and reads the answer into out, which may be nil.
 func (c *Client) do(ctx context.Context, call call, out any) error {
@@ -75,8 +78,13 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 
 func (c *Client) request(ctx context.Context, call call) (*http.Request, error) {
 	var body io.Reader
-	if call.body != nil {
-		text, err := json.Marshal(call.body)
+	contentType := "application/json"
+	switch content := call.body.(type) {
+	case nil:
+	case csv:
+		body, contentType = bytes.NewReader(content), "text/csv"
+	default:
+		text, err := json.Marshal(content)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +101,7 @@ func (c *Client) request(ctx context.Context, call call) (*http.Request, error) 
 	request.Header.Set("Authorization", "Bearer "+c.token)
 	request.Header.Set("Accept", "application/json")
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", contentType)
 	}
 	if call.key != "" {
 		request.Header.Set("Idempotency-Key", call.key)
