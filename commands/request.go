@@ -122,6 +122,8 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		o := stepOrigin(e.StatusFact)
 		o.fact += "@" + e.At.UTC().Format(time.RFC3339)
 		return o
+	case events.PricingTold: // at most once per status; the type tells it from the status
+		return stepOrigin(e.StatusFact)
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:

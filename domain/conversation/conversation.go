@@ -10,11 +10,11 @@
 //   - A message is bound to at most one platform id, and a platform id to at most one message.
 //   - Sent, delivered, read, played and failed are each recorded at most once per message and recipient, in any order;
 //     so there is at most one delivery per message and recipient, for ever (S30). An earlier time told later is a
-//     correction, not a second step.
+//     correction, not a second step; so is a first word on the price.
+//   - What is known of a delivery is the same in whatever order it was told, and every fact that changes it says it whole.
 package conversation
 
 import (
-	"slices"
 	"time"
 
 	"daybook/domain"
@@ -25,25 +25,16 @@ import (
 // window is how long a customer's message keeps the service window open.
 const window = 24 * time.Hour
 
-// State is a conversation as far as decisions need it: some 200 bytes per message sent. The zero
+// State is a conversation as far as decisions need it: some 300 bytes per message sent. The zero
 // value has not started.
 type State struct {
-	party       Party
-	windowUntil time.Time
-	received    map[id.Message]struct{}
-	sent        map[id.Message]outbound
-	bound       map[id.Message]id.Message // by InboundID of the wamid hash: sixteen bytes instead of its text
-}
-
-type outbound struct {
-	wamid    id.Message // InboundID of the bound hash; zero until accepted
-	receipts []receipt  // one per recipient
-}
-
-type receipt struct {
-	recipient id.Customer
-	recorded  [len(statuses)]bool
-	at        [len(statuses)]int64 // unix seconds: the platform's clock has no finer ones
+	party        Party
+	windowUntil  time.Time
+	answeredAt   time.Time // when the business wrote last
+	waitingSince time.Time // when the customer first wrote after that; zero when nothing waits for an answer
+	received     map[id.Message]struct{}
+	sent         map[id.Message]outbound
+	bound        map[id.Message]id.Message // by InboundID of the wamid hash: sixteen bytes instead of its text
 }
 
 // Account returns whose books the conversation is in; zero before it has started.
@@ -60,12 +51,14 @@ func Evolve(s State, event events.Event) State {
 	case events.MessageReceived:
 		s.received[e.MessageID] = struct{}{}
 		s.windowUntil = later(s.windowUntil, e.WindowUntil)
+		s.waitingSince = s.waitingAfter(e)
 	case events.MessageQueued:
-		s.sent[e.MessageID] = outbound{}
+		s.sent[e.MessageID] = written(e)
+		s.answeredAt, s.waitingSince = later(s.answeredAt, e.QueuedAt), time.Time{}
 	case events.MessageAccepted:
 		m := s.sent[e.MessageID]
-		m.wamid = InboundID(e.WamidHash)
-		s.sent[e.MessageID], s.bound[m.wamid] = m, e.MessageID
+		m.accepted = true
+		s.sent[e.MessageID], s.bound[InboundID(e.WamidHash)] = m, e.MessageID
 	case events.MessageSent:
 		s.note(events.StatusSent, e.StatusFact)
 	case events.MessageDelivered:
@@ -78,22 +71,29 @@ func Evolve(s State, event events.Event) State {
 		s.note(events.StatusFailed, e.StatusFact)
 	case events.StatusTimeCorrected:
 		s.note(e.Status, e.StatusFact)
+	case events.PricingTold:
+		s.note(e.Status, e.StatusFact)
 	}
 	return s
 }
 
-func (s State) note(status events.Status, fact events.StatusFact) {
-	m := s.sent[fact.MessageID]
-	i := slices.IndexFunc(m.receipts, func(r receipt) bool { return r.recipient == fact.RecipientID })
-	if i < 0 {
-		i = len(m.receipts)
-		m.receipts = append(m.receipts, receipt{recipient: fact.RecipientID})
-		s.sent[fact.MessageID] = m
+// waitingAfter is since when an answer is waited for once a message was received. A message that was written before
+// the last answer, and is only told now, waits no longer. One that claims to be from the future waits from when it was
+// recorded: the window tells when that was.
+func (s State) waitingAfter(e events.MessageReceived) time.Time {
+	asked := earlier(e.SentAt, e.WindowUntil.Add(-window))
+	switch {
+	case !asks(e.Kind) || asked.Before(s.answeredAt):
+		return s.waitingSince
+	case s.waitingSince.IsZero():
+		return asked
 	}
-	if n := slot(status); n >= 0 {
-		m.receipts[i].recorded[n], m.receipts[i].at[n] = true, fact.At.Unix()
-	}
+	return earlier(s.waitingSince, asked)
 }
+
+// asks reports whether a customer's message of a kind is one to answer. A reaction comments on what was said, and a
+// system message is the platform's.
+func asks(kind string) bool { return kind != "reaction" && kind != "system" }
 
 // Send queues a message written on a device.
 func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) {
@@ -113,13 +113,16 @@ func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) 
 		ConversationID: party.Conversation, MessageID: c.MessageID, CustomerID: c.CustomerID,
 		DeviceID: from.DeviceID, DeviceName: from.Name, RegistryRevision: from.RegistryRevision,
 		Kind: c.Kind, Category: c.Category, Template: c.Template, QueuedAt: now,
-		Dialling: c.Dialling, To: c.To, Content: c.Content,
+		Market: from.Market, Dialling: c.Dialling, To: c.To, Content: c.Content,
 	}
 	if c.Kind == kindText {
 		queued.Category = events.Service
 	}
 	if open {
 		queued.WindowUntil = new(s.windowUntil)
+	}
+	if !s.waitingSince.IsZero() {
+		queued.AnswersSince = new(earlier(s.waitingSince, now))
 	}
 	return append(s.start(party, events.EntryBusiness), queued), nil
 }
@@ -140,7 +143,7 @@ func (s State) Accept(c Accept, now time.Time) ([]events.Event, error) {
 		return nil, nil
 	case bound || inbound:
 		return nil, domain.Refuse("WamidTaken", "the platform's id belongs to another message")
-	case !m.wamid.IsZero():
+	case m.accepted:
 		return nil, domain.Refuse("AlreadyAccepted", "message %s is bound to another platform id", c.Message)
 	}
 	return []events.Event{events.MessageAccepted{
@@ -164,6 +167,13 @@ func (s State) knows(message id.Message) bool {
 	_, in := s.received[message]
 	_, out := s.sent[message]
 	return in || out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func later(a, b time.Time) time.Time {

@@ -99,8 +99,22 @@ func status(n int, s events.Status, at time.Time) conversation.StatusUpdate {
 func fact(n int, s events.Status, at time.Time) events.StatusFact {
 	return events.StatusFact{
 		ConversationID: party.Conversation, MessageID: message(n), RecipientID: ada,
-		FactID: conversation.StatusFactID(wamid(n), s, ada), At: at, Raw: "sealed raw",
+		FactID: conversation.StatusFactID(wamid(n), s, ada), At: at, Sending: sending(queued(n)), Raw: "sealed raw",
 	}
+}
+
+// sending is what the statuses of a queued message say of it.
+func sending(e events.MessageQueued) events.Sending {
+	return events.Sending{
+		PhoneNumberID: number, DeviceID: e.DeviceID, Category: e.Category, QueuedAt: e.QueuedAt,
+		WindowUntil: e.WindowUntil, Market: e.Market, Dialling: e.Dialling,
+	}
+}
+
+// telling is a fact that changes what is known of the delivery.
+func telling(d events.Delivery, f events.StatusFact) events.StatusFact {
+	f.Delivery = &d
+	return f
 }
 
 type decision = func(conversation.State) ([]events.Event, error)
@@ -154,7 +168,7 @@ func TestS31_RepliesAreFreeWithin24HoursOfTheQuestion(t *testing.T) {
 	asked := given(started(events.EntryInbound), received(1, question, until))
 	reply := func(at time.Time) events.MessageQueued {
 		e := queued(1)
-		e.QueuedAt, e.WindowUntil = at, &until
+		e.QueuedAt, e.WindowUntil, e.AnswersSince = at, &until, &question
 		return e
 	}
 	asked.When(send(text(1), question)).Then(t, reply(question))
@@ -174,7 +188,7 @@ func TestS31_ANewQuestionExtendsTheWindowAndAnOldOneDoesNotShortenIt(t *testing.
 	later := question.Add(23 * time.Hour)
 	asked := given(started(events.EntryInbound), received(1, question, until))
 	reply := queued(1)
-	reply.QueuedAt, reply.WindowUntil = until.Add(time.Hour), new(later.Add(24*time.Hour))
+	reply.QueuedAt, reply.WindowUntil, reply.AnswersSince = until.Add(time.Hour), new(later.Add(24*time.Hour)), &question
 	asked.When(tell(t, inbound(2, later))).Then(t, received(2, later, later.Add(24*time.Hour))).
 		When(send(text(1), until.Add(time.Hour))).Then(t, reply)
 	asked.When(tell(t, inbound(2, question.Add(-time.Hour)))).Then(t, received(2, question.Add(-time.Hour), until))
@@ -208,7 +222,7 @@ func TestS32_AfterTheDeadlineOnlyTemplates(t *testing.T) {
 	asked := given(started(events.EntryInbound), received(1, question, until))
 	asked.When(send(text(1), late)).Rejected(t, "ServiceWindowClosed")
 	want := queuedTemplate(1, events.Utility)
-	want.QueuedAt = late
+	want.QueuedAt, want.AnswersSince = late, &question
 	asked.When(send(template(1, events.Utility), late)).Then(t, want)
 }
 
@@ -293,8 +307,9 @@ func TestS30_AtMostOneDeliveryPerMessageAndRecipient(t *testing.T) {
 	t.Parallel()
 	past := given(started(events.EntryBusiness), queued(1), queued(2))
 	at := question.Add(time.Minute)
+	first := events.Delivery{At: at}
 	delivered := past.When(tell(t, status(1, events.StatusDelivered, at.Add(200*time.Millisecond)))).
-		Then(t, events.MessageDelivered{StatusFact: fact(1, events.StatusDelivered, at)})
+		Then(t, events.MessageDelivered{StatusFact: telling(first, fact(1, events.StatusDelivered, at))})
 	delivered.When(tell(t, status(1, events.StatusDelivered, at))).Then(t)
 	delivered.When(tell(t, status(1, events.StatusDelivered, at.Add(time.Hour)))).Then(t)
 	delivered.When(tell(t, status(1, events.StatusDelivered, at.Add(700*time.Millisecond)))).Then(t)
@@ -302,17 +317,18 @@ func TestS30_AtMostOneDeliveryPerMessageAndRecipient(t *testing.T) {
 	// An earlier time told later corrects the time; it is not a second delivery. Another message is.
 	earlier := at.Add(-time.Second)
 	corrected := delivered.When(tell(t, status(1, events.StatusDelivered, earlier))).Then(t, events.StatusTimeCorrected{
-		StatusFact: fact(1, events.StatusDelivered, earlier), Status: events.StatusDelivered, PreviousAt: at,
+		StatusFact: telling(events.Delivery{At: earlier, FirstAt: &at}, fact(1, events.StatusDelivered, earlier)),
+		Status:     events.StatusDelivered, PreviousAt: at,
 	})
 	corrected.When(tell(t, status(1, events.StatusDelivered, at))).Then(t)
 	corrected.When(tell(t, status(1, events.StatusDelivered, earlier))).Then(t)
 	corrected.When(tell(t, status(2, events.StatusDelivered, at))).
-		Then(t, events.MessageDelivered{StatusFact: fact(2, events.StatusDelivered, at)})
+		Then(t, events.MessageDelivered{StatusFact: telling(first, fact(2, events.StatusDelivered, at))})
 
 	// So is another recipient of the same message.
 	other := status(1, events.StatusDelivered, at)
 	other.RecipientID = bob
-	want := fact(1, events.StatusDelivered, at)
+	want := telling(first, fact(1, events.StatusDelivered, at))
 	want.RecipientID = bob
 	corrected.When(tell(t, other)).Then(t, events.MessageDelivered{StatusFact: want})
 }
@@ -328,10 +344,10 @@ func TestStatusesAreRecordedOnceInAnyOrder(t *testing.T) {
 		status(1, events.StatusDelivered, at), status(1, events.StatusSent, at),
 	}
 	told := past.When(tell(t, all...)).Then(t,
-		events.MessagePlayed{StatusFact: fact(1, events.StatusPlayed, at)},
+		events.MessagePlayed{StatusFact: telling(events.Delivery{At: at, Inferred: true}, fact(1, events.StatusPlayed, at))},
 		events.MessageRead{StatusFact: fact(1, events.StatusRead, at)},
 		events.MessageFailed{StatusFact: fact(1, events.StatusFailed, at), Errors: failed.Errors},
-		events.MessageDelivered{StatusFact: fact(1, events.StatusDelivered, at)},
+		events.MessageDelivered{StatusFact: telling(events.Delivery{At: at, FirstAt: &at}, fact(1, events.StatusDelivered, at))},
 		events.MessageSent{StatusFact: fact(1, events.StatusSent, at)})
 	told.When(tell(t, all...)).Then(t)
 }

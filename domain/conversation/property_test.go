@@ -1,7 +1,7 @@
 package conversation_test
 
 import (
-	"fmt"
+	"cmp"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -15,7 +15,8 @@ import (
 )
 
 // Whatever the platform repeats, reorders or splits, the same story is told in the end: each message and each step is
-// recorded once, at the earliest time told, and the service window ends with the newest message.
+// recorded once, at the earliest time told; the service window ends with the newest message; and what is known of each
+// delivery is the same.
 func TestAnyShuffleRepetitionAndSplitTellsTheSameStory(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -34,8 +35,9 @@ func TestAnyShuffleRepetitionAndSplitTellsTheSameStory(t *testing.T) {
 			past = append(past, record(t, past, told[:n])...)
 			told = told[n:]
 		}
-		want := record(t, nil, updates)
-		require.Equal(t, storyOf(t, want), storyOf(t, past))
+		got := storyOf(t, past)
+		require.Equal(t, storyOf(t, record(t, nil, updates)), got)
+		require.Equal(t, deliveriesOf(updates), got.deliveries)
 		require.Empty(t, record(t, past, updates), "told again, it is nothing new")
 	})
 }
@@ -53,11 +55,20 @@ func drawUpdate(t *rapid.T) conversation.Update {
 		u.RecipientID = bob
 		u.FactID = conversation.StatusFactID(wamid(n), u.Status, bob)
 	}
+	if rapid.Bool().Draw(t, "priced") {
+		u.Pricing = wordOn(u)
+	}
 	return u
 }
 
+// wordOn is the platform's word on the price of a status: one that it does not change.
+func wordOn(u conversation.StatusUpdate) *events.Pricing {
+	return &events.Pricing{Billable: new(u.RecipientID == bob), Type: string(u.Status), Category: u.MessageID.String()}
+}
+
 // record tells updates to a conversation that has sent four messages, and returns what is new.
-func record(t *rapid.T, past []events.Event, updates []conversation.Update) []events.Event {
+func record(t rapid.TB, past []events.Event, updates []conversation.Update) []events.Event {
+	t.Helper()
 	var s conversation.State
 	for _, event := range append([]events.Event{started(events.EntryBusiness), queued(0), queued(1), queued(2), queued(3)}, past...) {
 		s = conversation.Evolve(s, event)
@@ -67,45 +78,134 @@ func record(t *rapid.T, past []events.Event, updates []conversation.Update) []ev
 	return recorded
 }
 
+// leg is a message on its way to a recipient.
+type leg struct {
+	message   id.Message
+	recipient id.Customer
+}
+
+type step struct {
+	leg
+
+	status events.Status
+}
+
 // story is what a reader makes of a conversation.
 type story struct {
 	received    map[id.Message]time.Time
-	steps       map[string]time.Time // message, recipient, status → the time that counts
+	steps       map[step]time.Time // the time that counts
+	words       map[step]events.Pricing
+	deliveries  map[leg]events.Delivery // as told last, but for FirstAt
 	windowUntil time.Time
 }
 
-func storyOf(t *rapid.T, recorded []events.Event) story {
-	s := story{received: map[id.Message]time.Time{}, steps: map[string]time.Time{}}
-	step := func(status events.Status, f events.StatusFact) {
-		key := fmt.Sprint(f.MessageID, f.RecipientID, status)
-		require.NotContains(t, s.steps, key, "a step is recorded once")
-		s.steps[key] = f.At
-	}
+func storyOf(t rapid.TB, recorded []events.Event) story {
+	t.Helper()
+	s := story{map[id.Message]time.Time{}, map[step]time.Time{}, map[step]events.Pricing{}, map[leg]events.Delivery{}, time.Time{}}
+	firsts := map[leg]time.Time{}
 	for _, event := range recorded {
+		fact, status, again := factOf(event)
+		key := step{leg{fact.MessageID, fact.RecipientID}, status}
+		previous, told := s.steps[key]
 		switch e := event.(type) {
 		case events.MessageReceived:
 			require.NotContains(t, s.received, e.MessageID, "a message is recorded once")
 			s.received[e.MessageID] = e.SentAt
 			require.False(t, e.WindowUntil.Before(s.windowUntil), "the window's end never goes back")
 			s.windowUntil = e.WindowUntil
-		case events.MessageSent:
-			step(events.StatusSent, e.StatusFact)
-		case events.MessageDelivered:
-			step(events.StatusDelivered, e.StatusFact)
-		case events.MessageRead:
-			step(events.StatusRead, e.StatusFact)
-		case events.MessagePlayed:
-			step(events.StatusPlayed, e.StatusFact)
-		case events.MessageFailed:
-			step(events.StatusFailed, e.StatusFact)
+			continue
 		case events.StatusTimeCorrected:
-			key := fmt.Sprint(e.MessageID, e.RecipientID, e.Status)
-			require.Equal(t, s.steps[key], e.PreviousAt)
+			require.Equal(t, previous, e.PreviousAt)
 			require.True(t, e.At.Before(e.PreviousAt), "only an earlier time corrects")
 			s.steps[key] = e.At
+		case events.PricingTold:
+			require.NotContains(t, s.words, key, "only the first word is told")
+			require.NotNil(t, e.Pricing)
 		default:
-			t.Fatalf("unexpected %T", event)
+			s.steps[key] = fact.At
 		}
+		require.Equal(t, again, told, "a step is recorded once, and only then corrected")
+		if _, worded := s.words[key]; !worded && fact.Pricing != nil {
+			s.words[key] = *fact.Pricing
+		}
+		s.deliver(t, firsts, key.leg, fact.Delivery)
 	}
 	return s
+}
+
+// deliver takes note of what a fact tells of a delivery: once that it is known, and then when more is known.
+func (s story) deliver(t rapid.TB, firsts map[leg]time.Time, way leg, told *events.Delivery) {
+	t.Helper()
+	if told == nil {
+		return
+	}
+	first, known := firsts[way]
+	if known {
+		require.NotNil(t, told.FirstAt, "a delivery is known once")
+		require.Equal(t, first, *told.FirstAt)
+	} else {
+		require.Nil(t, told.FirstAt)
+		firsts[way] = told.At
+	}
+	now := *told
+	now.FirstAt = nil
+	require.NotEqual(t, s.deliveries[way], now, "only what changes is told")
+	s.deliveries[way] = now
+}
+
+// factOf returns the fact of a status, and whether the event is about a status that was told before.
+func factOf(event events.Event) (fact events.StatusFact, status events.Status, again bool) {
+	switch e := event.(type) {
+	case events.MessageSent:
+		return e.StatusFact, events.StatusSent, false
+	case events.MessageDelivered:
+		return e.StatusFact, events.StatusDelivered, false
+	case events.MessageRead:
+		return e.StatusFact, events.StatusRead, false
+	case events.MessagePlayed:
+		return e.StatusFact, events.StatusPlayed, false
+	case events.MessageFailed:
+		return e.StatusFact, events.StatusFailed, false
+	case events.StatusTimeCorrected:
+		return e.StatusFact, e.Status, true
+	case events.PricingTold:
+		return e.StatusFact, e.Status, true
+	}
+	return fact, status, false
+}
+
+// deliveriesOf computes from a set of updates what must be known of their deliveries in the end.
+func deliveriesOf(updates []conversation.Update) map[leg]events.Delivery {
+	times, words := map[step]time.Time{}, map[step]*events.Pricing{}
+	ways := map[leg]events.Delivery{}
+	for _, update := range updates {
+		u, ok := update.(conversation.StatusUpdate)
+		if !ok {
+			continue
+		}
+		key := step{leg{u.MessageID, u.RecipientID}, u.Status}
+		if first, told := times[key]; !told || u.At.Before(first) {
+			times[key] = u.At
+		}
+		words[key] = cmp.Or(words[key], u.Pricing)
+		ways[key.leg] = events.Delivery{}
+	}
+	for way := range ways {
+		of := func(status events.Status) step { return step{way, status} }
+		at, delivered := times[of(events.StatusDelivered)]
+		if !delivered {
+			read, isRead := times[of(events.StatusRead)]
+			played, isPlayed := times[of(events.StatusPlayed)]
+			if at = read; !isRead || isPlayed && played.Before(read) {
+				at = played
+			}
+			if !isRead && !isPlayed {
+				delete(ways, way)
+				continue
+			}
+		}
+		ways[way] = events.Delivery{At: at, Inferred: !delivered, Pricing: cmp.Or(
+			words[of(events.StatusDelivered)], words[of(events.StatusRead)], words[of(events.StatusPlayed)], words[of(events.StatusSent)])}
+	}
+	return ways
 }

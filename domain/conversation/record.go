@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"time"
+	"unique"
 
 	"daybook/events"
 	"daybook/events/id"
@@ -19,6 +20,7 @@ func (s State) Record(p Party, updates []Update, now time.Time) (recorded []even
 			placed = append(placed, update)
 		}
 	}
+	drafts := map[leg]receipt{}
 	for _, update := range distinct(placed) {
 		switch u := update.(type) {
 		case Inbound:
@@ -28,7 +30,7 @@ func (s State) Record(p Party, updates []Update, now time.Time) (recorded []even
 			}
 			recorded = append(recorded, decided...)
 		case StatusUpdate:
-			if event := s.step(p, u); event != nil {
+			if event := s.step(p, u, drafts); event != nil {
 				recorded = append(recorded, event)
 			}
 		}
@@ -41,8 +43,7 @@ func (s State) places(u StatusUpdate) bool {
 	return known && slot(u.Status) >= 0
 }
 
-// distinct leaves one update per natural key, in the place of the first. Of a repeated status the earliest counts, as
-// it would if they came one by one.
+// distinct leaves one update per natural key, in the place of the first.
 func distinct(updates []Update) []Update {
 	if len(updates) < 2 {
 		return updates
@@ -68,11 +69,24 @@ func distinct(updates []Update) []Update {
 			kept = append(kept, update)
 			continue
 		}
-		if u, ok := update.(StatusUpdate); ok && u.At.Before(kept[i].(StatusUpdate).At) { //nolint:forcetypeassert // same key, same type
-			kept[i] = update
+		if u, ok := update.(StatusUpdate); ok {
+			kept[i] = merge(kept[i].(StatusUpdate), u) //nolint:forcetypeassert // same key, same type
 		}
 	}
 	return kept
+}
+
+// merge makes one of a status told twice: the earlier one, with the first word on the price, as if they came one by one.
+func merge(first, again StatusUpdate) StatusUpdate {
+	merged := first
+	if again.At.Before(first.At) {
+		merged = again
+	}
+	merged.Pricing = first.Pricing
+	if priceOf(first.Pricing) == (unique.Handle[price]{}) {
+		merged.Pricing = again.Pricing
+	}
+	return merged
 }
 
 func (s State) receive(p Party, u Inbound, now time.Time) []events.Event {
@@ -101,18 +115,44 @@ func (s State) windowAfter(u Inbound, now time.Time) time.Time {
 	return later(s.windowUntil, asked.UTC().Add(window))
 }
 
-// step returns the event of a status, or nil when it is a repeat that tells nothing new.
-func (s State) step(p Party, u StatusUpdate) events.Event {
+// leg is one message on its way to one recipient.
+type leg struct {
+	message   id.Message
+	recipient id.Customer
+}
+
+// step returns the event of a status, or nil when it is a repeat that tells nothing new. The receipts that this
+// delivery has changed so far are in drafts: the state stays untouched.
+func (s State) step(p Party, u StatusUpdate, drafts map[leg]receipt) events.Event {
+	way := leg{u.MessageID, u.RecipientID}
+	before, changed := drafts[way]
+	if !changed {
+		before = s.receipt(u.MessageID, u.RecipientID)
+	}
+	n, at := slot(u.Status), u.At.UTC().Truncate(time.Second)
+	after := before.with(n, at.Unix(), u.Pricing)
+	if after == before {
+		return nil
+	}
+	drafts[way] = after
 	fact := events.StatusFact{
 		ConversationID: p.Conversation, MessageID: u.MessageID, RecipientID: u.RecipientID, FactID: u.FactID,
-		At: u.At.UTC().Truncate(time.Second), Pricing: u.Pricing, Origin: u.Origin, Raw: u.Raw,
+		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: s.sending(u.MessageID), Delivery: after.news(before), Raw: u.Raw,
 	}
-	if previous, recorded := s.recordedAt(u); recorded {
-		if !fact.At.Before(previous) {
-			return nil
+	switch {
+	case !before.told.has(n):
+		return stepOf(u, fact)
+	case after.at[n] != before.at[n]:
+		return events.StatusTimeCorrected{
+			StatusFact: fact, Status: u.Status, PreviousAt: time.Unix(before.at[n], 0).UTC(),
 		}
-		return events.StatusTimeCorrected{StatusFact: fact, Status: u.Status, PreviousAt: previous}
+	default:
+		return events.PricingTold{StatusFact: fact, Status: u.Status}
 	}
+}
+
+// stepOf returns the event of a status that is told for the first time.
+func stepOf(u StatusUpdate, fact events.StatusFact) events.Event {
 	switch u.Status {
 	case events.StatusSent:
 		return events.MessageSent{StatusFact: fact}
@@ -127,14 +167,4 @@ func (s State) step(p Party, u StatusUpdate) events.Event {
 	default:
 		return nil
 	}
-}
-
-func (s State) recordedAt(u StatusUpdate) (time.Time, bool) {
-	n := slot(u.Status)
-	for _, r := range s.sent[u.MessageID].receipts {
-		if r.recipient == u.RecipientID && n >= 0 && r.recorded[n] {
-			return time.Unix(r.at[n], 0).UTC(), true
-		}
-	}
-	return time.Time{}, false
 }

@@ -6,10 +6,27 @@ import (
 	"daybook/events"
 )
 
-// statuses in the order of their slots in a receipt.
-var statuses = [...]events.Status{
-	events.StatusSent, events.StatusDelivered, events.StatusRead, events.StatusPlayed, events.StatusFailed,
+// The statuses' slots in a receipt.
+const (
+	slotSent = iota
+	slotDelivered
+	slotRead
+	slotPlayed
+	slotFailed
+	slots
+)
+
+var statuses = [slots]events.Status{
+	slotSent: events.StatusSent, slotDelivered: events.StatusDelivered, slotRead: events.StatusRead,
+	slotPlayed: events.StatusPlayed, slotFailed: events.StatusFailed,
 }
 
 // slot is a status's place in the table, or -1 when the word is not in it.
 func slot(status events.Status) int { return slices.Index(statuses[:], status) }
+
+// slotSet is some of the slots.
+type slotSet uint8
+
+func (s slotSet) has(n int) bool { return s&(1<<n) != 0 }
+
+func (s slotSet) with(n int) slotSet { return s | 1<<n }

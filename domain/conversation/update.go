@@ -77,11 +77,13 @@ type Send struct {
 	Content       events.Sealed `json:"-"`
 }
 
-// Sender is the device a message is written on, as the registry has it at that moment.
+// Sender is the device a message is written on, as the registry has it at that moment, and the recipient's market, as
+// the rate card in force has it; empty when no card tells.
 type Sender struct {
 	DeviceID         id.Device
 	Name             string
 	RegistryRevision uint64
+	Market           string
 }
 
 // Party is between whom a conversation is.
