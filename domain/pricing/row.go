@@ -1,0 +1,155 @@
+package pricing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"daybook/events"
+	"daybook/events/money"
+)
+
+// row is one line of a file: the rate of one category in one market.
+type row struct {
+	currency money.Currency
+	from     events.Date
+	market   events.MarketRates // without rates
+	rate     events.Rate
+	source   string
+}
+
+// column reads one field into a row, or returns the rule that the field breaks.
+type column struct {
+	name string
+	read func(r *row, field string) (broken string)
+}
+
+// columns are what a file must have, in any order.
+var columns = []column{
+	{"market", readMarket},
+	{columnCountries, readCountries},
+	{columnPrefixes, readPrefixes},
+	{"category", readCategory},
+	{"currency", readCurrency},
+	{columnRate, readRate},
+	{"effective_from", readDate},
+	{"source", readSource},
+}
+
+// Limits of a field. At the highest rate, 92 million messages still fit into an exact sum.
+const (
+	maxText   = 100             // characters of a market's name
+	maxSource = 200             // characters
+	maxPrefix = 7               // digits
+	maxMicros = 100_000_000_000 // 100,000.00 for one message
+	noRate    = "n/a"
+)
+
+// categories are those of the platform's cards. The cbp_ ones are prices of conversations, which ended in 2025; they
+// are kept and price no message.
+var categories = func() []events.Category {
+	perMessage := []events.Category{
+		events.Marketing, events.Utility, events.Authentication, authenticationInternational, events.Service,
+	}
+	all := slices.Clone(perMessage)
+	for _, c := range perMessage {
+		all = append(all, "cbp_"+c)
+	}
+	return all
+}()
+
+func readMarket(r *row, field string) string {
+	r.market.Market = norm.NFC.String(field)
+	if field == "" || !isLine(r.market.Market, maxText) {
+		return fmt.Sprintf("must be 1 to %d printable characters without spaces around them", maxText)
+	}
+	return ""
+}
+
+func readSource(r *row, field string) string {
+	r.source = norm.NFC.String(field)
+	if !isLine(r.source, maxSource) {
+		return fmt.Sprintf("must be at most %d printable characters without spaces around them", maxSource)
+	}
+	return ""
+}
+
+func readCountries(r *row, field string) string {
+	r.market.Countries = list(field)
+	for _, country := range r.market.Countries {
+		if len(country) != 2 || strings.Trim(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			return fmt.Sprintf("must be codes of two capital letters, separated by semicolons; %s is none", quote(country))
+		}
+	}
+	return ""
+}
+
+func readPrefixes(r *row, field string) string {
+	r.market.Prefixes = list(field)
+	for _, prefix := range r.market.Prefixes {
+		if prefix == "" || len(prefix) > maxPrefix || strings.Trim(prefix, "0123456789") != "" || prefix[0] == '0' {
+			return fmt.Sprintf("must be prefixes of 1 to %d digits that do not begin with 0, separated by semicolons; %s is none",
+				maxPrefix, quote(prefix))
+		}
+	}
+	return ""
+}
+
+func readCategory(r *row, field string) string {
+	r.rate.Category = events.Category(field)
+	if !slices.Contains(categories, r.rate.Category) {
+		return fmt.Sprintf("must be one of %q, not %s", categories, quote(field))
+	}
+	return ""
+}
+
+func readCurrency(r *row, field string) string {
+	var err error
+	if r.currency, err = money.ParseCurrency(field); err != nil {
+		return "must be three capital letters, not " + quote(field)
+	}
+	return ""
+}
+
+func readRate(r *row, field string) string {
+	if field == noRate {
+		return ""
+	}
+	amount, err := money.Parse(field, "")
+	if err != nil || amount.Micros <= 0 || amount.Micros > maxMicros {
+		return fmt.Sprintf("must be a decimal greater than 0 and at most %s, with at most six decimals, or %s for no rate; not %s",
+			decimal(maxMicros), noRate, quote(field))
+	}
+	r.rate.Micros = &amount.Micros
+	return ""
+}
+
+func readDate(r *row, field string) string {
+	day, err := time.Parse(events.DateFormat, field)
+	if err != nil || day.Year() < 2000 || day.Year() > 2099 {
+		return "must be a day of the calendar from 2000 to 2099, such as 2026-10-01; not " + quote(field)
+	}
+	r.from = events.Date(field)
+	return ""
+}
+
+// list splits a field at its semicolons. The order of a list means nothing.
+func list(field string) []string {
+	if field == "" {
+		return nil
+	}
+	return canonical(strings.Split(field, ";"))
+}
+
+func isLine(s string, limit int) bool {
+	unprintable := func(c rune) bool { return !unicode.IsPrint(c) }
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit && !strings.ContainsFunc(s, unprintable) && strings.TrimSpace(s) == s
+}
+
+// quote shows the beginning of a field.
+func quote(field string) string { return fmt.Sprintf("%.40q", field) }
