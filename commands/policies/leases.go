@@ -18,7 +18,8 @@ type Leases interface {
 	// takes free or expired ones, each in a new epoch, up to the holder's fair share. Leases that are the holder's in
 	// another epoch than it thinks are answered as they are. All or nothing.
 	Hold(ctx context.Context, claim Claim) (Tenure, error)
-	// Release saves and gives back leases that are still the holder's in their epoch.
+	// Release saves and gives back leases that are still the holder's in their epoch; all that are the holder's when it is
+	// gone.
 	Release(ctx context.Context, r Return) error
 	// Shards lists all shards of a policy, in order; none before the first Hold.
 	Shards(ctx context.Context, policy string) ([]ShardState, error)
