@@ -8,6 +8,7 @@ import (
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
 	"daybook/domain/quarantine"
+	"daybook/domain/ratecards"
 	"daybook/events"
 )
 
@@ -19,6 +20,7 @@ type Handler struct {
 	registries    aggregate[devices.State]
 	conversations aggregate[conversation.State]
 	quarantined   aggregate[quarantine.State]
+	rateCards     aggregate[ratecards.State]
 	owners        sync.Map // phone number id → id.Account; see NumberOwner
 }
 
@@ -32,6 +34,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		registries:    newAggregate(store, now, devices.Evolve, limit),
 		conversations: newAggregate(store, now, conversation.Evolve, limit),
 		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
+		rateCards:     newAggregate(cardStore{store}, now, ratecards.Evolve, limit),
 	}
 }
 

@@ -1,7 +1,9 @@
 package pricing
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"daybook/domain"
@@ -47,11 +49,12 @@ func (e *FileError) Add(added ...LineError) {
 	}
 }
 
-// Err returns the error if a line is bad, and nil otherwise.
+// Err puts the lines in order and returns the error; nil when no line is bad.
 func (e *FileError) Err() error {
 	if len(e.Lines) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(e.Lines, func(a, b LineError) int { return cmp.Compare(a.Line, b.Line) })
 	return e
 }
 

@@ -31,6 +31,15 @@ type Card struct {
 	Lines [][]int // Lines[m][r] is the file's line of Markets[m].Rates[r]
 }
 
+// Rates returns how many rates the card has, n/a included.
+func (c Card) Rates() int {
+	n := 0
+	for _, m := range c.Markets {
+		n += len(m.Rates)
+	}
+	return n
+}
+
 // ParseCards reads rate cards from CSV text: UTF-8, with or without a byte order mark, lines that end in LF or CRLF. The
 // first line names the columns market, iso2, calling_prefix, category, currency, rate, effective_from and source, in
 // any order; each other line is one rate. iso2 and calling_prefix are lists, separated by semicolons; both are empty for
