@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Weights of the cache, in folded events: a folded event takes some 50 bytes, an entry as much as eight besides.
+// Weights of the cache, in folded events: a folded event takes some 65 bytes, an entry as much as eight besides.
 const (
 	cacheLimit  = 1 << 18
 	entryWeight = 8

@@ -129,7 +129,7 @@ func (h *Handler) RecordUpdates(ctx context.Context, meta Meta, d Delivery) (Out
 const (
 	partUpdates  = 499
 	partBytes    = 768 << 10
-	eventedBytes = 1500 // of an event and its envelope besides sealed values
+	eventedBytes = 2000 // of an event and its envelope besides sealed values; 2,200 with the longest of the platform's words
 )
 
 // parts splits updates into what fits into one append each.

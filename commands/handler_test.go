@@ -269,12 +269,29 @@ func TestALargeDeliveryIsSplitIntoAppends(t *testing.T) {
 		u.Content = events.Sealed(strings.Repeat("x", 500<<10))
 		return u
 	}
+	_, err := h.RecordUpdates(t.Context(), api, f.delivery(inbound(-1, noon)))
+	require.NoError(t, err)
+	long := f.template(1) // with all that a status says again of it
+	long.Dialling = events.Dialling{Prefix: "1650", Country: "US"}
+	_, err = h.SendMessage(t.Context(), api, long)
+	require.NoError(t, err)
+	word := strings.Repeat("w", 128) // the longest that the webhook lets through
+	worded := make([]conversation.Update, 500)
+	for i := range worded {
+		u := f.status(1, events.StatusDelivered, noon)
+		u.RecipientID = id.NewRandom[id.Customer]()
+		u.Pricing = &events.Pricing{Billable: new(true), Model: word, Type: word, Category: word}
+		u.Origin = &events.Origin{PlatformID: word, Type: word, ExpiresAt: &noon}
+		u.Raw = events.Sealed(strings.Repeat("x", 100))
+		worded[i] = u
+	}
 	for name, c := range map[string]struct {
 		updates []conversation.Update
 		appends int
 	}{
-		"many":  {append(many, f.status(1, events.StatusSent, noon)), 3},
-		"large": {[]conversation.Update{large(2001), large(2002), large(2003)}, 3},
+		"many":   {append(many, f.status(1, events.StatusSent, noon)), 3},
+		"worded": {worded, 2},
+		"large":  {[]conversation.Update{large(2001), large(2002), large(2003)}, 3},
 	} {
 		before := len(read(t, store, conversation.Stream(f.conversation)))
 		appends = 0

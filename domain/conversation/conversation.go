@@ -25,7 +25,7 @@ import (
 // window is how long a customer's message keeps the service window open.
 const window = 24 * time.Hour
 
-// State is a conversation as far as decisions need it: some 300 bytes per message sent. The zero
+// State is a conversation as far as decisions need it: some 330 bytes per message sent. The zero
 // value has not started.
 type State struct {
 	party        Party
