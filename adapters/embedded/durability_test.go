@@ -169,6 +169,9 @@ func TestNothingIsVisibleBeforeItIsSynced(t *testing.T) {
 	for range store.ReadStream(t.Context(), "s", 2) {
 		t.Error("the stream shows what is not synced")
 	}
+	last, _, err := store.ReadLast(t.Context(), "s")
+	require.NoError(t, err)
+	require.Equal(t, before.Revision, last.Revision)
 	require.Empty(t, arrived)
 	// A conflict with it would tell of it too.
 	go func() {

@@ -72,6 +72,55 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from uint64) iter
 	}
 }
 
+// ReadLast returns the last record of a stream, and false for a missing stream. It takes no longer for a long stream.
+// Errors are those of ReadAll.
+func (s *Store) ReadLast(ctx context.Context, stream string) (last events.Record, found bool, err error) {
+	if err = ctx.Err(); err == nil {
+		last, found, err = s.last(stream, s.head.now())
+	}
+	if err != nil {
+		return events.Record{}, false, fmt.Errorf("reading the end of %s: %w", stream, err)
+	}
+	return last, found, nil
+}
+
+// last finds the last record of a stream that lies at or before head: the index may run ahead of it while a group is
+// being written.
+func (s *Store) last(stream string, head events.Position) (last events.Record, found bool, err error) {
+	if len(stream) > maxStreamName {
+		return events.Record{}, false, nil
+	}
+	if err = s.enter(); err != nil {
+		return events.Record{}, false, err
+	}
+	defer s.leave()
+	index, err := s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(stream, 0), UpperBound: indexEnd(stream)})
+	if err != nil {
+		return events.Record{}, false, err
+	}
+	defer func() { err = errors.Join(err, index.Close()) }()
+	for ok := index.Last(); ok; ok = index.Prev() {
+		entry, err := index.ValueAndErr()
+		if err != nil || len(entry) != 8 {
+			return events.Record{}, false, errors.Join(errRecord, err)
+		}
+		if position := events.Position(binary.BigEndian.Uint64(entry)); position <= head {
+			last, err = s.recordAt(position)
+			return last, err == nil, err
+		}
+	}
+	return events.Record{}, false, index.Error()
+}
+
+func (s *Store) recordAt(position events.Position) (_ events.Record, err error) {
+	value, closer, err := s.db.Get(logKey(position))
+	if err != nil {
+		return events.Record{}, fmt.Errorf("record at position %d: %w", position, err)
+	}
+	defer func() { err = errors.Join(err, closer.Close()) }()
+	return decodeRecord(&arena{}, position, value)
+}
+
 // Head returns the position of the last record.
 func (s *Store) Head(ctx context.Context) (events.Position, error) {
 	if err := ctx.Err(); err != nil {

@@ -119,6 +119,12 @@ func TestRefusedAppends(t *testing.T) {
 	require.Len(t, readAll(t, store, events.Start), 2)
 	_, err = store.Append(t.Context(), strings.Repeat("n", 1024), events.NoStream, []events.Proposed{e})
 	require.NoError(t, err, "the longest name")
+	_, found, err := store.ReadLast(t.Context(), strings.Repeat("n", 1024))
+	require.NoError(t, err)
+	require.True(t, found)
+	_, found, err = store.ReadLast(t.Context(), strings.Repeat("n", 1025))
+	require.NoError(t, err)
+	require.False(t, found, "no stream has a longer name")
 }
 
 // More streams and ids than are remembered: the ends of forgotten streams are found again, and repeats by id are
@@ -198,6 +204,8 @@ func TestClose(t *testing.T) {
 	_, err = store.Append(t.Context(), "s", events.Any, notes(1))
 	require.ErrorIs(t, err, embedded.ErrClosed)
 	_, err = store.Head(t.Context())
+	require.ErrorIs(t, err, embedded.ErrClosed)
+	_, _, err = store.ReadLast(t.Context(), "s")
 	require.ErrorIs(t, err, embedded.ErrClosed)
 	for _, err := range store.ReadAll(t.Context(), events.Start) {
 		require.ErrorIs(t, err, embedded.ErrClosed)

@@ -69,6 +69,9 @@ func (s *suite) appendsBecomeVisibleWhole() {
 		}
 		require.Zero(s, len(s.read(stream, 0))%size)
 		require.Zero(s, len(s.readAll(before, stream))%size)
+		last, found, err := s.store.ReadLast(s.Context(), stream)
+		require.NoError(s, err)
+		require.True(s, !found || (last.Revision+1)%size == 0)
 	}
 	require.Len(s, s.read(stream, 0), 100*size)
 }

@@ -88,6 +88,29 @@ func (s *suite) readStreamFromIsInclusive() {
 	require.Empty(s, s.read(s.stream(), 3))
 }
 
+// The last record is that of its own stream, however alike names begin and whatever was appended elsewhere since.
+func (s *suite) readLastFollowsTheStream() {
+	stream := s.stream()
+	for _, missing := range []string{stream, stream + "-other", stream[:len(stream)-1]} {
+		_, found, err := s.store.ReadLast(s.Context(), missing)
+		require.NoError(s, err)
+		require.False(s, found)
+	}
+	length := 0
+	for _, n := range []int{1, 2, 300, 1} {
+		s.append(stream, events.Expected(length-1), some(n)...)
+		s.append(stream+"0", events.Any, event("neighbour"))
+		length += n
+		last, found, err := s.store.ReadLast(s.Context(), stream)
+		require.NoError(s, err)
+		require.True(s, found)
+		require.Equal(s, []events.Record{last}, s.read(stream, uint64(length-1)), "a record is the same wherever it is read")
+	}
+	_, found, err := s.store.ReadLast(s.Context(), stream+"-")
+	require.NoError(s, err)
+	require.False(s, found)
+}
+
 func (s *suite) readAllAfterIsExclusive() {
 	stream, before := s.stream(), s.head()
 	s.append(stream, events.NoStream, some(4)...)
@@ -165,6 +188,8 @@ func (s *suite) cancelledReadsEnd() {
 		require.ErrorIs(s, last, context.Canceled)
 	}
 	_, err := s.store.Head(ctx)
+	require.ErrorIs(s, err, context.Canceled)
+	_, _, err = s.store.ReadLast(ctx, stream)
 	require.ErrorIs(s, err, context.Canceled)
 }
 

@@ -24,6 +24,7 @@ type Store interface {
 		ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed,
 	) (events.Appended, error)
 	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
+	ReadLast(ctx context.Context, stream string) (last events.Record, found bool, err error)
 	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
 	Head(ctx context.Context) (events.Position, error)
@@ -67,6 +68,7 @@ func tests() []namedTest {
 		{"StreamNamesAreKept", (*suite).streamNamesAreKept},
 		{"StreamsDoNotMix", (*suite).streamsDoNotMix},
 		{"ReadStreamFromIsInclusive", (*suite).readStreamFromIsInclusive},
+		{"ReadLastFollowsTheStream", (*suite).readLastFollowsTheStream},
 		{"ReadAllAfterIsExclusive", (*suite).readAllAfterIsExclusive},
 		{"ReadAllKeepsTheOrderOfAppends", (*suite).readAllKeepsTheOrderOfAppends},
 		{"LongStreamsAreReadWhole", (*suite).longStreamsAreReadWhole},
