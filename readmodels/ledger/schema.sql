@@ -29,12 +29,12 @@ CREATE INDEX entries_effective ON entries USING brin (effective_at) WITH (pages_
 -- The entries of one event sum to zero in every asset. They are written by one statement.
 CREATE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    found record;
+    odd record;
 BEGIN
-    SELECT stream, revision, asset, sum(amount) AS rest INTO found
+    SELECT stream, revision, asset, sum(amount) AS rest INTO odd
     FROM added GROUP BY stream, revision, asset HAVING sum(amount) <> 0 LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'the entries of %@% do not balance: % % too much', found.stream, found.revision, found.rest, found.asset
+    IF found THEN
+        RAISE EXCEPTION 'the entries of %@% do not balance: % % too much', odd.stream, odd.revision, odd.rest, odd.asset
         USING ERRCODE = 'check_violation', TABLE = 'entries', CONSTRAINT = 'entries_balance';
     END IF;
     RETURN NULL;
