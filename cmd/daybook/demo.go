@@ -17,13 +17,14 @@ import (
 	"daybook/adapters/web/client"
 	"daybook/adapters/whatsapp"
 	"daybook/cmd/daybook/demo"
+	"daybook/domain/pricing"
 	"daybook/events"
 )
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Play a week of business messaging in a temporary folder and check that it adds up",
+		Short: "Play a month of business messaging in a temporary folder and check that it adds up",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			folder, err := os.MkdirTemp("", "daybook-demo-")
@@ -38,7 +39,7 @@ func demoCommand() *cobra.Command {
 }
 
 // playDemo runs a whole Daybook of its own, plays the demonstration against its HTTP endpoints, and stops it. PerDay is
-// how many exchanges a day has; 0 leaves it to the demo.
+// how many reasons to write a day has; 0 leaves it to the demo.
 func playDemo(ctx context.Context, config Config, perDay int, out, progress io.Writer) (err error) {
 	clock := &demo.Clock{}
 	a, err := open(ctx, config, clock.Now, slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -79,7 +80,7 @@ func loadDemo(ctx context.Context, config Config, log *slog.Logger, out, progres
 		log.Warn("the demo business is incomplete: loading it was interrupted. Remove the data folder to load it again", "folder", config.Data)
 		return nil
 	}
-	fmt.Fprintln(out, "The store is empty: loading the demo business, a week played on an invented clock")
+	fmt.Fprintln(out, "The store is empty: loading the demo business, 16 September to 15 October 2026 on an invented clock")
 	err = a.during(ctx, func(base string) error { return demo.Load(ctx, a.stage(base, clock, io.Discard, progress)) })
 	if err != nil {
 		return fmt.Errorf("loading the demo business: %w", err)
@@ -117,11 +118,12 @@ func (a *app) demoState(ctx context.Context) (demoState, error) {
 func (a *app) stage(base string, clock *demo.Clock, out, progress io.Writer) demo.Stage {
 	var bar *progressbar.ProgressBar
 	return demo.Stage{
-		API: client.New(base, a.adminToken), Base: base, Secret: a.config.WhatsAppAppSecrets[0], Clock: clock, Out: out,
+		API: client.New(base, a.adminToken), Base: base, Secret: a.config.WhatsAppAppSecrets[0],
+		Cards: []byte(pricing.ReferenceCards), Clock: clock, Out: out,
 		Progress: func(done, total int) {
 			if bar == nil {
 				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(progress), progressbar.OptionSetDescription("  playing"),
-					progressbar.OptionClearOnFinish(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("exchanges"),
+					progressbar.OptionClearOnFinish(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("steps"),
 					progressbar.OptionSetVisibility(isTerminal(progress)))
 			}
 			_ = bar.Set(done) // a bar that cannot be drawn is no reason to stop

@@ -1,9 +1,7 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,154 +11,40 @@ import (
 
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
-	"daybook/events"
-	"daybook/events/id"
 )
 
-// playSamples posts the deliveries, then all of them again, which must change nothing.
-func (p *player) playSamples(ctx context.Context, samples [][]byte) error {
-	received, kept, err := countSamples(samples)
-	if err != nil {
-		return err
-	}
-	for range 2 {
-		for i, sample := range samples {
-			if err := p.deliver(ctx, sample); err != nil {
-				return fmt.Errorf("sample %d: %w", i+1, err)
-			}
-		}
-	}
-	p.tally.facts["MessageReceived"] += received
-	p.tally.facts["UpdateQuarantined"] += kept
-	fmt.Fprintf(p.Out, "  %d messages recorded, %d updates kept whole in quarantine\n\n", received, kept)
-	return nil
-}
-
-// countSamples counts the different updates in deliveries: each element of a list is one, and a value without a list is
-// one. It shares no code with the webhook, so that one can be held against the other.
-func countSamples(samples [][]byte) (received, kept int, err error) {
-	seen := map[string]bool{}
-	for _, sample := range samples {
-		var delivery struct {
-			Entry []struct {
-				Changes []struct {
-					Field string                     `json:"field"`
-					Value map[string]json.RawMessage `json:"value"`
-				} `json:"changes"`
-			} `json:"entry"`
-		}
-		if err := json.Unmarshal(sample, &delivery); err != nil {
-			return 0, 0, err
-		}
-		for _, entry := range delivery.Entry {
-			for _, change := range entry.Changes {
-				for list, updates := range updatesOf(change.Value) {
-					for _, update := range updates {
-						key := change.Field + list + update
-						if !seen[key] && list == "messages" {
-							received++
-						} else if !seen[key] {
-							kept++
-						}
-						seen[key] = true
-					}
-				}
-			}
-		}
-	}
-	return received, kept, nil
-}
-
-// updatesOf lists the updates of one change by the list that they stand in; "" is the value itself.
-func updatesOf(value map[string]json.RawMessage) map[string][]string {
-	updates := map[string][]string{}
-	for _, list := range []string{
-		"messages", "statuses", "errors", "groups", "message_echoes", "history", "state_sync", "user_preferences",
-	} {
-		var elements []json.RawMessage
-		if json.Unmarshal(value[list], &elements) != nil {
-			continue
-		}
-		for _, element := range elements {
-			var compact bytes.Buffer
-			if json.Compact(&compact, element) == nil {
-				updates[list] = append(updates[list], compact.String())
-			}
-		}
-	}
-	if len(updates) == 0 {
-		whole, _ := json.Marshal(value) //nolint:errchkjson // it was JSON a moment ago
-		updates[""] = []string{string(whole)}
-	}
-	return updates
-}
-
-// showContested prints what the owner sees when a customer complains: who wrote it, and the trail of the conversation.
-func (p *player) showContested(ctx context.Context, contested sentMessage) error {
-	info, err := p.API.MessageInfo(ctx, contested.id, client.WaitFor(p.last))
-	if err != nil {
-		return fmt.Errorf("reading the contested message's info: %w", err)
-	}
-	if info.Device == nil || info.Device.NameAtSend != "iPhone Mario" || info.Device.NameNow != "iPhone Banco" {
-		return fmt.Errorf("the contested message shows the device %+v, not iPhone Mario, now iPhone Banco", info.Device)
-	}
-	fmt.Fprintf(p.Out, "The contested message %s\n", info.ID)
-	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "  written on\t%s (called %s now)\n", info.Device.NameAtSend, info.Device.NameNow)
-	for _, step := range []struct {
-		name string
-		at   *time.Time
-	}{{"queued", info.QueuedAt}, {"sent", info.SentAt}, {"delivered", info.DeliveredAt}, {"read", info.ReadAt}} {
-		if step.at == nil {
-			return fmt.Errorf("the contested message has no time for %s", step.name)
-		}
-		fmt.Fprintf(w, "  %s\t%s\n", step.name, step.at.Format(time.RFC3339))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return p.showTrail(ctx, contested.conversation)
-}
-
-func (p *player) showTrail(ctx context.Context, conversation id.Conversation) error {
-	page, err := p.API.AuditEntries(ctx, client.AuditFilter{Conversation: conversation, Limit: 1000}, client.WaitFor(p.last))
-	if err != nil {
-		return fmt.Errorf("reading the conversation's trail: %w", err)
-	}
-	fmt.Fprintf(p.Out, "\nThe audit trail of its conversation, %s\n", conversation)
-	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	for _, e := range page.Entries {
-		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", e.Revision, e.OccurredAt.Format(time.RFC3339), e.Type, actor(e), deviceIn(e))
-	}
-	fmt.Fprintln(w)
-	return w.Flush()
-}
-
-func actor(e api.AuditEntry) events.Actor {
-	if e.Actor == nil {
-		return ""
-	}
-	return *e.Actor
-}
-
-func deviceIn(e api.AuditEntry) string {
-	var data struct {
-		DeviceName string `json:"device_name"`
-	}
-	_ = json.Unmarshal(e.Data, &data) // what has no device shows none
-	return data.DeviceName
-}
-
-// check holds the book against the player's own count. It names everything that is off.
+// check holds the book against the player's own count and the recount. It names everything that is off.
 func (p *player) check(ctx context.Context) error {
-	if err := p.settle(ctx); err != nil {
+	fmt.Fprintln(p.Out, "Does it add up?")
+	return errors.Join(
+		p.checkFacts(ctx),
+		p.verdict("messages show their device, their last status and their price", p.checkMessages)(ctx),
+		p.verdict("balances of the ledger equal the recount, to the millionth", p.checkAllBalances)(ctx),
+		p.verdict("of them at the end of September", p.checkSeptember)(ctx),
+		p.verdict("postings add up: by fact to zero, by account to its balance, by message to its price", p.checkPostings)(ctx),
+		p.verdict("lines of figures equal the recount", p.checkFigures)(ctx),
+	)
+}
+
+// verdict prints how many things were checked, and whether they were right.
+func (p *player) verdict(what string, check func(context.Context) (int, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := check(ctx)
+		word := "ok"
+		if err != nil {
+			word = "WRONG"
+		}
+		fmt.Fprintf(p.Out, "  %d %s: %s\n", n, what, word)
 		return err
 	}
+}
+
+// checkFacts counts the events of the audit trail.
+func (p *player) checkFacts(ctx context.Context) error {
 	booked, err := p.booked(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.Out, "Does it add up?")
 	var wrong []error
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	for _, fact := range slices.Sorted(maps.Keys(p.tally.facts)) {
@@ -171,21 +55,57 @@ func (p *player) check(ctx context.Context) error {
 		}
 		fmt.Fprintf(w, "  %s\tplayed %d\tbooked %d\t%s\n", fact, p.tally.facts[fact], booked[fact], verdict)
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return errors.Join(append(wrong, w.Flush())...)
+}
+
+// checkMessages looks at every message as its owner sees it.
+func (p *player) checkMessages(ctx context.Context) (int, error) {
+	priced, err := recount(p.Cards, p.tally.letters, p.zone)
+	if err != nil {
+		return 0, err
 	}
-	for _, sent := range p.tally.sent {
-		info, err := p.API.MessageInfo(ctx, sent.id)
-		switch {
-		case err != nil:
+	var wrong []error
+	for _, l := range p.tally.letters {
+		info, err := p.API.MessageInfo(ctx, l.id, client.WaitFor(p.last))
+		if err != nil {
 			wrong = append(wrong, err)
-		case info.Device == nil || info.Device.NameAtSend != sent.deviceName || info.Status != sent.status:
-			wrong = append(wrong, fmt.Errorf("message %s: %+v %s, but %s wrote it and it was %s",
-				sent.id, info.Device, info.Status, sent.deviceName, sent.status))
+			continue
+		}
+		if info.Device == nil || info.Device.NameAtSend != l.deviceName || info.Status != l.ends() {
+			wrong = append(wrong, fmt.Errorf("message %s: %+v %s, but %s wrote it and it was %s", l.id, info.Device, info.Status, l.deviceName, l.ends()))
+		}
+		if c, delivered := priced[l]; delivered {
+			wrong = append(wrong, checkCharge(info, c))
+		} else if len(info.Cost) > 0 || info.Unpriced > 0 {
+			wrong = append(wrong, fmt.Errorf("message %s was not delivered and costs %v", l.id, info.Cost))
 		}
 	}
-	fmt.Fprintf(p.Out, "  %d messages show the device that wrote them, and their last status\n", len(p.tally.sent))
-	return errors.Join(wrong...)
+	return len(p.tally.letters), errors.Join(wrong...)
+}
+
+func checkCharge(info api.MessageInfo, c costs) error {
+	charge, err := chargeOf(info)
+	if err != nil {
+		return err
+	}
+	if *charge.Micros != c.micros || charge.Basis != c.basis || charge.Market != c.market {
+		return fmt.Errorf("message %s: recounted %d %s %s, booked %d %s %s",
+			info.ID, c.micros, c.basis, c.market, *charge.Micros, charge.Basis, charge.Market)
+	}
+	return nil
+}
+
+func (p *player) checkAllBalances(ctx context.Context) (int, error) {
+	return p.checkBalances(ctx, nil, true)
+}
+
+func (p *player) checkSeptember(ctx context.Context) (int, error) {
+	return p.checkBalances(ctx, &p.changes, true)
+}
+
+func (p *player) checkFigures(ctx context.Context) (int, error) {
+	booked, err := p.figures(ctx)
+	return len(booked), errors.Join(err, differences(countFigures(p.tally, p.changes), booked, row.String))
 }
 
 // booked counts the facts in the audit trail, by type.
@@ -210,7 +130,8 @@ func (p *player) booked(ctx context.Context) (map[string]int, error) {
 // settleTime bounds how long the book may take to be complete after the last request.
 const settleTime = 30 * time.Second
 
-// settle waits until what came too early has been driven again, and every projection has read everything.
+// settle waits until what came too early has been driven again, everything is rated, and every projection has read
+// everything.
 func (p *player) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
@@ -227,7 +148,9 @@ func (p *player) settle(ctx context.Context) error {
 		}
 		open := len(waiting.Entries)
 		if wanted := p.tally.facts["UpdateQuarantined"] - p.tally.facts["UpdateRedriven"]; open == wanted && behind(state) == 0 {
-			return nil
+			p.last = state.Head
+			_, err = p.balances(ctx, nil) // rating was waited for, too
+			return err
 		}
 		select {
 		case <-again.C:

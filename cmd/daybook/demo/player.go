@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"daybook/adapters/web/api"
@@ -21,8 +22,9 @@ import (
 const (
 	wabaID        = "900100200300400"
 	displayNumber = "390655500100"
-	timezone      = "Europe/Rome"
-	seed          = 1
+	// The firm is an Italian one that is billed in dollars: of the published cards, those in dollars are the ones from
+	// which both halves of the month can be priced.
+	currency = "USD"
 )
 
 // PhoneNumberID is the demo business's number: the first thing that the demo claims.
@@ -33,10 +35,11 @@ type Stage struct {
 	API      *client.Client
 	Base     string                // of the server
 	Secret   string                // signs webhooks
+	Cards    []byte                // the platform's rate cards, as a CSV file
 	Clock    *Clock                // the server's clock
 	Out      io.Writer             // what a person reads
 	Progress func(done, total int) // may be nil
-	PerDay   int                   // exchanges a day; 0: 40
+	PerDay   int                   // reasons to write a day; 0: 24
 }
 
 // business is what the player knows of the business that it set up.
@@ -50,47 +53,63 @@ type device struct {
 	name string
 }
 
-// player plays the week and keeps count of everything it did, so that the book can be held against it.
+// player plays the month and keeps count of everything it did, so that the book can be held against it.
 type player struct {
 	Stage
+	*plan
 
+	played   int // acts
 	platform platform
 	business business
 	tally    tally
 	last     events.Position // of the last command
 }
 
-// tally is what must stand in the book: how many facts of each type, and who wrote each message.
+// tally is what was done: how many facts of each type must stand in the book, and all messages that were written.
 type tally struct {
-	facts  map[string]int
-	sent   []sentMessage
-	posted int // deliveries
+	facts     map[string]int
+	questions []question
+	letters   []*letter
+	posted    int // deliveries
+
+	asked   map[person]time.Time // by each customer, last
+	waiting map[person]time.Time // since when a customer waits for an answer
+	written map[person]time.Time // to each customer, last
 }
 
-type sentMessage struct {
-	id           id.Message
-	conversation id.Conversation
-	deviceName   string
-	status       string // what the platform said last and highest
-}
-
-func newPlayer(s Stage) *player {
+func newPlayer(s Stage) (*player, error) {
 	if s.PerDay == 0 {
-		s.PerDay = 40
+		s.PerDay = 24
 	}
 	if s.Progress == nil {
 		s.Progress = func(int, int) {}
 	}
-	return &player{
-		Stage: s, tally: tally{facts: map[string]int{}},
-		platform: platform{wabaID: wabaID, phoneNumberID: PhoneNumberID, displayNumber: displayNumber},
+	calendar, err := newCalendar()
+	if err != nil {
+		return nil, err
 	}
+	return &player{
+		Stage: s, plan: makePlan(calendar, len(devices), s.PerDay),
+		tally: tally{
+			facts: map[string]int{}, asked: map[person]time.Time{}, waiting: map[person]time.Time{}, written: map[person]time.Time{},
+		},
+		platform: platform{
+			wabaID: wabaID, phoneNumberID: PhoneNumberID, displayNumber: displayNumber, changes: calendar.changes,
+			fromAd: map[person]time.Time{}, freeUntil: map[person]time.Time{},
+		},
+	}, nil
+}
+
+// devices are the business's: kind, platform, name. The second needs the premium plan.
+var devices = [][3]string{
+	{"smartphone", "ios", "iPhone Mario"}, {"smartphone", "android", "Samsung Luigi"},
+	{"tablet", "ios", "iPad Cassa"}, {"computer", "windows", "PC Ufficio"},
 }
 
 // setUp registers the business and links its devices.
 func (p *player) setUp(ctx context.Context) error {
 	registered, err := p.API.RegisterAccount(ctx, api.RegisterAccount{
-		Name: "Ferramenta Rossi", Kind: "enterprise", Country: "IT", Currency: "EUR", Timezone: timezone, WABAID: wabaID,
+		Name: "Ferramenta Rossi", Kind: "enterprise", Country: "IT", Currency: currency, Timezone: timezone, WABAID: wabaID,
 		Numbers: []api.Number{{PhoneNumberID: PhoneNumberID, DisplayPhoneNumber: displayNumber}},
 	}, client.Key("demo-register"))
 	if err != nil {
@@ -100,18 +119,18 @@ func (p *player) setUp(ctx context.Context) error {
 	if _, err = p.API.AcceptTerms(ctx, registered.ID, api.AcceptTerms{TermsVersion: "2026-01", PrivacyVersion: "2026-01"}); err != nil {
 		return fmt.Errorf("accepting the terms: %w", err)
 	}
-	if err = p.link(ctx, "smartphone", "ios", "iPhone Mario"); err != nil {
+	if err = p.link(ctx, devices[0]); err != nil {
 		return err
 	}
-	if err = p.link(ctx, "smartphone", "android", "Samsung Luigi"); !client.IsProblem(err, "SmartphoneLimitReached") {
+	if err = p.link(ctx, devices[1]); !client.IsProblem(err, "SmartphoneLimitReached") {
 		return fmt.Errorf("a second smartphone on a standard account was not refused: %w", err)
 	}
-	fmt.Fprintf(p.Out, "  %s: %s\n", "second smartphone refused", err)
+	fmt.Fprintf(p.Out, "  second smartphone refused: %s\n", err)
 	if _, err = p.API.SubscribePremium(ctx, registered.ID); err != nil {
 		return fmt.Errorf("subscribing premium: %w", err)
 	}
-	for _, d := range [][3]string{{"smartphone", "android", "Samsung Luigi"}, {"tablet", "ios", "iPad Cassa"}, {"computer", "windows", "PC Ufficio"}} {
-		if err = p.link(ctx, d[0], d[1], d[2]); err != nil {
+	for _, d := range devices[1:] {
+		if err = p.link(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -119,95 +138,108 @@ func (p *player) setUp(ctx context.Context) error {
 	return nil
 }
 
-func (p *player) link(ctx context.Context, kind, platform, name string) error {
-	linked, err := p.API.LinkDevice(ctx, p.business.account, api.LinkDevice{Kind: kind, Platform: platform, Name: name})
+func (p *player) link(ctx context.Context, d [3]string) error {
+	linked, err := p.API.LinkDevice(ctx, p.business.account, api.LinkDevice{Kind: d[0], Platform: d[1], Name: d[2]})
 	if err != nil {
-		return fmt.Errorf("linking %s: %w", name, err)
+		return fmt.Errorf("linking %s: %w", d[2], err)
 	}
-	p.business.devices = append(p.business.devices, device{linked.ID, name})
+	p.business.devices = append(p.business.devices, device{linked.ID, d[2]})
 	p.count("DeviceLinked")
 	return nil
 }
 
-// play plays one exchange, at the time it is planned for.
-func (p *player) play(ctx context.Context, e episode) (sentMessage, error) {
-	p.Clock.advance(e.asksAt.Add(2 * time.Second))
-	contact, asked := p.platform.inbound(e.customer, e.asksAt, e.question)
-	if err := p.post(ctx, object{"contacts": []object{contact}, "messages": []object{asked}}); err != nil {
-		return sentMessage{}, err
+// playUntil plays what happens before an instant, and stands there.
+func (p *player) playUntil(ctx context.Context, until time.Time) error {
+	for ; p.played < len(p.acts) && p.acts[p.played].at.Before(until); p.played++ {
+		act := p.acts[p.played]
+		p.Clock.advance(act.at)
+		if err := act.play(ctx, p); err != nil {
+			return fmt.Errorf("act %d of %d, %s: %w", p.played+1, len(p.acts), act.at.In(p.zone).Format(monthDay), err)
+		}
+		p.Progress(p.played+1, len(p.acts))
 	}
-	p.count("MessageReceived")
-
-	e.repliesAt = p.Clock.advance(e.repliesAt)
-	answer, err := p.send(ctx, e, api.SendMessage{Type: "text", Text: &api.Text{Body: e.answer}}, "service")
-	if err != nil || !e.template {
-		return answer, err
-	}
-	e.repliesAt = p.Clock.advance(e.repliesAt.Add(time.Minute))
-	_, err = p.send(ctx, e, api.SendMessage{Type: "template", Category: "utility", Template: &api.Template{
-		Name: "order_update", Language: "en", Parameters: []string{e.customer.name},
-	}}, "utility")
-	return answer, err
+	p.Clock.advance(until)
+	return nil
 }
 
-// send writes a message from the exchange's device and plays what becomes of it.
-func (p *player) send(ctx context.Context, e episode, message api.SendMessage, category string) (sentMessage, error) {
-	from := p.business.devices[e.device]
-	message.DeviceID, message.To = from.id, "+"+e.customer.number
-	queued, err := p.API.SendMessage(ctx, p.business.account, message)
-	if err != nil {
-		return sentMessage{}, fmt.Errorf("sending from %s: %w", from.name, err)
-	}
-	p.count("MessageQueued")
-	wamid := p.platform.wamid(e.customer.number)
-	accept := func() error {
-		accepted, err := p.API.AcceptMessage(ctx, p.business.account, queued.ID, wamid)
-		p.last = max(p.last, accepted.Position)
+// ask plays a customer's message.
+func (p *player) ask(ctx context.Context, q question) error {
+	contact, asked := p.platform.inbound(q)
+	if err := p.post(ctx, object{"contacts": []object{contact}, "messages": []object{asked}}); err != nil {
 		return err
 	}
-	tell := func() error { return p.tell(ctx, e, wamid, category) }
-	steps := []func() error{accept, tell}
-	if e.fate == toldEarly {
-		steps = []func() error{tell, accept}
+	p.count("MessageReceived")
+	p.tally.questions = append(p.tally.questions, q)
+	p.tally.asked[q.from] = latest(p.tally.asked[q.from], q.at)
+	if _, waits := p.tally.waiting[q.from]; !waits && !q.at.Before(p.tally.written[q.from]) {
+		p.tally.waiting[q.from] = q.at
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return sentMessage{}, fmt.Errorf("playing what became of a message: %w", err)
-		}
+	if q.ad {
+		p.platform.fromAd[q.from] = q.at
 	}
-	p.count("MessageAccepted")
-	sent := sentMessage{queued.ID, queued.Conversation, from.name, e.fate.ends()}
-	p.tally.sent = append(p.tally.sent, sent)
-	return sent, nil
+	return nil
 }
 
-// tell posts the statuses of a message, in the way of its fate.
-func (p *player) tell(ctx context.Context, e episode, wamid, category string) error {
-	words := e.fate.words()
-	told := make([]object, 0, len(words))
-	seen := map[string]bool{}
-	for _, word := range words {
-		at := e.repliesAt.Add(delays[word])
-		told = append(told, p.platform.status(wamid, word, e.customer, at, category))
-		if !seen[word] {
-			seen[word] = true
-			p.count(factOf[word])
-		}
+// serviceWindow is how long a customer may be answered in free form, the last instant included.
+const serviceWindow = 24 * time.Hour
+
+// write plays the writing of a letter on its device.
+func (p *player) write(ctx context.Context, l *letter) error {
+	from := p.business.devices[l.device]
+	message := api.SendMessage{DeviceID: from.id, To: l.to.address(), Type: "template", Category: l.category}
+	if l.category == service {
+		message.Type, message.Text = "text", &api.Text{Body: l.text}
+	} else {
+		message.Template = &api.Template{Name: l.text, Language: "en", Parameters: []string{l.to.name}}
 	}
-	if e.fate == toldEarly {
-		for range words {
+	queued, err := p.API.SendMessage(ctx, p.business.account, message)
+	if err != nil {
+		return fmt.Errorf("sending from %s: %w", from.name, err)
+	}
+	p.count("MessageQueued")
+	p.tally.letters = append(p.tally.letters, l)
+	l.id, l.conversation, l.deviceName, l.wamid = queued.ID, queued.Conversation, from.name, p.platform.wamid(l.to)
+	l.unpriced = l.at.Before(p.cards)
+	if asked, ever := p.tally.asked[l.to]; ever {
+		l.open = !l.at.After(asked.Add(serviceWindow))
+	}
+	if since, waits := p.tally.waiting[l.to]; waits {
+		l.answers, l.waited = true, l.at.Sub(since)
+		delete(p.tally.waiting, l.to)
+	}
+	p.tally.written[l.to] = l.at
+	l.adFree = p.platform.isFree(l)
+	return nil
+}
+
+// accept plays the platform's answer, which names the letter.
+func (p *player) accept(ctx context.Context, l *letter) error {
+	accepted, err := p.API.AcceptMessage(ctx, p.business.account, l.id, l.wamid)
+	if err != nil {
+		return fmt.Errorf("accepting a message: %w", err)
+	}
+	p.last = max(p.last, accepted.Position)
+	p.count("MessageAccepted")
+	return nil
+}
+
+var factOf = map[string]string{"sent": "MessageSent", "delivered": "MessageDelivered", "read": "MessageRead", "failed": "MessageFailed"}
+
+// tell posts what the platform tells of a letter.
+func (p *player) tell(ctx context.Context, l *letter, t telling) error {
+	told := make([]object, 0, len(t.statuses))
+	for _, s := range t.statuses {
+		told = append(told, p.platform.status(l, s))
+		if !slices.Contains(l.told, s.word) {
+			l.told = append(l.told, s.word)
+			p.count(factOf[s.word])
+		}
+		if t.at.Before(l.acceptedAt) {
 			p.count("UpdateQuarantined", "UpdateRedriven")
 		}
 	}
 	return p.post(ctx, object{"statuses": told})
 }
-
-// delays is when a status happens, after the message was written.
-var delays = map[string]time.Duration{
-	"sent": time.Second, "failed": 2 * time.Second, "delivered": 3 * time.Second, "read": 40 * time.Second,
-}
-
-var factOf = map[string]string{"sent": "MessageSent", "delivered": "MessageDelivered", "read": "MessageRead", "failed": "MessageFailed"}
 
 func (p *player) count(facts ...string) {
 	for _, fact := range facts {
