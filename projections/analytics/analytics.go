@@ -85,6 +85,7 @@ func counted(status events.Status, fact events.StatusFact, account id.Account) (
 		row.Read, counts = 1, true
 	case events.StatusFailed:
 		row.Failed, counts = 1, true
+	case events.StatusDelivered, events.StatusPlayed: // what they say is in Delivery, if it is news
 	}
 	if fact.Delivery != nil && fact.Delivery.FirstAt == nil {
 		row.Delivered, counts = 1, true

@@ -26,6 +26,8 @@ var Schema string
 
 // Row is the figures of one bucket or, when the filter says By, of one part of it.
 type Row struct {
+	Figures
+
 	// Start is when the bucket begins, in the account's time zone: of the two hours that one hour of the clock lasts on
 	// the day on which summer ends, each is a bucket of its own.
 	Start      time.Time `db:"start"`
@@ -33,8 +35,6 @@ type Row struct {
 	DeviceID   id.Device `db:"device_id"`   // by device: zero for what customers wrote
 	Category   string    `db:"category"`    // by category: what it was sent as; "" for what customers wrote
 	Market     string    `db:"market"`      // by market: as it was when written; "" for what customers wrote, and when unknown
-
-	Figures
 }
 
 // Figures count messages, each once for every recipient.
