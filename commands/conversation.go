@@ -8,18 +8,25 @@ import (
 	"daybook/domain/account"
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
+	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
 )
 
 // SendMessage queues a message to a customer, written on a device of the account, and stamps what the device is called
-// at this moment. An empty PhoneNumberID means the account's first number.
+// at this moment, and the recipient's market on the rate card that is in force today where the account is. An empty
+// PhoneNumberID means the account's first number.
 func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Send) (events.Position, error) {
 	r := newRequest(meta, c.Account, "SendMessage", c)
-	var err error
-	if c.PhoneNumberID, err = h.SendingNumber(ctx, c.Account, c.PhoneNumberID); err != nil {
+	number, terms, err := h.sending(ctx, c.Account, c.PhoneNumberID)
+	if err != nil {
 		return events.Start, err
 	}
+	book, err := h.Book(ctx, terms.Currency)
+	if err != nil {
+		return events.Start, err
+	}
+	c.PhoneNumberID = number
 	// A device that cannot send refuses the message only once the loop knows that it was not sent before.
 	sender, refusal := h.sender(ctx, c.Account, c.DeviceID)
 	stream := conversation.Stream(conversation.IDOf(c.PhoneNumberID, c.CustomerID))
@@ -27,28 +34,40 @@ func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Sen
 		if refusal != nil {
 			return nil, refusal
 		}
+		market, _ := book.Market(c.Dialling, terms.Day(now))
+		sender.Market = market.Name
 		return s.Send(c, sender, now)
 	})
 }
 
 // SendingNumber resolves the number an account wants to send from; empty means its first. The account lists it, and the
 // claim proves it. An account that does not exist, or has not accepted the terms, is refused.
-func (h *Handler) SendingNumber(ctx context.Context, owner id.Account, wanted string) (number string, err error) {
+func (h *Handler) SendingNumber(ctx context.Context, owner id.Account, wanted string) (string, error) {
+	number, _, err := h.sending(ctx, owner, wanted)
+	return number, err
+}
+
+// sending is SendingNumber with what the account's prices depend on.
+func (h *Handler) sending(ctx context.Context, owner id.Account, wanted string) (number string, terms pricing.Terms, err error) {
 	err = h.usable(ctx, owner, func(s account.State) (err error) {
-		number, err = s.Number(wanted)
+		if number, err = s.Number(wanted); err != nil {
+			return err
+		}
+		terms.Currency = s.Currency()
+		terms.Zone, err = s.Zone()
 		return err
 	})
 	if err != nil {
-		return "", err
+		return "", pricing.Terms{}, err
 	}
 	holder, _, err := h.NumberOwner(ctx, number)
 	if err != nil {
-		return "", err
+		return "", pricing.Terms{}, err
 	}
 	if holder != owner {
-		return "", numberTaken(number)
+		return "", pricing.Terms{}, numberTaken(number)
 	}
-	return number, nil
+	return number, terms, nil
 }
 
 func (h *Handler) sender(ctx context.Context, owner id.Account, device id.Device) (conversation.Sender, error) {
