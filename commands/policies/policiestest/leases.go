@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook/commands/policies"
+	"daybook/events/id"
 )
 
 // Leases are policies.Leases in memory, for tests. Make them with NewLeases.
@@ -153,7 +154,7 @@ func (l *Leases) table(c policies.Claim) *table {
 
 func (t *table) save(holder string, leases []policies.Lease, now time.Time) {
 	for _, l := range leases {
-		if r := &t.rows[l.Shard]; r.Holder == holder && r.Epoch == l.Epoch {
+		if r := &t.rows[l.Shard]; r.Holder == holder && r.Epoch == l.Epoch && l.Checkpoint.Store != (id.Store{}) {
 			r.Checkpoint, r.UpdatedAt = l.Checkpoint, now
 		}
 	}

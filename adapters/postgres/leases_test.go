@@ -1,0 +1,51 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/postgres"
+	"daybook/adapters/postgres/pgtest"
+	"daybook/commands/policies"
+	"daybook/commands/policies/policiestest"
+)
+
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	policiestest.LeasesSuite(t, func(t *testing.T) (policies.Leases, func()) {
+		pool := pgtest.Migrated(t)
+		return postgres.NewLeases(pool), func() {
+			for _, table := range []string{"policies", "policy_holders"} {
+				_, err := pool.Exec(t.Context(), "UPDATE "+table+" SET expires_at = now() - interval '1 ms' WHERE holder IS NOT NULL")
+				require.NoError(t, err)
+			}
+		}
+	})
+}
+
+func TestInvariantsOfTheLeases(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Migrated(t)
+	for _, c := range []struct{ columns, values, constraint string }{
+		{"shard", "-1", "policies_shard"},
+		{"shard, epoch", "0, -1", "policies_epoch"},
+		{"shard, holder", "0, 'a'", "policies_holder"},
+		{"shard, position", "0, 1", "policies_checkpoint"},
+		{"shard, store_id, position, updated_at", "0, gen_random_uuid(), -1, now()", "policies_position"},
+		{"shard, anchor_position", "0, 1", "policies_anchor"},
+	} {
+		_, err := pool.Exec(t.Context(), "INSERT INTO policies (policy, "+c.columns+") VALUES ('p', "+c.values+")")
+		require.ErrorContains(t, err, c.constraint)
+	}
+}
+
+func TestLeasesSayWhatFailed(t *testing.T) {
+	t.Parallel()
+	leases := postgres.NewLeases(pgtest.Pool(t)) // without the tables
+	_, err := leases.Hold(t.Context(), policies.Claim{Policy: "rating", Shards: 1})
+	require.ErrorContains(t, err, "renewing the leases of policy rating")
+	require.ErrorContains(t, leases.Release(t.Context(), policies.Return{Policy: "rating"}), "giving back leases of policy rating")
+	_, err = leases.Shards(t.Context(), "rating")
+	require.ErrorContains(t, err, "reading the leases of policy rating")
+}
