@@ -21,6 +21,7 @@ type Handler struct {
 	conversations aggregate[conversation.State]
 	quarantined   aggregate[quarantine.State]
 	rateCards     aggregate[ratecards.State]
+	readings      readings // of rate cards; see Book
 	owners        sync.Map // phone number id → id.Account; see NumberOwner
 }
 

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"daybook/domain/pricing"
@@ -124,13 +126,72 @@ func byCurrency(cards []pricing.Card) iter.Seq[[]pricing.Card] {
 	}
 }
 
-// Book returns all rate cards of a currency that are recorded now.
-func (h *Handler) Book(ctx context.Context, currency money.Currency) (book *pricing.Book, err error) {
-	err = h.rateCards.look(ctx, ratecards.Stream(currency), func(s ratecards.State, _ uint64) error {
-		book = s.Book()
-		return nil
-	})
-	return book, err
+// Book returns all rate cards of a currency that are recorded when it is asked for; nil when there are none.
+func (h *Handler) Book(ctx context.Context, currency money.Currency) (*pricing.Book, error) {
+	for {
+		r, first := h.readings.join(currency)
+		if first {
+			defer close(r.done)
+			r.book, r.err = h.readBook(ctx, currency)
+			return r.book, r.err
+		}
+		select {
+		case <-r.done:
+			if r.err == nil {
+				return r.book, nil
+			} // it failed with the context of whoever read
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the rate cards of %s: %w", currency, ctx.Err())
+		}
+	}
+}
+
+func (h *Handler) readBook(ctx context.Context, currency money.Currency) (*pricing.Book, error) {
+	stream := ratecards.Stream(currency)
+	f, release, err := h.rateCards.cache.acquire(ctx, stream)
+	h.readings.begin(currency)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for %s: %w", stream, err)
+	}
+	defer release()
+	if err = h.rateCards.catchUp(ctx, stream, f); err != nil {
+		return nil, err
+	}
+	return f.state.Book(), nil
+}
+
+// readings lets all who wait for a currency's cards share one reading. Every message asks, of all accounts with that
+// currency: a reading for each would be a queue of round trips to the store.
+type readings struct {
+	mu   sync.Mutex
+	next map[money.Currency]*reading // that has not begun: what was recorded up to now, it will see
+}
+
+type reading struct {
+	done chan struct{}
+	book *pricing.Book
+	err  error
+}
+
+// join returns the next reading of a currency. Whoever is first has to read.
+func (s *readings) join(currency money.Currency) (r *reading, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r = s.next[currency]; r != nil {
+		return r, false
+	}
+	if s.next == nil {
+		s.next = map[money.Currency]*reading{}
+	}
+	r = &reading{done: make(chan struct{})}
+	s.next[currency] = r
+	return r, true
+}
+
+func (s *readings) begin(currency money.Currency) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.next, currency)
 }
 
 // cardStore gives every card of an append an event id of its own. The loop derives ids from command and type, which all

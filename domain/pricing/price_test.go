@@ -8,6 +8,7 @@ import (
 
 	"daybook/domain/pricing"
 	"daybook/events"
+	"daybook/events/money"
 )
 
 func TestDay(t *testing.T) {
@@ -29,4 +30,135 @@ func TestDay(t *testing.T) {
 	} {
 		require.Equal(t, c.want, pricing.Terms{Currency: "USD", Zone: c.zone}.Day(c.at))
 	}
+}
+
+// TestThePlatformsWord is what becomes of each delivery with and without a word, under both policies.
+func TestThePlatformsWord(t *testing.T) {
+	t.Parallel()
+	p := reference(t, "USD", "Europe/Rome")
+	open, closed := t0.Add(time.Hour), time.Time{}
+	type word = events.Pricing
+	for name, c := range map[string]struct {
+		d        events.Delivered
+		word     *word
+		used     int64
+		basis    events.Basis
+		expected events.Basis
+		amount   int64
+		category events.Category
+		rated    events.Category
+		reason   events.PendingReason
+	}{
+		"P2 service is free whatever the window": {d: sent(events.Service, t0, closed), basis: events.BasisFreeWindow, category: events.Service},
+		"P2 marketing costs inside the window":   {d: sent(events.Marketing, t0, open), basis: events.BasisRegular, amount: 79_500, category: events.Marketing, rated: events.Marketing},
+		"P2 authentication costs inside it":      {d: sent(events.Authentication, t0, open), basis: events.BasisRegular, amount: 30_000, category: events.Authentication, rated: events.Authentication},
+		"agreement expects nothing else": {
+			d: sent(events.Utility, t0, open), word: &word{Model: "PMP", Type: "free_customer_service", Category: "utility"},
+			basis: events.BasisFreeWindow, category: events.Utility,
+		},
+		"regular where the policy says free": {
+			d: sent(events.Utility, t0, open), word: &word{Type: "regular"},
+			basis: events.BasisRegular, expected: events.BasisFreeWindow, amount: 30_000, category: events.Utility, rated: events.Utility,
+		},
+		"free where the policy charges": {
+			d: sent(events.Utility, t0, closed), word: &word{Type: "free_customer_service"},
+			basis: events.BasisFreeWindow, expected: events.BasisRegular, category: events.Utility,
+		},
+		"a free entry point": {
+			d: sent(events.Marketing, t0, closed), word: &word{Type: "free_entry_point", Category: "referral_conversion"},
+			basis: events.BasisFreeEntryPoint, expected: events.BasisRegular, category: "referral_conversion",
+		},
+		"a group in its window": {
+			d: sent(events.Utility, t0, open), word: &word{Type: "free_group_customer_service"},
+			basis: events.BasisFreeGroup, expected: events.BasisFreeWindow, category: events.Utility,
+		},
+		"another category": {
+			d: sent(events.Utility, t0, open), word: &word{Type: "regular", Category: "marketing"},
+			basis: events.BasisRegular, expected: events.BasisFreeWindow, amount: 79_500, category: events.Marketing, rated: events.Marketing,
+		},
+		"another category and no type": {
+			d: sent(events.Marketing, t0, open), word: &word{Category: "utility"},
+			basis: events.BasisFreeWindow, expected: events.BasisRegular, category: events.Utility,
+		},
+		"billable alone decides nothing": {
+			d: sent(events.Marketing, t0, open), word: &word{Billable: new(false)},
+			basis: events.BasisRegular, amount: 79_500, category: events.Marketing, rated: events.Marketing,
+		},
+		"regular service of P2 has no rate": {
+			d: sent(events.Service, t0, open), word: &word{Type: "regular"}, category: events.Service, reason: events.RateUnavailable,
+		},
+		"a type that nobody knows": {
+			d: sent(events.Utility, t0, open), word: &word{Type: "free_lunch"}, category: events.Utility, reason: events.PolicyUnavailable,
+		},
+		"a category without a rule": {
+			d: sent(events.Utility, t0, open), word: &word{Type: "regular", Category: "marketing_lite"}, category: "marketing_lite", reason: events.PolicyUnavailable,
+		},
+		"the price of a conversation": {
+			d: sent(events.Utility, t0, open), word: &word{Model: "CBP", Category: "utility"}, category: events.Utility, reason: events.PolicyUnavailable,
+		},
+		"a conversation's category": {
+			d: sent("cbp_utility", t0, closed), category: "cbp_utility", reason: events.PolicyUnavailable,
+		},
+		"P3 service within the allowance": {d: sent(events.Service, autumn, closed), used: 999, basis: events.BasisAllowance, category: events.Service},
+		"P3 service beyond it": {
+			d: sent(events.Service, autumn, closed), used: 1000, basis: events.BasisRegular, amount: 30_000, category: events.Service, rated: events.Service,
+		},
+		"regular takes no allowance away": {
+			d: sent(events.Service, autumn, closed), used: 999, word: &word{Type: "regular", Category: "service"}, basis: events.BasisAllowance, category: events.Service,
+		},
+		"free in the window is of the allowance": {
+			d: sent(events.Service, autumn, closed), used: 1000, word: &word{Type: "free_customer_service", Category: "service"},
+			basis: events.BasisAllowance, expected: events.BasisRegular, category: events.Service,
+		},
+		"an entry point uses no allowance": {
+			d: sent(events.Service, autumn, closed), word: &word{Type: "free_entry_point"},
+			basis: events.BasisFreeEntryPoint, expected: events.BasisAllowance, category: events.Service,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.d.Pricing = c.word
+			charge, reason := pricing.Price(p.book, p.terms, c.d, c.used)
+			require.Equal(t, c.reason, reason)
+			require.Equal(t, c.basis, charge.Basis)
+			require.Equal(t, c.expected, charge.Expected)
+			require.Equal(t, c.category, charge.Category)
+			require.Equal(t, c.rated, charge.Rated)
+			require.Equal(t, c.amount, charge.Amount.Micros)
+			require.Equal(t, "Italy", charge.Market)
+		})
+	}
+}
+
+func TestAChargeNamesItsCard(t *testing.T) {
+	t.Parallel()
+	p := pricer{
+		t, book(t, "USD", file(
+			"Italy,IT,39,utility,USD,0.02,2026-07-01,", "Italy,IT,39,utility,USD,0.03,2026-10-01,", "Italy,IT,39,service,USD,n/a,2026-10-01,")),
+		terms(t, "USD", "Europe/Rome"),
+	}
+	charge, reason := pricing.Price(p.book, p.terms, sent(events.Service, autumn, time.Time{}), 1000)
+	require.Empty(t, reason)
+	require.Equal(t, events.Charge{
+		Amount: money.Amount{Micros: 30_000, Currency: "USD"}, Basis: events.BasisRegular, Policy: "P3", Day: "2026-10-10",
+		Category: events.Service, Market: "Italy", MarketBasis: events.MarketByPrefix,
+		Rated: events.Utility, Card: new(place("USD", 1)), CardFrom: "2026-10-01",
+	}, charge, "no rate for service: utility's")
+
+	charge, reason = pricing.Price(p.book, p.terms, sent(events.Marketing, autumn, time.Time{}), 0)
+	require.Equal(t, events.RateUnavailable, reason)
+	require.Equal(t, events.Charge{
+		Policy: "P3", Day: "2026-10-10", Category: events.Marketing, Market: "Italy", MarketBasis: events.MarketByPrefix,
+	}, charge, "what is known stands beside the reason")
+}
+
+func TestAFreeDeliveryNeedsNoMarket(t *testing.T) {
+	t.Parallel()
+	d := sent(events.Service, t0, time.Time{})
+	d.Dialling = events.Dialling{}
+	charge, reason := pricing.Price(nil, terms(t, "EUR", "Europe/Rome"), d, 0)
+	require.Empty(t, reason)
+	require.Equal(t, events.Charge{
+		Amount: money.Amount{Currency: "EUR"}, Basis: events.BasisFreeWindow, Policy: "P2", Day: "2026-07-15", Category: events.Service,
+	}, charge)
 }
