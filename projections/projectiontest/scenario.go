@@ -123,14 +123,35 @@ func (s *Scenario) Rows(query string) []string {
 	return rows
 }
 
-// Settle projects all given events, through the engine as it runs in production.
-func (s *Scenario) Settle() {
+// Refused projects the given events until the projection stands still at one that it cannot take, and returns why.
+func (s *Scenario) Refused() (reason string) {
+	s.t.Helper()
+	s.run()
+	require.Eventually(s.t, func() bool {
+		all, err := s.engine.Status(s.t.Context())
+		if err != nil || len(all) == 0 {
+			return false
+		}
+		reason = all[0].Error
+		return all[0].State == projections.StateRetrying
+	}, 20*time.Second, 5*time.Millisecond)
+	return reason
+}
+
+// run starts the engine, once.
+func (s *Scenario) run() {
 	s.t.Helper()
 	s.start.Do(func() {
 		var stop func()
 		s.engine, stop = s.begin(s.pool, watermill.NewBatchSubscriber(watermill.Config{Log: s.store}), func() {})
 		s.t.Cleanup(stop)
 	})
+}
+
+// Settle projects all given events, through the engine as it runs in production.
+func (s *Scenario) Settle() {
+	s.t.Helper()
+	s.run()
 	head, err := s.store.Head(s.t.Context())
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)

@@ -1,0 +1,11 @@
+package ledger
+
+// StandsInDebit tells whether the chart expects a debit balance of an account.
+func StandsInDebit(path string) bool {
+	for i, l := range lines {
+		if l.path.MatchString(path) {
+			return chart[i].normal == debit
+		}
+	}
+	return false
+}
