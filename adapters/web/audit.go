@@ -21,10 +21,15 @@ type readmodel = readmodels.Querier
 
 // The projections that queries read.
 const (
-	auditProjection    = "audit"
-	messagesProjection = "messages"
-	routingProjection  = "routing"
+	auditProjection     = "audit"
+	messagesProjection  = "messages"
+	routingProjection   = "routing"
+	ledgerProjection    = "ledger"
+	analyticsProjection = "analytics"
 )
+
+// ratingPolicy prices deliveries: what it records is what the ledger and the charges of messages are read from.
+const ratingPolicy = "rating"
 
 type auditInput struct {
 	api.Waiting
@@ -71,7 +76,7 @@ func (s *server) listAuditEntries(ctx context.Context, in *auditInput) (*auditOu
 
 // auditPage reads one page and says how far the trail was.
 func (s *server) auditPage(ctx context.Context, waitFor string, filter audit.Filter) (audit.Page, []api.ProjectionPosition, error) {
-	read, err := s.caughtUp(ctx, waitFor, auditProjection)
+	read, err := s.caughtUp(ctx, waitFor, fromAudit)
 	if err != nil {
 		return audit.Page{}, nil, err
 	}
@@ -92,16 +97,22 @@ func (in *auditInput) filter() (audit.Filter, error) {
 		return f, invalid("EventTypeUnknown", "query.type", "expected the stored name of an event: "+strings.Join(events.Names(), ", "))
 	}
 	var err error
-	if f.From, err = instant("query.from", in.From); err != nil {
-		return f, err
+	f.From, f.To, err = interval(in.From, in.To)
+	return f, err
+}
+
+// interval reads two instants of a query, of which either may be missing.
+func interval(fromText, toText string) (from, to time.Time, err error) {
+	if from, err = instant("query.from", fromText); err != nil {
+		return from, to, err
 	}
-	if f.To, err = instant("query.to", in.To); err != nil {
-		return f, err
+	if to, err = instant("query.to", toText); err != nil {
+		return from, to, err
 	}
-	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
-		return f, invalid("RangeEmpty", "query.to", "expected an instant after from")
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, invalid("RangeEmpty", "query.to", "expected an instant after from")
 	}
-	return f, nil
+	return from, to, nil
 }
 
 // instant reads an RFC 3339 time; empty is the zero time.

@@ -61,7 +61,8 @@ func (s *server) registerMessages(a huma.API) {
 		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
 		Summary: "See who sent a message and what became of it",
 		Description: "The sender's device, with the name it had when the message was written and the name it has now, and " +
-			"the times of every step that the platform told. For the owner; customers never see device names.",
+			"the times of every step that the platform told, and what each delivery cost and why. For the owner; customers " +
+			"never see device names.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.messageInfo)
 }
@@ -130,7 +131,7 @@ func (s *server) unbound(ctx context.Context, hash events.WamidHash, message id.
 	if err != nil {
 		return fmt.Errorf("reading the head of the store: %w", err)
 	}
-	if err := s.await(ctx, head, routingProjection); err != nil {
+	if err := s.await(ctx, head, fromRouting); err != nil {
 		return err
 	}
 	schema, err := s.live(ctx, routingProjection)
@@ -156,7 +157,7 @@ func (s *server) findMessage(ctx context.Context, account id.Account, message id
 		if headErr != nil {
 			return messages.Info{}, fmt.Errorf("reading the head of the store: %w", headErr)
 		}
-		if err = s.await(ctx, head, messagesProjection); err != nil {
+		if err = s.await(ctx, head, fromMessages); err != nil {
 			return messages.Info{}, err
 		}
 		found, err = s.lookUp(ctx, message)
@@ -191,7 +192,7 @@ func (s *server) messageInfo(ctx context.Context, in *infoInput) (*infoOutput, e
 
 // infoOf reads what the owner may know of a message.
 func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message) (api.MessageInfo, error) {
-	read, err := s.caughtUp(ctx, waitFor, messagesProjection)
+	read, err := s.caughtUp(ctx, waitFor, fromCharges)
 	if err != nil {
 		return api.MessageInfo{}, err
 	}
@@ -207,6 +208,7 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		Direction: string(m.Direction), Type: m.Kind, Category: m.Category, Template: m.Template,
 		ReceivedAt: utc(m.ReceivedAt), QueuedAt: utc(m.QueuedAt), AcceptedAt: utc(m.AcceptedAt),
 		Progress: progress(m.Progress), Recipients: make([]api.RecipientProgress, 0, len(m.Recipients)), Positions: read,
+		Unpriced: m.Unpriced,
 	}
 	if d := m.Device; d != nil {
 		info.Device = &api.MessageDevice{
@@ -214,9 +216,32 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		}
 	}
 	for _, r := range m.Recipients {
-		info.Recipients = append(info.Recipients, api.RecipientProgress{RecipientID: r.RecipientID, Progress: progress(r.Progress)})
+		info.Recipients = append(info.Recipients, api.RecipientProgress{
+			RecipientID: r.RecipientID, Progress: progress(r.Progress), Charge: charge(r.Charge),
+		})
+	}
+	for _, sum := range m.Cost {
+		info.Cost = append(info.Cost, api.MoneyOf(sum))
 	}
 	return info, nil
+}
+
+func charge(c *messages.Charge) *api.Charge {
+	if c == nil {
+		return nil
+	}
+	answer := &api.Charge{
+		Currency: c.Currency, Pending: c.PendingReason, Basis: c.Basis, Expected: c.Expected, Policy: c.Policy, Day: c.Day,
+		Category: c.Category, Market: c.Market, MarketBasis: c.MarketBasis, Tier: c.Tier, Adjusted: c.Adjusted,
+		Recorded: api.Ref(c.Recorded), RecordedAt: c.RecordedAt.UTC(),
+	}
+	if c.Amount != nil {
+		answer.Amount, answer.Micros = api.Decimal(c.Amount.Micros), &c.Amount.Micros
+	}
+	if c.Card != nil {
+		answer.Card = &api.CardRate{Ref: api.Ref(c.Card.Ref), EffectiveFrom: c.Card.From, Rated: c.Card.Rated}
+	}
+	return answer
 }
 
 func progress(p messages.Progress) api.Progress {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
+	"daybook/commands/policies"
 	"daybook/projections"
 )
 
@@ -22,9 +23,10 @@ type projectionsOutput struct {
 func (s *server) registerOperations(a huma.API) {
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodGet, Path: "/projections", OperationID: "listProjections", Tags: []string{"Operations"},
-		Summary:     "List the projections",
-		Description: "Each projection's version, state, position and lag, in events and in seconds.",
-		Errors:      []int{http.StatusConflict},
+		Summary: "List the projections and policies",
+		Description: "Each projection's version, state, position and lag, in events and in seconds; and each policy's state, " +
+			"position and lag, with its shards.",
+		Errors: []int{http.StatusConflict},
 	}, s.listProjections)
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodPost, Path: "/sign-in-links", OperationID: "createSignInLink", Tags: []string{"Operations"},
@@ -38,11 +40,15 @@ func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*project
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(before.Projections))
-	for _, p := range before.Projections {
-		names = append(names, p.Name)
+	var all sources
+	for _, p := range before.Policies {
+		all.policies = append(all.policies, p.Name)
 	}
-	read, err := s.caughtUp(ctx, in.WaitFor, slices.Compact(names)...)
+	for _, p := range before.Projections {
+		all.projections = append(all.projections, p.Name)
+	}
+	all.projections = slices.Compact(all.projections)
+	read, err := s.caughtUp(ctx, in.WaitFor, all)
 	if err != nil {
 		return nil, err
 	}
@@ -53,17 +59,24 @@ func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*project
 	return &projectionsOutput{header(read), answer}, nil
 }
 
-// projections tells how every projection stands.
+// projections tells how every projection and policy stands.
 func (s *server) projections(ctx context.Context) (api.Projections, error) {
 	status, err := s.Projections.Status(ctx)
 	if err != nil {
 		return api.Projections{}, fmt.Errorf("reading the state of the projections: %w", err)
 	}
+	atWork, err := s.Policies.Status(ctx)
+	if err != nil {
+		return api.Projections{}, fmt.Errorf("reading the state of the policies: %w", err)
+	}
 	head, err := s.Store.Head(ctx)
 	if err != nil {
 		return api.Projections{}, fmt.Errorf("reading the head of the store: %w", err)
 	}
-	answer := api.Projections{Projections: make([]api.ProjectionStatus, 0, len(status)), Head: head, StoreID: s.StoreID}
+	answer := api.Projections{
+		Projections: make([]api.ProjectionStatus, 0, len(status)), Policies: make([]api.PolicyStatus, 0, len(atWork)),
+		Head: head, StoreID: s.StoreID,
+	}
 	for _, p := range status {
 		answer.Projections = append(answer.Projections, api.ProjectionStatus{
 			Name: p.Name, Version: p.Version, Schema: p.Schema, Live: p.Live, State: string(p.State), Reason: p.Error,
@@ -71,7 +84,23 @@ func (s *server) projections(ctx context.Context) (api.Projections, error) {
 			UpdatedAt: p.UpdatedAt.UTC(),
 		})
 	}
+	for _, p := range atWork {
+		answer.Policies = append(answer.Policies, policyStatus(p))
+	}
 	return answer, nil
+}
+
+func policyStatus(p policies.Status) api.PolicyStatus {
+	status := api.PolicyStatus{
+		Name: p.Policy, State: string(p.State), Reason: p.Error, Position: p.Position, LagSeconds: p.Lag,
+		Shards: make([]api.ShardStatus, 0, len(p.Shards)),
+	}
+	for _, shard := range p.Shards {
+		status.Shards = append(status.Shards, api.ShardStatus{
+			Shard: shard.Shard, Holder: shard.Holder, Here: shard.Here, Position: shard.Position, Reason: shard.Error,
+		})
+	}
+	return status
 }
 
 func (s *server) createSignInLink(_ context.Context, _ *struct{}) (*body[api.SignInLink], error) {
@@ -93,6 +122,7 @@ type readiness struct {
 	Store       string                 `json:"store"`    // "ready" or "unreachable"
 	Postgres    string                 `json:"postgres"` // the same
 	Projections []api.ProjectionStatus `json:"projections"`
+	Policies    []api.PolicyStatus     `json:"policies"`
 }
 
 // ready says whether the parts that an answer needs are there.
@@ -110,7 +140,7 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	state.Ready = state.Store == reachable && state.Postgres == reachable
 	if state.Ready {
-		state.Ready = s.projecting(ctx, &state)
+		state.Ready = s.atWork(ctx, &state)
 	}
 	status := http.StatusOK
 	if !state.Ready {
@@ -119,11 +149,12 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	s.writeJSON(w, status, state)
 }
 
-// projecting reports whether every projection that is read is at work. One that retries is: what it has read stays true.
-func (s *server) projecting(ctx context.Context, state *readiness) bool {
+// atWork reports whether every projection that is read and every policy is at work. One that retries is: what it has
+// done stays true. So is a policy whose work other processes do.
+func (s *server) atWork(ctx context.Context, state *readiness) bool {
 	list, err := s.projections(ctx)
 	if err != nil {
-		s.Log.WarnContext(ctx, "not ready: projections", "error", err)
+		s.Log.WarnContext(ctx, "not ready: projections and policies", "error", err)
 		return false
 	}
 	ready := true
@@ -134,7 +165,14 @@ func (s *server) projecting(ctx context.Context, state *readiness) bool {
 			ready = false
 		}
 	}
-	state.Projections = list.Projections
+	for i, p := range list.Policies {
+		list.Policies[i].Reason, list.Policies[i].Shards = "", nil
+		if p.State == string(policies.StateStopped) {
+			s.Log.WarnContext(ctx, "not ready: policy stopped", "policy", p.Name, "reason", p.Reason)
+			ready = false
+		}
+	}
+	state.Projections, state.Policies = list.Projections, list.Policies
 	return ready && len(list.Projections) > 0
 }
 

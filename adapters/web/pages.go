@@ -90,6 +90,8 @@ const pageEntries = 50
 
 type auditPage struct {
 	Projections []api.ProjectionStatus
+	Policies    []api.PolicyStatus
+	Spend       []spendLine // of the account that is asked for
 	Filter      map[string]string
 	Refused     *api.Problem // what is wrong with the filter
 	Types       []string
@@ -123,7 +125,7 @@ func (s *server) auditTrail(w http.ResponseWriter, r *http.Request) {
 		s.problemPage(w, r, err)
 		return
 	}
-	data.Projections = list.Projections
+	data.Projections, data.Policies = list.Projections, list.Policies
 	filter, err := pageFilter(data.Filter, query.Get("after"))
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		data.Refused = p
@@ -137,6 +139,10 @@ func (s *server) auditTrail(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, e := range page.Entries {
 		data.Entries = append(data.Entries, shown(e))
+	}
+	if data.Spend, err = s.spend(r.Context(), filter.Account); err != nil {
+		s.problemPage(w, r, err)
+		return
 	}
 	if page.Next != 0 {
 		data.NextPage = nextPage(data.Filter, page.Next)

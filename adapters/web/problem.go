@@ -13,6 +13,7 @@ import (
 	"daybook/adapters/web/api"
 	"daybook/commands"
 	"daybook/domain"
+	"daybook/domain/pricing"
 	"daybook/events"
 )
 
@@ -39,6 +40,9 @@ const internalDetail = "something went wrong inside; the server's log has it und
 func refusal(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p
+	}
+	if file, ok := errors.AsType[*pricing.FileError](err); ok {
+		return badFile(file)
 	}
 	if r, ok := errors.AsType[*domain.Rejection](err); ok {
 		return rejection(r)
@@ -76,6 +80,31 @@ func rejection(r *domain.Rejection) *api.Problem {
 	return api.NewProblem(status, r.Code, r.Detail, api.FieldError{Location: "body." + r.Field, Message: r.Detail})
 }
 
+// badFile words what is wrong with a file of rate cards, line by line.
+func badFile(file *pricing.FileError) *api.Problem {
+	fields := make([]api.FieldError, len(file.Lines))
+	for i, l := range file.Lines {
+		fields[i] = api.FieldError{Line: l.Line, Field: l.Field, Detail: l.Detail}
+	}
+	status, code := http.StatusUnprocessableEntity, "RateCardInvalid"
+	if file.Conflict {
+		status, code = http.StatusConflict, "RateConflict"
+	}
+	return api.NewProblem(status, code, summary(fields, file.More), fields...)
+}
+
+// summary is the first fault, and how many more there are beyond it and the listed ones.
+func summary(fields []api.FieldError, unlisted int) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	text := fields[0].String()
+	if more := len(fields) - 1 + unlisted; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
 // invalid refuses one field of a request.
 func invalid(code, location, message string) *api.Problem {
 	return api.NewProblem(http.StatusUnprocessableEntity, code, location+": "+message, api.FieldError{Location: location, Message: message})
@@ -97,7 +126,7 @@ func malformed(model *huma.ErrorModel) *api.Problem {
 			code = "BodyMissing"
 		}
 	case http.StatusRequestEntityTooLarge:
-		code, detail = "BodyTooLarge", fmt.Sprintf("a request body holds at most %d bytes", MaxBodyBytes)
+		code = "BodyTooLarge"
 	case http.StatusRequestTimeout:
 		code = "RequestTimeout"
 	case http.StatusUnsupportedMediaType:
@@ -109,10 +138,7 @@ func malformed(model *huma.ErrorModel) *api.Problem {
 		return nil
 	}
 	if len(fields) > 0 && model.Status != http.StatusUnsupportedMediaType {
-		detail = fields[0].Location + ": " + fields[0].Message
-		if more := len(fields) - 1; more > 0 {
-			detail += fmt.Sprintf(" (and %d more)", more)
-		}
+		detail = summary(fields, 0)
 	}
 	return api.NewProblem(model.Status, code, detail, fields...)
 }

@@ -48,7 +48,7 @@ func (s *server) registerQuarantine(a huma.API) {
 }
 
 func (s *server) listQuarantine(ctx context.Context, in *quarantineInput) (*quarantineOutput, error) {
-	read, err := s.caughtUp(ctx, in.WaitFor, routingProjection)
+	read, err := s.caughtUp(ctx, in.WaitFor, fromRouting)
 	if err != nil {
 		return nil, err
 	}

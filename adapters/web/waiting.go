@@ -18,14 +18,28 @@ import (
 
 var errWaitedEnough = errors.New("waited long enough")
 
-// caughtUp waits until the named projections have read what the caller asks for, and says where they are. Read the
+// sources are what an answer is read from: the projections whose rows it shows, and the policies that record what these
+// rows are made from.
+type sources struct{ policies, projections []string }
+
+// What queries read. Whether a message is there does not depend on what it cost.
+var (
+	fromAudit     = sources{projections: []string{auditProjection}}
+	fromRouting   = sources{projections: []string{routingProjection}}
+	fromMessages  = sources{projections: []string{messagesProjection}}
+	fromCharges   = sources{policies: []string{ratingPolicy}, projections: []string{messagesProjection}}
+	fromLedger    = sources{policies: []string{ratingPolicy}, projections: []string{ledgerProjection}}
+	fromAnalytics = sources{projections: []string{analyticsProjection}}
+)
+
+// caughtUp waits until the sources have read what the caller asks for, and says where the projections are. Read the
 // positions before the rows: then they are never ahead of what the rows show.
-func (s *server) caughtUp(ctx context.Context, waitFor string, names ...string) ([]api.ProjectionPosition, error) {
+func (s *server) caughtUp(ctx context.Context, waitFor string, from sources) ([]api.ProjectionPosition, error) {
 	target, err := s.target(ctx, waitFor)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.await(ctx, target, names...); err != nil {
+	if err := s.await(ctx, target, from); err != nil {
 		return nil, err
 	}
 	status, err := s.Projections.Status(ctx)
@@ -34,7 +48,7 @@ func (s *server) caughtUp(ctx context.Context, waitFor string, names ...string) 
 	}
 	var read []api.ProjectionPosition
 	for _, p := range status {
-		if p.Live && slices.Contains(names, p.Name) {
+		if p.Live && slices.Contains(from.projections, p.Name) {
 			read = append(read, api.ProjectionPosition{Projection: p.Name, Position: p.Position})
 		}
 	}
@@ -72,24 +86,36 @@ func (s *server) target(ctx context.Context, waitFor string) (events.Position, e
 	return target, nil
 }
 
-// await waits, bounded, until the named projections have read the position.
-func (s *server) await(ctx context.Context, target events.Position, names ...string) error {
+// await waits, bounded, until the sources have read the position. What a policy records because of it comes later: what
+// follows waits for that too.
+func (s *server) await(ctx context.Context, target events.Position, from sources) error {
 	if target == events.Start {
 		return nil
 	}
 	bounded, cancel := context.WithTimeoutCause(ctx, s.Wait, errWaitedEnough)
 	defer cancel()
-	for _, name := range names {
-		err := s.Projections.WaitFor(bounded, name, target)
-		if err != nil && errors.Is(context.Cause(bounded), errWaitedEnough) {
-			return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp",
-				fmt.Sprintf("the projection %s has not read position %d yet: try again", name, target))
-		}
+	for _, name := range from.policies {
+		recorded, err := s.Policies.WaitFor(bounded, name, target)
 		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", name, err)
+			return waited(bounded, err, "policy "+name, target)
+		}
+		target = max(target, recorded)
+	}
+	for _, name := range from.projections {
+		if err := s.Projections.WaitFor(bounded, name, target); err != nil {
+			return waited(bounded, err, "projection "+name, target)
 		}
 	}
 	return nil
+}
+
+// waited words why a wait ended early.
+func waited(bounded context.Context, err error, whom string, target events.Position) error {
+	if errors.Is(context.Cause(bounded), errWaitedEnough) {
+		return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp",
+			fmt.Sprintf("the %s has not read position %d yet: try again", whom, target))
+	}
+	return fmt.Errorf("waiting for the %s: %w", whom, err)
 }
 
 // live returns the schema to read a read model from.

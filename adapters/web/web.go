@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -13,14 +15,16 @@ import (
 
 	"daybook/adapters/web/api"
 	"daybook/commands"
+	"daybook/commands/policies"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/projections"
 )
 
-// Store is the event store as far as queries need it: how far it goes.
+// Store is the event store as far as queries need it: how far it goes, and what began a stream.
 type Store interface {
 	Head(ctx context.Context) (events.Position, error)
+	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
 }
 
 // Database runs the read models' queries.
@@ -35,6 +39,13 @@ type Projections interface {
 	Status(ctx context.Context) ([]projections.Status, error)
 	WaitFor(ctx context.Context, name string, position events.Position) error
 	Live(ctx context.Context, name string) (schema string, err error)
+}
+
+// Policies is the runner: where each policy stands, and the wait for a position. WaitFor returns when all of the policy
+// has passed it, with a position that all it recorded because of that lies at or before; or ctx's error.
+type Policies interface {
+	Status(ctx context.Context) ([]policies.Status, error)
+	WaitFor(ctx context.Context, policy string, position events.Position) (events.Position, error)
 }
 
 // Vault keeps identities and keys.
@@ -65,6 +76,7 @@ type Config struct {
 	Vault       Vault
 	Redriver    Redriver
 	Projections Projections
+	Policies    Policies
 	Database    Database
 
 	Webhook http.Handler // at /webhooks/whatsapp
@@ -123,6 +135,9 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	endpoints := humago.NewWithPrefix(mux, apiPrefix, config)
 	s.registerAccounts(endpoints)
 	s.registerMessages(endpoints)
+	s.registerRates(endpoints)
+	s.registerLedger(endpoints)
+	s.registerAnalytics(endpoints)
 	s.registerAudit(endpoints)
 	s.registerQuarantine(endpoints)
 	s.registerOperations(endpoints)
@@ -132,6 +147,9 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 // transform sends the library's own refusals through the single exit for errors.
 func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	if model, ok := v.(*huma.ErrorModel); ok {
+		if model.Status == http.StatusRequestEntityTooLarge {
+			model.Detail = fmt.Sprintf("a request body holds at most %d bytes here", ctx.Operation().MaxBodyBytes-1)
+		}
 		return s.problem(ctx.Context(), model), nil
 	}
 	return v, nil
@@ -142,9 +160,14 @@ type body[T any] struct{ Body T }
 
 // endpoint registers one operation. Its errors leave through the single exit.
 func endpoint[In, Out any](s *server, a huma.API, op huma.Operation, handle func(context.Context, *In) (*Out, error)) {
-	op.MaxBodyBytes = MaxBodyBytes + 1 // the library refuses what reaches the bound
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = MaxBodyBytes
+	}
+	op.MaxBodyBytes++ // the library refuses what reaches the bound
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusServiceUnavailable)
-	if _, reads := reflect.TypeFor[In]().FieldByName("Body"); reads {
+	_, reads := reflect.TypeFor[In]().FieldByName("Body")
+	_, takesFile := reflect.TypeFor[In]().FieldByName("RawBody")
+	if reads || takesFile {
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a, op, func(ctx context.Context, in *In) (*Out, error) {
@@ -180,7 +203,7 @@ func (s *server) document(description *huma.OpenAPI) http.HandlerFunc {
 
 // describe fills in what the document says of the whole API.
 func describe(document *huma.OpenAPI) {
-	document.Info.Description = "Daybook records business messaging as immutable facts and reads the audit trail out of them. " +
+	document.Info.Description = "Daybook records business messaging as immutable facts and reads the audit trail, the billing ledger and the figures out of them. " +
 		"Every command answers with the position of its last fact; every query takes wait_for with such a position and " +
 		"then reads no older state. A command with the header Idempotency-Key may be repeated safely."
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -190,6 +213,8 @@ func describe(document *huma.OpenAPI) {
 	document.Tags = []*huma.Tag{
 		{Name: "Accounts", Description: "Businesses, their terms, profiles and devices."},
 		{Name: "Messages", Description: "Writing messages, and what became of them."},
+		{Name: "Billing", Description: "Rate cards, and the ledger of what messages cost."},
+		{Name: "Analytics", Description: "How many messages there were, and what became of them."},
 		{Name: "Audit", Description: "The trail of everything that happened."},
 		{Name: "Quarantine", Description: "Webhook updates that found no place."},
 		{Name: "Operations", Description: "The state of the installation."},

@@ -59,16 +59,16 @@ type LedgerEntry struct {
 	N             int             `json:"n"              doc:"Which posting of that fact, from 0. Stream, revision and n are the reference to cite." example:"0"`
 	AccountID     id.Account      `json:"account_id"     format:"uuid" doc:"The business."`
 	LedgerAccount string          `json:"ledger_account" doc:"The account of the ledger." example:"cost:messages:utility:italy"`
-	Kind          string          `json:"kind"           doc:"What the fact is." example:"charge"`
+	Kind          string          `json:"kind"           doc:"charge, pending, priced (was pending), reversal, or adjustment." example:"charge"`
 	EffectiveAt   time.Time       `json:"effective_at"   doc:"The world's clock: when the message was delivered."`
 	RecordedAt    time.Time       `json:"recorded_at"    doc:"Our clock: when it was rated."`
-	MessageID     string          `json:"message_id"     format:"uuid" doc:"The message."`
-	RecipientID   string          `json:"recipient_id"   format:"uuid" doc:"The recipient."`
+	MessageID     id.Message      `json:"message_id"     format:"uuid" doc:"The message."`
+	RecipientID   id.Customer     `json:"recipient_id"   format:"uuid" doc:"The recipient."`
 }
 
 // LedgerEntries is one page of the ledger, in the order of the store.
 type LedgerEntries struct {
-	Entries   []LedgerEntry        `json:"entries"   nullable:"false" doc:"The postings, by position and n. The postings of one fact are always on one page, which may make it longer than limit."`
+	Entries   []LedgerEntry        `json:"entries"   nullable:"false" doc:"The postings, by position and n. A page never ends within one fact: it is shorter than the limit rather, and longer only when its first fact is."`
 	Next      *events.Position     `json:"next"      doc:"Give it to after for the next page; null at the end."`
 	Positions []ProjectionPosition `json:"positions" nullable:"false" doc:"How far each projection was that this was read from."`
 }

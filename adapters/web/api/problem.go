@@ -25,7 +25,7 @@ type Problem struct { //nolint:errname // it is a document first: RFC 9457 names
 type FieldError struct {
 	Location string `json:"location,omitempty" doc:"Where: path, query, header or body, and the path to the field." example:"body.name"`
 	Message  string `json:"message,omitempty"  doc:"The rule." example:"expected length <= 50"`
-	Line     int    `json:"line,omitempty"     doc:"Of a file: the line at fault, from 1." example:"17"`
+	Line     int    `json:"line,omitempty"     doc:"Of a file: the line at fault, from 1; missing when it is the file as a whole." example:"17"`
 	Field    string `json:"field,omitempty"    doc:"Of a file: the column at fault, by its name; missing when it is the whole line." example:"rate"`
 	Detail   string `json:"detail,omitempty"   doc:"Of a file: the rule." example:"expected a decimal with at most six decimals"`
 }
@@ -33,8 +33,10 @@ type FieldError struct {
 // String is one line for people.
 func (e FieldError) String() string {
 	switch {
-	case e.Line == 0:
+	case e.Detail == "":
 		return e.Location + ": " + e.Message
+	case e.Line == 0:
+		return "file: " + e.Detail
 	case e.Field == "":
 		return fmt.Sprintf("line %d: %s", e.Line, e.Detail)
 	default:

@@ -81,9 +81,29 @@ type ProjectionStatus struct {
 	UpdatedAt  time.Time       `json:"updated_at"       doc:"When it last moved on."`
 }
 
-// Projections lists every projection.
+// PolicyStatus is how a policy stands: what turns facts into further facts, as rating does.
+type PolicyStatus struct {
+	Name       string          `json:"name"             doc:"The policy." example:"rating"`
+	State      string          `json:"state"            doc:"What it does in this process: running, retrying, stopped, or standby while others hold all its shards." example:"running"`
+	Reason     string          `json:"reason,omitempty" doc:"Why it is retrying."`
+	Position   events.Position `json:"position"         doc:"The last position that all its shards have passed, in whichever process." example:"4711"`
+	LagSeconds float64         `json:"lag_seconds"      doc:"Age of the oldest event that it works on here." example:"0"`
+	Shards     []ShardStatus   `json:"shards,omitempty" doc:"Its parts, which go on side by side."`
+}
+
+// ShardStatus is how one shard of a policy stands.
+type ShardStatus struct {
+	Shard    int             `json:"shard"            doc:"Its number, from 0." example:"0"`
+	Holder   string          `json:"holder,omitempty" doc:"The process that works on it; missing when none does."`
+	Here     bool            `json:"here"             doc:"Whether that is this process."`
+	Position events.Position `json:"position"         doc:"The last position that it has passed; as last saved, when it is elsewhere." example:"4711"`
+	Reason   string          `json:"reason,omitempty" doc:"Why it rests."`
+}
+
+// Projections lists every projection and policy.
 type Projections struct {
 	Projections []ProjectionStatus `json:"projections" nullable:"false" doc:"The projections, by name."`
+	Policies    []PolicyStatus     `json:"policies"    nullable:"false" doc:"The policies."`
 	Head        events.Position    `json:"head"        doc:"Position of the last record in the store."`
 	StoreID     id.Store           `json:"store_id"    format:"uuid" doc:"The store that positions are valid in."`
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"daybook/adapters/web/api"
@@ -41,6 +42,28 @@ func (c *Client) LedgerBalances(ctx context.Context, account id.Account, asOf *t
 		request.set("as_of", asOf.Format(time.RFC3339Nano))
 	}
 	return send[api.LedgerBalances](ctx, c, request, options)
+}
+
+// AnalyticsFilter says which messages to count. The account is required; other zero fields ask for nothing.
+type AnalyticsFilter struct {
+	Account  id.Account
+	From, To time.Time // when they were written; To is exclusive
+	Bucket   string    // "hour" or "day"; "": the server's default, day
+	By       []string  // parts every bucket: any of "device", "category", "market"
+}
+
+// MessageAnalytics counts an account's messages, bucket by bucket.
+func (c *Client) MessageAnalytics(ctx context.Context, filter AnalyticsFilter, options ...CallOption) (api.MessageFigures, error) {
+	request := call{method: http.MethodGet, path: "/analytics/messages"}
+	request.set("account", filter.Account.String())
+	request.interval(filter.From, filter.To)
+	if filter.Bucket != "" {
+		request.set("bucket", filter.Bucket)
+	}
+	if len(filter.By) > 0 {
+		request.set("by", strings.Join(filter.By, ","))
+	}
+	return send[api.MessageFigures](ctx, c, request, options)
 }
 
 func (c *call) interval(from, to time.Time) {

@@ -1,0 +1,78 @@
+package web
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/commands"
+	"daybook/domain/pricing"
+)
+
+type (
+	importInput struct {
+		api.Idempotent
+
+		ContentType string `header:"Content-Type" hidden:"true" json:"-"`
+		RawBody     []byte `contentType:"text/csv"`
+	}
+	importOutput struct {
+		Status int
+		Body   api.ImportedRateCards
+	}
+)
+
+func (s *server) registerRates(a huma.API) {
+	answer := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.ImportedRateCards](), true, "")
+	command(s, a, huma.Operation{
+		Method: http.MethodPost, Path: "/rate-cards", OperationID: "importRateCards", Tags: []string{"Billing"},
+		DefaultStatus: http.StatusCreated, MaxBodyBytes: pricing.MaxFileBytes, Summary: "Import rate cards",
+		Description: "Publishes the rates of a CSV file with the columns market, iso2, calling_prefix, category, currency, rate, " +
+			"effective_from and source: one card for each currency and effective date. The whole file counts, or nothing of it. A " +
+			"published rate is never edited: the same again is known and changes nothing, another one is a conflict. Deliveries " +
+			"that waited for a rate are priced.",
+		Responses: map[string]*huma.Response{"200": {
+			Description: "OK: all of it was known", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}},
+		}},
+		Errors: []int{http.StatusConflict, http.StatusUnprocessableEntity},
+	}, s.importRateCards)
+}
+
+func (s *server) importRateCards(ctx context.Context, meta commands.Meta, in *importInput) (*importOutput, error) {
+	if !isCSV(in.ContentType) {
+		return nil, api.NewProblem(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "the body must be text/csv in UTF-8")
+	}
+	imported, err := s.Commands.ImportRateCards(ctx, meta, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	answer := api.ImportedRateCards{
+		FileSHA256: imported.FileSHA256, Cards: make([]api.RateCard, 0, len(imported.Cards)), Recorded: s.recorded(imported.Position),
+	}
+	status := http.StatusOK
+	for _, c := range imported.Cards {
+		if c.New {
+			status = http.StatusCreated
+		}
+		answer.Cards = append(answer.Cards, api.RateCard{
+			Ref: api.Ref(c.Ref), Currency: c.Currency, EffectiveFrom: string(c.EffectiveFrom), Markets: c.Markets, Rates: c.Rates, New: c.New,
+		})
+	}
+	return &importOutput{status, answer}, nil
+}
+
+// isCSV takes what says nothing of itself for what the endpoint wants, as everywhere.
+func isCSV(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	charset := parameters["charset"]
+	return err == nil && kind == "text/csv" &&
+		(charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii"))
+}
