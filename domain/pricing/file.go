@@ -94,7 +94,7 @@ func (p *parser) parse(text []byte) {
 	p.lines.ReuseRecord = true
 
 	names, line, more := p.next()
-	if !more || !p.header(names, line) {
+	if !more || names == nil || !p.header(names, line) {
 		return
 	}
 	for rows := 0; ; rows++ {
