@@ -15,46 +15,45 @@ func (w *worker) settle(ctx context.Context, team []*shard) (events.Position, er
 	if err != nil {
 		return 0, err
 	}
-	trust := map[Anchor]bool{} // shards that went on together have the same one
+	held := anchors{}
 	lowest := ^events.Position(0)
 	for _, s := range team {
-		at := s.at // nobody else writes it
-		if at, err = w.verified(ctx, s, store, trust); err != nil {
+		was := s.at // nobody else writes it
+		at := Checkpoint{Store: store}
+		sound, err := held.confirm(ctx, w.cfg.Log, was, store)
+		switch {
+		case err != nil:
 			return 0, err
+		case sound: // what the store's own events after the anchor are worth is not known: they are read again
+			at.Anchor, at.Position = was.Anchor, was.Anchor.Position
+		case was.Anchor != nil:
+			w.cfg.Logger.WarnContext(ctx, "policy starts from the beginning: its checkpoint is not of this log",
+				"policy", w.policy.Name(), "shard", s.number, "position", was.Position, "store", store,
+				"checkpoint_store", was.Store, "stream", was.Anchor.Stream, "revision", was.Anchor.Revision)
 		}
 		w.place(s, at)
 		lowest = min(lowest, at.Position)
 	}
-	return lowest, w.recover(ctx, lowest)
+	return lowest, w.forgive(ctx, lowest)
 }
 
-// verified returns a shard's checkpoint as far as the log confirms it: no further than its anchor. What the store's own
-// events are worth is not known, so they are read again.
-func (w *worker) verified(ctx context.Context, s *shard, store id.Store, trust map[Anchor]bool) (Checkpoint, error) {
-	none := Checkpoint{Store: store}
-	switch {
-	case s.at.Store != store && s.at.Position > 0:
-		w.cfg.Logger.WarnContext(ctx, "policy starts from the beginning: its checkpoint is of another store",
-			"policy", w.policy.Name(), "shard", s.number, "checkpoint", s.at.Position, "of", s.at.Store, "store", store)
-		return none, nil
-	case s.at.Anchor == nil:
-		return none, nil
+// anchors remembers which ones a log holds: shards that went on together have the same one.
+type anchors map[Anchor]bool
+
+// confirm tells whether a checkpoint is of this log.
+func (known anchors) confirm(ctx context.Context, log Log, at Checkpoint, store id.Store) (bool, error) {
+	if at.Store != store || at.Anchor == nil {
+		return false, nil
 	}
-	a := *s.at.Anchor
-	held, known := trust[a]
-	if !known {
+	held, ok := known[*at.Anchor]
+	if !ok {
 		var err error
-		if held, err = a.heldBy(ctx, w.cfg.Log); err != nil {
-			return none, err
+		if held, err = at.Anchor.heldBy(ctx, log); err != nil {
+			return false, err
 		}
-		trust[a] = held
+		known[*at.Anchor] = held
 	}
-	if !held {
-		w.cfg.Logger.WarnContext(ctx, "policy starts from the beginning: the log does not hold the last event of its checkpoint",
-			"policy", w.policy.Name(), "shard", s.number, "checkpoint", s.at.Position, "stream", a.Stream, "revision", a.Revision)
-		return none, nil
-	}
-	return Checkpoint{Store: store, Position: a.Position, Anchor: s.at.Anchor}, nil
+	return held, nil
 }
 
 // place notes where a shard goes on.
@@ -65,8 +64,8 @@ func (w *worker) place(s *shard, at Checkpoint) {
 	w.ring()
 }
 
-// recover forgets what was wrong with the policy when there is nothing to read that could show it.
-func (w *worker) recover(ctx context.Context, at events.Position) error {
+// forgive forgets what was wrong with the policy when there is nothing to read that could show it.
+func (w *worker) forgive(ctx context.Context, at events.Position) error {
 	w.mu.Lock()
 	ill := w.ill != nil
 	w.mu.Unlock()

@@ -102,8 +102,13 @@ func (w *worker) reread(ctx context.Context) ([]ShardState, error) {
 		return nil, err
 	}
 	positions := make([]events.Position, w.policy.Shards())
+	held := anchors{}
 	for _, s := range states {
-		if s.Checkpoint.Store == store && s.Shard < len(positions) {
+		sound, err := held.confirm(ctx, w.cfg.Log, s.Checkpoint, store)
+		if err != nil {
+			return nil, err
+		}
+		if sound && s.Shard < len(positions) {
 			positions[s.Shard] = s.Checkpoint.Position
 		}
 	}

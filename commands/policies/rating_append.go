@@ -1,0 +1,150 @@
+package policies
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"daybook/domain/billing"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// writing puts events of one period into appends, each ended by BatchRated. While one append is being written, the next
+// is made; they are sent one after the other.
+type writing struct {
+	*rater
+
+	period  *period
+	account id.Account
+	now     time.Time
+
+	proposed []events.Proposed
+	bytes    int
+	source   events.Ref // what the next BatchRated names
+	cause    *Input     // of the last event
+	sent     chan error // the answer to the append under way; nil when there is none
+}
+
+func (r *rater) write(p *period, owner id.Account) *writing {
+	return &writing{rater: r, period: p, account: owner, now: r.now().UTC().Round(0)}
+}
+
+// add puts an event, which follows from an input, into the append that is being made. Once it is recorded, rating has
+// come to source.
+func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) error {
+	d := billing.Subject(event)
+	proposed, err := events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
+	if err != nil {
+		return err
+	}
+	size := len(proposed.Data) + len(proposed.Metadata) + 2*len(proposed.Type)
+	if n := len(w.proposed); n > 0 && (n+2 > w.events || w.bytes+size+w.period.state.ClosingBytes() > w.rating.bytes) {
+		if err = w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	at := events.Ref{Stream: w.period.stream, Revision: w.period.state.Next()}
+	w.period.state = billing.Evolve(w.period.state, event)
+	w.recent.Add(billing.KeyOf(d), recorded{w.period, event, at})
+	w.proposed, w.bytes = append(w.proposed, proposed), w.bytes+size
+	w.cause, w.source = cause, source
+	return nil
+}
+
+// flush sends what was added, and does not wait for the answer.
+func (w *writing) flush(ctx context.Context) error {
+	expected, proposed, err := w.seal()
+	if err != nil {
+		return err
+	}
+	if err = w.wait(); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	w.sent = sent
+	go func() { sent <- w.send(ctx, expected, proposed) }()
+	return nil
+}
+
+// close sends what was added, and waits until all of it is recorded.
+func (w *writing) close(ctx context.Context) error {
+	if len(w.proposed) == 0 {
+		return w.wait()
+	}
+	expected, proposed, err := w.seal()
+	if err != nil {
+		return err
+	}
+	if err = w.wait(); err != nil {
+		return err
+	}
+	if err = w.send(ctx, expected, proposed); err != nil {
+		return err
+	}
+	w.period.passed, w.period.turn = max(w.period.passed, w.cause.Position), w.turn
+	return nil
+}
+
+// abandon waits for the append under way: its memory is still in use.
+func (w *writing) abandon() { _ = w.wait() }
+
+func (w *writing) wait() error {
+	if w.sent == nil {
+		return nil
+	}
+	err := <-w.sent
+	w.sent = nil
+	return err
+}
+
+// seal ends the append that is being made, and begins the next.
+func (w *writing) seal() (events.Expected, []events.Proposed, error) {
+	first := w.period.state.Next() - uint64(len(w.proposed))
+	closing, err := w.period.state.Close(w.source)
+	if err != nil {
+		return 0, nil, err
+	}
+	last, err := events.Encode(id.Event{}, closing, w.envelope(w.now, w.cause))
+	if err != nil {
+		return 0, nil, err
+	}
+	// A store takes an append with the same ids for a repeat. So the id is that of the state: who decided otherwise must
+	// not go on from there.
+	last.ID = id.Derive[id.Event]("BatchRated", w.period.stream, strconv.FormatUint(first, 10), string(last.Data))
+	w.period.state = billing.Evolve(w.period.state, closing)
+	proposed := append(w.proposed, last)
+	w.proposed, w.bytes = make([]events.Proposed, 0, len(proposed)), 0
+	return events.Expected(first) - 1, proposed, nil // before revision 0 is NoStream
+}
+
+func (w *writing) send(ctx context.Context, expected events.Expected, proposed []events.Proposed) error {
+	appended, err := w.store.Append(ctx, w.period.stream, expected, proposed)
+	if err != nil {
+		return err
+	}
+	if last := uint64(int64(expected) + int64(len(proposed))); appended.Revision != last {
+		return fmt.Errorf("the store reports revision %d, not %d", appended.Revision, last)
+	}
+	return nil
+}
+
+func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
+	return events.Envelope{
+		Account: w.account, OccurredAt: occurred, RecordedAt: w.now, Actor: "policy:" + ratingName, Source: "policy:" + ratingName,
+		Correlation: cause.Envelope.Correlation, Causation: cause.ID.String(),
+	}
+}
+
+// chargeID is the same whenever the same fact or card has the same effect on the same delivery.
+func chargeID(event events.Event, d *events.Delivered, cause *Input) id.Event {
+	kind := "MessageCharged"
+	switch event.(type) {
+	case events.ChargePending:
+		kind = "ChargePending"
+	case events.ChargeAdjusted:
+		kind = "ChargeAdjusted"
+	}
+	return id.Derive[id.Event](kind, d.MessageID.String(), d.RecipientID.String(), cause.Stream, strconv.FormatUint(cause.Revision, 10))
+}

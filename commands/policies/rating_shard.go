@@ -1,0 +1,312 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"daybook/domain/account"
+	"daybook/domain/billing"
+	"daybook/domain/pricing"
+	"daybook/events"
+	"daybook/events/id"
+	"daybook/events/money"
+)
+
+// Bounds of what a shard remembers: some megabytes at most.
+const (
+	termsKept   = 1 << 10
+	periodsKept = 1 << 7
+	chargesKept = 1 << 11
+)
+
+// ratingConflicts bounds how often one period is opened again because another process came first.
+const ratingConflicts = 32
+
+// rater is rating for one shard, with what it remembers. It is to be dropped after an error.
+type rater struct {
+	*rating
+
+	shard   int
+	turn    int // counts reactions: what was read in an earlier one may be old
+	terms   *simplelru.LRU[id.Account, pricing.Terms]
+	periods *simplelru.LRU[string, *period]
+	recent  *simplelru.LRU[billing.Key, recorded]
+	books   map[money.Currency]*shelf
+	waiting map[money.Currency]*awaited
+}
+
+// period is a billing period as the shard knows it: as it is stored, or as it will be once its appends have succeeded.
+type period struct {
+	stream string
+	state  billing.State
+	passed events.Position // all facts at or before it were rated
+	turn   int             // in which the stream was last seen to end here
+}
+
+// recorded is the newest event of one delivery. It counts as long as its period is the one that is remembered.
+type recorded struct {
+	period *period
+	event  events.Event
+	at     events.Ref
+}
+
+func newRater(r *rating, shard int) (*rater, error) {
+	terms, err := simplelru.NewLRU[id.Account, pricing.Terms](termsKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	periods, err := simplelru.NewLRU[string, *period](periodsKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	recent, err := simplelru.NewLRU[billing.Key, recorded](chargesKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &rater{
+		rating: r, shard: shard, terms: terms, periods: periods, recent: recent,
+		books: map[money.Currency]*shelf{}, waiting: map[money.Currency]*awaited{},
+	}, nil
+}
+
+// react rates facts period by period. A card waits for all facts before it, and all after it wait for the card.
+func (r *rater) react(ctx context.Context, inputs []*Input) error {
+	r.turn++
+	var facts groups
+	for _, in := range inputs {
+		if card, ok := in.Event.(events.RateCardImported); ok {
+			if err := r.rateAll(ctx, &facts); err != nil {
+				return err
+			}
+			if err := r.apply(ctx, in, card.Currency); err != nil {
+				return fmt.Errorf("pricing what waited for %s revision %d: %w", in.Stream, in.Revision, err)
+			}
+			continue
+		}
+		fact, ok := statusOf(in.Event)
+		if !ok || fact.Delivery == nil {
+			continue
+		}
+		terms, err := r.termsOf(ctx, in.Envelope.Account)
+		if err != nil {
+			return err
+		}
+		facts.deal(in, &fact, terms)
+	}
+	return r.rateAll(ctx, &facts)
+}
+
+func (r *rater) rateAll(ctx context.Context, facts *groups) error {
+	for _, g := range facts.all {
+		err := r.insist(ctx, g.stream, func() error { return r.rate(ctx, g) })
+		if err != nil {
+			return fmt.Errorf("rating into %s: %w", g.stream, err)
+		}
+	}
+	*facts = groups{}
+	return nil
+}
+
+// insist does something to a period again from what is stored, when another process came first.
+func (r *rater) insist(ctx context.Context, stream string, do func() error) error {
+	for conflicts := 1; ; conflicts++ {
+		err := do()
+		var wrong *events.WrongRevisionError
+		if !errors.As(err, &wrong) || conflicts == ratingConflicts || ctx.Err() != nil {
+			return err
+		}
+		r.periods.Remove(stream)
+	}
+}
+
+// rate rates the facts of one period that were not rated before.
+func (r *rater) rate(ctx context.Context, g *group) error {
+	p, err := r.open(ctx, g.stream, g.later)
+	if err != nil {
+		return err
+	}
+	tasks := g.tasks
+	for len(tasks) > 0 && tasks[0].in.Position <= p.passed {
+		tasks = tasks[1:]
+	}
+	var known map[billing.Key]billing.Rated
+	if g.later {
+		if known, err = r.recall(ctx, p, tasks); err != nil {
+			return err
+		}
+	}
+	w := r.write(p, g.account)
+	defer w.abandon()
+	for i := range tasks {
+		t := &tasks[i]
+		book, err := r.book(ctx, g.terms.Currency, t.in.Position)
+		if err != nil {
+			return err
+		}
+		event := decide(p.state, book, g.terms, t, known)
+		if event == nil {
+			continue
+		}
+		if _, unpriced := event.(events.ChargePending); unpriced {
+			if err = r.await(ctx, p, g, t.in); err != nil {
+				return err
+			}
+		}
+		if err = w.add(ctx, event, t.in, refOf(t.in)); err != nil {
+			return err
+		}
+		if known != nil {
+			known[billing.KeyOf(&t.delivered)], _ = r.recentOf(p, billing.KeyOf(&t.delivered))
+		}
+	}
+	return w.close(ctx)
+}
+
+// decide rates one fact. More about a delivery that was never rated, because its first fact is from before deliveries
+// were told, is rated like a first one.
+func decide(s billing.State, book *pricing.Book, terms pricing.Terms, t *task, known map[billing.Key]billing.Rated) events.Event {
+	if t.later {
+		if was, rated := known[billing.KeyOf(&t.delivered)]; rated {
+			return s.Revise(book, terms, was, t.delivered)
+		}
+	}
+	return s.Rate(book, terms, t.delivered, nil)
+}
+
+// open returns a period. Fresh demands that the stream was seen to end there in this reaction: decisions that append
+// nothing are confirmed by nothing else.
+func (r *rater) open(ctx context.Context, stream string, fresh bool) (*period, error) {
+	p, remembered := r.periods.Get(stream)
+	if remembered && (!fresh || p.turn == r.turn) {
+		return p, nil
+	}
+	last, found, err := r.store.ReadLast(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	if remembered && p.endsAt(last, found) {
+		p.turn = r.turn
+		return p, nil
+	}
+	p = &period{stream: stream, turn: r.turn}
+	if found {
+		event, _, err := events.DecodeRecord(last)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s revision %d: %w", stream, last.Revision, err)
+		}
+		rated, ok := event.(events.BatchRated)
+		if !ok {
+			return nil, fmt.Errorf("%s ends with %s at revision %d, not with BatchRated", stream, last.Type, last.Revision)
+		}
+		p.state = billing.Open(rated, last.Revision)
+		if p.passed, err = r.positionOf(ctx, rated.Source); err != nil {
+			return nil, err
+		}
+	}
+	r.periods.Add(stream, p)
+	return p, nil
+}
+
+func (p *period) endsAt(last events.Record, found bool) bool {
+	if !found {
+		return p.state.Next() == 0
+	}
+	return p.state.Next() == last.Revision+1
+}
+
+// positionOf finds an event in the log.
+func (r *rater) positionOf(ctx context.Context, ref events.Ref) (events.Position, error) {
+	if ref == (events.Ref{}) {
+		return events.Start, nil
+	}
+	for record, err := range r.store.ReadStream(ctx, ref.Stream, ref.Revision) {
+		if err != nil {
+			return events.Start, err
+		}
+		return record.Position, nil
+	}
+	return events.Start, fmt.Errorf("%s has no revision %d, which was rated", ref.Stream, ref.Revision)
+}
+
+// recall returns what the period holds of deliveries of which more is told. What memory does not have is read from the
+// stream, once for all tasks.
+func (r *rater) recall(ctx context.Context, p *period, tasks []task) (map[billing.Key]billing.Rated, error) {
+	known := map[billing.Key]billing.Rated{}
+	missing, first := map[billing.Key]struct{}{}, map[billing.Key]struct{}{}
+	for i := range tasks {
+		key := billing.KeyOf(&tasks[i].delivered)
+		if !tasks[i].later {
+			first[key] = struct{}{}
+			continue
+		}
+		if _, coming := first[key]; coming {
+			continue
+		}
+		if rated, found := r.recentOf(p, key); found {
+			known[key] = rated
+		} else {
+			missing[key] = struct{}{}
+		}
+	}
+	if len(missing) == 0 || p.state.Next() == 0 {
+		return known, nil
+	}
+	for record, err := range r.store.ReadStream(ctx, p.stream, 0) {
+		if err != nil {
+			return nil, err
+		}
+		event, _, err := events.DecodeRecord(record)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s revision %d: %w", p.stream, record.Revision, err)
+		}
+		if d := billing.Subject(event); d != nil {
+			key := billing.KeyOf(d)
+			if _, wanted := missing[key]; wanted {
+				known[key] = known[key].Fold(event, events.Ref{Stream: p.stream, Revision: record.Revision})
+			}
+		}
+	}
+	return known, nil
+}
+
+// recentOf returns what is remembered of a delivery.
+func (r *rater) recentOf(p *period, key billing.Key) (billing.Rated, bool) {
+	newest, found := r.recent.Get(key)
+	if !found || newest.period != p {
+		return billing.Rated{}, false
+	}
+	return billing.Rated{}.Fold(newest.event, newest.at), true
+}
+
+// termsOf reads an account's currency and time zone, which never change.
+func (r *rater) termsOf(ctx context.Context, owner id.Account) (pricing.Terms, error) {
+	if terms, remembered := r.terms.Get(owner); remembered {
+		return terms, nil
+	}
+	var state account.State
+	for record, err := range r.store.ReadStream(ctx, account.Stream(owner), 0) {
+		if err != nil {
+			return pricing.Terms{}, err
+		}
+		event, _, err := events.DecodeRecord(record)
+		if err != nil {
+			return pricing.Terms{}, fmt.Errorf("reading %s revision %d: %w", record.Stream, record.Revision, err)
+		}
+		if state = account.Evolve(state, event); state.Exists() {
+			break
+		}
+	}
+	if !state.Exists() {
+		return pricing.Terms{}, fmt.Errorf("account %s is not registered", owner)
+	}
+	zone, err := state.Zone()
+	if err != nil {
+		return pricing.Terms{}, err
+	}
+	terms := pricing.Terms{Currency: state.Currency(), Zone: zone}
+	r.terms.Add(owner, terms)
+	return terms, nil
+}
