@@ -21,8 +21,11 @@ import (
 	"daybook/adapters/web"
 	"daybook/adapters/whatsapp"
 	"daybook/commands"
+	"daybook/commands/policies"
 	"daybook/projections"
+	"daybook/projections/analytics"
 	"daybook/projections/audit"
+	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
 )
@@ -41,6 +44,7 @@ type app struct {
 	vault    *vault.Vault
 	commands *commands.Handler
 	engine   *projections.Engine
+	policies *policies.Runner
 	ingester *whatsapp.Ingester
 
 	closers []func() error // run backwards
@@ -70,6 +74,9 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	}
 	a.commands = commands.New(a.store, now)
 	if err := a.openEngine(); err != nil {
+		return nil, err
+	}
+	if err := a.openPolicies(); err != nil {
 		return nil, err
 	}
 	a.ingester = &whatsapp.Ingester{Recorder: a.commands, Vault: safe{a.vault}, Routes: routes{a}, Now: now}
@@ -141,10 +148,18 @@ func (a *app) openEngine() (err error) {
 
 // definitions lists the projections: one line to add one.
 func definitions() []*projections.Projection {
-	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define()}
+	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
 }
 
-// serve runs projections, re-driving and HTTP until ctx is done, and then ends requests before what they wait for.
+// openPolicies lists the policies: one line to add one.
+func (a *app) openPolicies() (err error) {
+	a.policies, err = policies.NewRunner(policies.Config{
+		Log: a.store, Leases: postgres.NewLeases(a.database), Now: a.now, Logger: a.log,
+	}, policies.NewRating(a.store, a.now))
+	return err
+}
+
+// serve runs projections, policies, re-driving and HTTP until ctx is done, and then ends requests before what they wait for.
 // Ready is called once, with the address that HTTP listens on; its error ends serving.
 func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.Listen)
@@ -168,6 +183,7 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	defer stopBehind()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.engine.Run(behind) })
+	group.Go(func() error { return a.policies.Run(behind) })
 	group.Go(func() error { return a.redrive(behind) })
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -207,7 +223,7 @@ func (a *app) handler() http.Handler {
 	return web.New(web.Config{
 		AdminToken: a.adminToken, SignInToken: a.signIn,
 		StoreID: a.store.ID(), Store: a.store, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
-		Projections: a.engine, Database: a.database,
+		Projections: a.engine, Policies: a.policies, Database: a.database,
 		Webhook: &whatsapp.Handler{
 			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,
 			Observe: measured.observe,

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"daybook/adapters/whatsapp"
+	"daybook/commands/policies"
 )
 
 // metrics are what an operator watches: deliveries as they are answered, and projections as they stand when asked.
@@ -29,6 +30,16 @@ var (
 	lagTimeMetric  = prometheus.NewDesc("daybook_projection_lag_seconds", "Age of the oldest event not projected yet.", []string{"projection"}, nil)
 	runningMetric  = prometheus.NewDesc("daybook_projection_running", "1 while the projection runs, 0 while it retries or is stopped.",
 		[]string{"projection"}, nil)
+)
+
+// Metrics of the policies, read when they are asked for.
+var (
+	policyPositionMetric = prometheus.NewDesc("daybook_policy_position", "Last position that all shards have passed.", []string{"policy"}, nil)
+	policyLagMetric      = prometheus.NewDesc("daybook_policy_lag_seconds", "Age of the oldest event that is being reacted to here.",
+		[]string{"policy"}, nil)
+	policyShardsMetric  = prometheus.NewDesc("daybook_policy_shards", "Shards that this process works on.", []string{"policy"}, nil)
+	policyRunningMetric = prometheus.NewDesc("daybook_policy_running", "0 while the policy retries or is stopped, else 1.",
+		[]string{"policy"}, nil)
 )
 
 func newMetrics(a *app) *metrics {
@@ -64,16 +75,24 @@ func (m *metrics) observe(answer whatsapp.Answer) {
 
 // Describe implements prometheus.Collector.
 func (*metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric} {
+	for _, d := range []*prometheus.Desc{
+		positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric,
+		policyPositionMetric, policyLagMetric, policyShardsMetric, policyRunningMetric,
+	} {
 		descriptions <- d
 	}
 }
 
-// Collect implements prometheus.Collector. When the projections cannot be asked, their metrics are missing, which an
-// alert on absence sees.
+// Collect implements prometheus.Collector. When projections or policies cannot be asked, their metrics are missing, which
+// an alert on absence sees.
 func (m *metrics) Collect(values chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	m.collectProjections(ctx, values)
+	m.collectPolicies(ctx, values)
+}
+
+func (m *metrics) collectProjections(ctx context.Context, values chan<- prometheus.Metric) {
 	states, err := m.app.engine.Status(ctx)
 	if err != nil {
 		m.app.log.Warn("reading the projections for metrics", "error", err)
@@ -89,5 +108,28 @@ func (m *metrics) Collect(values chan<- prometheus.Metric) {
 		values <- prometheus.MustNewConstMetric(lagMetric, prometheus.GaugeValue, float64(p.Lag.Events), p.Name)
 		values <- prometheus.MustNewConstMetric(lagTimeMetric, prometheus.GaugeValue, p.Lag.Seconds, p.Name)
 		values <- prometheus.MustNewConstMetric(runningMetric, prometheus.GaugeValue, running, p.Name)
+	}
+}
+
+func (m *metrics) collectPolicies(ctx context.Context, values chan<- prometheus.Metric) {
+	states, err := m.app.policies.Status(ctx)
+	if err != nil {
+		m.app.log.Warn("reading the policies for metrics", "error", err)
+		return
+	}
+	for _, p := range states {
+		running, here := 0.0, 0
+		if p.State == policies.StateRunning || p.State == policies.StateStandby {
+			running = 1
+		}
+		for _, shard := range p.Shards {
+			if shard.Here {
+				here++
+			}
+		}
+		values <- prometheus.MustNewConstMetric(policyPositionMetric, prometheus.GaugeValue, float64(p.Position), p.Policy)
+		values <- prometheus.MustNewConstMetric(policyLagMetric, prometheus.GaugeValue, p.Lag, p.Policy)
+		values <- prometheus.MustNewConstMetric(policyShardsMetric, prometheus.GaugeValue, float64(here), p.Policy)
+		values <- prometheus.MustNewConstMetric(policyRunningMetric, prometheus.GaugeValue, running, p.Policy)
 	}
 }
