@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"testing"
@@ -296,4 +297,27 @@ func TestATotalBeyond64BitsIsAnError(t *testing.T) {
 	s = billing.Evolve(s, events.MessageCharged{Charge: paid(events.Utility, 1)})
 	_, err = s.Close(card)
 	require.ErrorIs(t, err, money.ErrOverflow)
+}
+
+// Appends are cut before they are too large, so the size of what ends them is known before.
+func TestTheClosingIsNoLargerThanPromised(t *testing.T) {
+	t.Parallel()
+	var s billing.State
+	for i := range 300 {
+		charge := paid(events.Utility, 1)
+		charge.Market = strconv.Itoa(i) + "\x01\u2028<&>\"\\"
+		d := delivery(i, events.Service)
+		d.PhoneNumberID = charge.Market
+		allowed := free(events.Service, events.BasisAllowance)
+		allowed.Market = charge.Market
+		promised := s.ClosingBytes()
+		s = billing.Evolve(s, events.MessageCharged{Delivery: d, Charge: charge})
+		s = billing.Evolve(s, events.MessageCharged{Delivery: d, Charge: allowed})
+		closing, err := s.Close(card)
+		require.NoError(t, err)
+		data, err := json.Marshal(closing)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(data), promised, "also with what came since")
+		require.LessOrEqual(t, len(data), billing.Open(closing, 0).ClosingBytes())
+	}
 }
