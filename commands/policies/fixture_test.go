@@ -83,9 +83,7 @@ func (p *tally) React(ctx context.Context, shard int, inputs []*policies.Input) 
 	var proposed []events.Proposed
 	for _, in := range inputs {
 		if !known.sources[in.Position] {
-			device, _ := in.Event.(events.DeviceLinked)
-			data, _ := json.Marshal(copied{in.Position, device.Name})
-			proposed = append(proposed, events.Proposed{ID: id.New[id.Event](), Type: "Copied", Data: data})
+			proposed = append(proposed, copyOf(in))
 			known.sources[in.Position] = true
 		}
 	}
@@ -107,6 +105,12 @@ func (p *tally) React(ctx context.Context, shard int, inputs []*policies.Input) 
 	defer p.mu.Unlock()
 	p.memory[shard] = known
 	return nil
+}
+
+func copyOf(in *policies.Input) events.Proposed {
+	device, _ := in.Event.(events.DeviceLinked)
+	data, _ := json.Marshal(copied{in.Position, device.Name})
+	return events.Proposed{ID: id.New[id.Event](), Type: "Copied", Data: data}
 }
 
 func target(shard int) string { return fmt.Sprintf("tally-%d", shard) }
@@ -137,7 +141,8 @@ func (p *tally) seen() []*policies.Input {
 // house is a store with leases, and a business that links devices.
 type house struct {
 	t      *testing.T
-	store  *embedded.Store
+	log    policiestest.Store
+	store  *embedded.Store // the same
 	leases *policiestest.Leases
 	cfg    policies.Config
 	linked map[int]int // devices by shard
@@ -149,7 +154,7 @@ func newHouse(t *testing.T) *house {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	leases := policiestest.NewLeases(time.Now)
-	return &house{t, store, leases, policies.Config{
+	return &house{t, store, store, leases, policies.Config{
 		Log: store, Leases: leases, Now: time.Now, MinPause: time.Microsecond, MaxPause: 5 * time.Millisecond, SaveGap: time.Microsecond,
 	}, map[int]int{}}
 }
@@ -222,7 +227,7 @@ func (h *house) status(r *policies.Runner, ok func(policies.Status) bool) polici
 func (h *house) copies(shard int) []string {
 	h.t.Helper()
 	var names []string
-	for r, err := range h.store.ReadStream(h.t.Context(), target(shard), 0) {
+	for r, err := range h.log.ReadStream(h.t.Context(), target(shard), 0) {
 		require.NoError(h.t, err)
 		var c copied
 		require.NoError(h.t, json.Unmarshal(r.Data, &c))
