@@ -43,10 +43,12 @@ func messages(t *testing.T, s *projectiontest.Scenario, f figures.Filter) []figu
 }
 
 // starts is each bucket's begin, as the account's clocks show it, and what was received in it.
-func starts(rows []figures.Row) map[string]int64 {
+func starts(t *testing.T, rows []figures.Row) map[string]int64 {
+	t.Helper()
 	out := map[string]int64{}
-	for _, row := range rows {
-		out[row.Start.Format("2006-01-02T15:04Z07:00")] += row.Received
+	for i, row := range rows {
+		out[row.Start.Format("2006-01-02T15:04Z07:00")] = row.Received
+		require.True(t, i == 0 || rows[i-1].Start.Before(row.Start), "in order, and a bucket is one row")
 	}
 	return out
 }
@@ -62,22 +64,22 @@ func TestTheDayOnWhichSummerEndsHas25Hours(t *testing.T) {
 		"2026-10-25T23:00Z") // Monday
 	require.Equal(t, map[string]int64{
 		"2026-10-24T00:00+02:00": 1, "2026-10-25T00:00+02:00": 4, "2026-10-26T00:00+01:00": 1,
-	}, starts(messages(t, s, figures.Filter{Bucket: figures.ByDay})))
+	}, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByDay})))
 	require.Equal(t, map[string]int64{
 		"2026-10-24T23:00+02:00": 1, "2026-10-25T00:00+02:00": 1, "2026-10-25T02:00+02:00": 1, "2026-10-25T02:00+01:00": 1,
 		"2026-10-25T23:00+01:00": 1, "2026-10-26T00:00+01:00": 1,
-	}, starts(messages(t, s, figures.Filter{Bucket: figures.ByHour})), "the hour that comes twice is two")
+	}, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByHour})), "the hour that comes twice is two")
 }
 
 func TestTheDayOnWhichSummerBeginsHas23Hours(t *testing.T) {
 	t.Parallel()
 	s := asking(t, "Europe/Rome", "2026-03-28T23:00Z", "2026-03-29T00:59Z", "2026-03-29T01:00Z", "2026-03-29T21:59Z", "2026-03-29T22:00Z")
 	require.Equal(t, map[string]int64{"2026-03-29T00:00+01:00": 4, "2026-03-30T00:00+02:00": 1},
-		starts(messages(t, s, figures.Filter{Bucket: figures.ByDay})))
+		starts(t, messages(t, s, figures.Filter{Bucket: figures.ByDay})))
 	require.Equal(t, map[string]int64{
 		"2026-03-29T00:00+01:00": 1, "2026-03-29T01:00+01:00": 1, "2026-03-29T03:00+02:00": 1, "2026-03-29T23:00+02:00": 1,
 		"2026-03-30T00:00+02:00": 1,
-	}, starts(messages(t, s, figures.Filter{Bucket: figures.ByHour})))
+	}, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByHour})))
 }
 
 func TestTimeZonesThatAreNoWholeHours(t *testing.T) {
@@ -129,8 +131,8 @@ func TestTimeZonesThatAreNoWholeHours(t *testing.T) {
 		t.Run(timezone, func(t *testing.T) {
 			t.Parallel()
 			s := asking(t, timezone, c.times...)
-			require.Equal(t, c.days, starts(messages(t, s, figures.Filter{Bucket: figures.ByDay})))
-			require.Equal(t, c.hours, starts(messages(t, s, figures.Filter{Bucket: figures.ByHour})))
+			require.Equal(t, c.days, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByDay})))
+			require.Equal(t, c.hours, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByHour})))
 		})
 	}
 }
@@ -146,7 +148,7 @@ func TestRangesThatAdjoinCountEverythingOnce(t *testing.T) {
 		if to != "" {
 			f.To = at(t, to)
 		}
-		return starts(messages(t, s, f))["2026-10-05T10:00Z"]
+		return starts(t, messages(t, s, f))["2026-10-05T10:00Z"]
 	}
 	require.EqualValues(t, 4, hour("", ""))
 	require.EqualValues(t, 2, hour("2026-10-05T10:00Z", "2026-10-05T10:15Z"))
@@ -198,9 +200,9 @@ func TestAnAccountSeesItsOwnFigures(t *testing.T) {
 		Given("account-"+other.String(), events.AccountRegistered{AccountID: other, Timezone: "UTC", Currency: "USD"}).
 		Under(events.Envelope{Account: other, Actor: "test:given", Source: "test"}).
 		Given("conversation-bruno", received(at(t, "2026-10-05T08:41Z")), received(at(t, "2026-10-05T08:42Z")))
-	require.Equal(t, map[string]int64{"2026-10-05T10:00+02:00": 1}, starts(messages(t, s, figures.Filter{Bucket: figures.ByHour})))
+	require.Equal(t, map[string]int64{"2026-10-05T10:00+02:00": 1}, starts(t, messages(t, s, figures.Filter{Bucket: figures.ByHour})))
 	require.Equal(t, map[string]int64{"2026-10-05T08:00Z": 2},
-		starts(messages(t, s, figures.Filter{Account: other, Bucket: figures.ByHour})))
+		starts(t, messages(t, s, figures.Filter{Account: other, Bucket: figures.ByHour})))
 	require.Empty(t, messages(t, s, figures.Filter{Account: id.Derive[id.Account]("nobody"), Bucket: figures.ByHour}))
 	s.Then("SELECT timezone, currency FROM accounts ORDER BY currency", "Europe/Rome | EUR", "UTC | USD")
 }

@@ -56,59 +56,52 @@ type Figures struct {
 }
 
 // Messages returns the figures of the filter in the order of Start, then of device by name, category and market, each of
-// them by code point and with what has none first. Buckets and parts in which nothing happened are left out; an account of which nothing is known has none.
-// The error is a *FilterError for a filter that asks what there is not.
+// them by code point and with what has none first. Buckets and parts in which nothing happened are left out; an account
+// of which nothing is known has none. The error is a *FilterError for a filter that asks what there is not.
 func Messages(ctx context.Context, db readmodels.Querier, schema string, f Filter) ([]Row, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	zone, slots, err := f.slots(ctx, db, schema)
+	zone, from, to, err := f.extent(ctx, db, schema)
 	if err != nil {
 		return nil, fmt.Errorf("reading when account %s had messages: %w", f.Account, err)
 	}
-	starts := make([]time.Time, len(slots))
-	for i, slot := range slots {
-		starts[i] = startOf[f.Bucket](slot.In(zone))
-	}
-	rows, _ := db.Query(ctx, readmodels.In(schema, f.statement()), f.Account, slots, starts) // the error comes back with the rows
+	begin, until, ahead := periods(zone, from, to)
+	rows, _ := db.Query(ctx, readmodels.In(schema, f.statement()), f.Account, begin, until, ahead) // the error comes back with the rows
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	if err != nil {
 		return nil, fmt.Errorf("reading the figures of account %s: %w", f.Account, err)
 	}
 	for i := range found {
-		found[i].Start = found[i].Start.In(zone)
+		found[i].Start = buckets[f.Bucket].start(found[i].Start.In(zone))
 	}
 	return found, nil
 }
 
-// slots returns the account's time zone and the slots of the filter in which anything happened. Which bucket a slot is in
-// is decided here and not by Postgres: its list of time zones is the machine's, ours is the binary's, by which also the
-// days of charges are counted.
-func (f Filter) slots(ctx context.Context, db readmodels.Querier, schema string) (*time.Location, []time.Time, error) {
+// extent returns the account's time zone and from when to when, within the filter, it has figures: an empty stretch when
+// it has none.
+func (f Filter) extent(ctx context.Context, db readmodels.Querier, schema string) (zone *time.Location, from, to time.Time, err error) {
+	const slots = `FROM $schema.figures WHERE account_id = a.account_id AND slot >= $2 AND slot < coalesce($3, 'infinity'::timestamptz)`
 	const statement = `
-		SELECT a.timezone, array(
-			SELECT DISTINCT slot FROM $schema.figures
-			WHERE account_id = a.account_id AND slot >= $2 AND slot < coalesce($3, 'infinity'::timestamptz)
-		)
+		SELECT a.timezone, (SELECT min(slot) ` + slots + `), (SELECT max(slot) ` + slots + `)
 		FROM $schema.accounts a WHERE a.account_id = $1`
 	var (
-		name  string
-		slots []time.Time
-		until *time.Time
+		name        string
+		first, last *time.Time
+		until       *time.Time
 	)
 	if !f.To.IsZero() {
 		until = &f.To
 	}
-	err := db.QueryRow(ctx, readmodels.In(schema, statement), f.Account, f.From, until).Scan(&name, &slots)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return time.UTC, nil, nil
+	err = db.QueryRow(ctx, readmodels.In(schema, statement), f.Account, f.From, until).Scan(&name, &first, &last)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) || err == nil && first == nil:
+		return time.UTC, from, to, nil
+	case err != nil:
+		return nil, from, to, err
 	}
-	if err != nil {
-		return nil, nil, err
+	if zone, err = time.LoadLocation(name); err != nil {
+		return nil, from, to, fmt.Errorf("its time zone: %w", err)
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("its time zone: %w", err)
-	}
-	return zone, slots, nil
+	return zone, *first, last.Add(Slot), nil
 }

@@ -44,8 +44,8 @@ type FilterError struct {
 func (e *FilterError) Error() string { return e.Field + ": " + e.Problem }
 
 func (f Filter) check() error {
-	if startOf[f.Bucket] == nil {
-		return &FilterError{"bucket", fmt.Sprintf("%q is none of %s", f.Bucket, strings.Join(slices.Sorted(maps.Keys(startOf)), ", "))}
+	if _, known := buckets[f.Bucket]; !known {
+		return &FilterError{"bucket", fmt.Sprintf("%q is none of %s", f.Bucket, strings.Join(slices.Sorted(maps.Keys(buckets)), ", "))}
 	}
 	var known []string
 	for _, d := range dimensions {
@@ -69,7 +69,7 @@ var dimensions = []struct{ name, columns, without string }{
 	{ByMarket, "f.market", "'' AS market"},
 }
 
-// statement sums the slots of $2, each into the bucket that begins at its $3.
+// statement sums the slots of each bucket, and gives one of them as its start.
 func (f Filter) statement() string {
 	var columns strings.Builder
 	for _, d := range dimensions {
@@ -80,36 +80,13 @@ func (f Filter) statement() string {
 		}
 	}
 	return `
-		SELECT b.start, ` + columns.String() + `
+		SELECT min(f.slot) AS start, ` + columns.String() + `
 		       sum(f.received)::bigint AS received, sum(f.sent)::bigint AS sent, sum(f.delivered)::bigint AS delivered,
 		       sum(f.read)::bigint AS read, sum(f.failed)::bigint AS failed, sum(f.answers)::bigint AS answers,
 		       sum(f.answer_seconds)::bigint AS answer_seconds
-		FROM unnest($2::timestamptz[], $3::timestamptz[]) AS b (slot, start)
-		JOIN $schema.figures f ON f.account_id = $1 AND f.slot = b.slot
+		FROM unnest($2::timestamptz[], $3::timestamptz[], $4::interval[]) AS clock (begin, until, ahead)
+		JOIN $schema.figures f ON f.account_id = $1 AND f.slot >= clock.begin AND f.slot < clock.until
 		LEFT JOIN $schema.devices d ON d.device_id = f.device_id
-		GROUP BY 1, 2, 3, 4, 5
-		ORDER BY 1, 2, 3, 4, 5`
-}
-
-// startOf tells when the bucket begins that a slot, in the account's time zone, is in.
-var startOf = map[string]func(time.Time) time.Time{ByHour: startOfHour, ByDay: startOfDay}
-
-// startOfHour is on the hour, or where the clock was changed within it.
-func startOfHour(slot time.Time) time.Time {
-	start := slot.Add(-time.Duration(slot.Minute()) * time.Minute)
-	if changed, _ := slot.ZoneBounds(); start.Before(changed) {
-		return changed
-	}
-	return start
-}
-
-// startOfDay is the first slot of the day. Where the clock changes at midnight, the day begins at one, or has two
-// midnights.
-func startOfDay(slot time.Time) time.Time {
-	year, month, day := slot.Date()
-	start := time.Date(year, month, day, 0, 0, 0, 0, slot.Location()).Add(-3 * time.Hour)
-	for start.Day() != day {
-		start = start.Add(Slot)
-	}
-	return start
+		GROUP BY ` + buckets[f.Bucket].slots + `, 2, 3, 4, 5
+		ORDER BY ` + buckets[f.Bucket].slots + `, 2, 3, 4, 5`
 }
