@@ -82,7 +82,7 @@ func (in *figuresInput) filter(now time.Time) (f analytics.Filter, err error) {
 	if until.IsZero() {
 		until = now
 	}
-	if f.From.IsZero() || until.Sub(f.From) > maxByHour {
+	if until.Sub(f.From) > maxByHour { // so a range without beginning, too
 		return f, invalid("RangeTooLong", "query.from", fmt.Sprintf("by the hour, expected an instant at most %d days before the end", maxByHour/(24*time.Hour)))
 	}
 	return f, nil

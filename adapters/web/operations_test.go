@@ -26,7 +26,10 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.NoError(t, err)
 	list, err := s.Projections(t.Context(), client.WaitFor(head)) // before that the projections may still be starting
 	require.NoError(t, err)
-	require.Len(t, list.Projections, 3)
+	require.Len(t, list.Projections, 5)
+	require.Equal(t, "rating", list.Policies[0].Name)
+	require.Equal(t, "running", list.Policies[0].State)
+	require.Len(t, list.Policies[0].Shards, 16)
 	require.Equal(t, s.store.ID(), list.StoreID)
 
 	ready := s.raw(http.MethodGet, "/readyz", "")
@@ -36,12 +39,14 @@ func TestHealthAndReadiness(t *testing.T) {
 		Store       string                 `json:"store"`
 		Postgres    string                 `json:"postgres"`
 		Projections []api.ProjectionStatus `json:"projections"`
+		Policies    []api.PolicyStatus     `json:"policies"`
 	}
 	require.NoError(t, json.Unmarshal(ready.body, &state))
 	require.True(t, state.Ready)
 	require.Equal(t, "ready", state.Store)
 	require.Equal(t, "ready", state.Postgres)
-	require.Len(t, state.Projections, 3)
+	require.Len(t, state.Projections, 5)
+	require.Len(t, state.Policies, 1)
 
 	s.pause()
 	stopped := s.raw(http.MethodGet, "/readyz", "")

@@ -20,6 +20,8 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 	device := s.device(account, "iPhone Mario")
 	const canary = "Kanarienvogel"
 	const nobody = "00000000-0000-4000-8000-000000000000"
+	const ledger, balances, analytics = "/api/v1/ledger/entries", "/api/v1/ledger/balances", "/api/v1/analytics/messages"
+	our := "?account=" + account.String()
 	accounts, mine := "/api/v1/accounts", "/api/v1/accounts/"+account.String()
 	register := func(change string, to any) string { return changed(t, rossi, change, to) }
 	send := func(change string, to any) string { return changed(t, text(device, "ciao"), change, to) }
@@ -87,6 +89,28 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 		"unknown event":        {"GET", "/api/v1/audit/entries?type=" + canary, "", 422, "EventTypeUnknown", "query.type"},
 		"conversation":         {"GET", "/api/v1/audit/entries?conversation=x", "", 422, "ValidationFailed", "query.conversation"},
 		"unknown filter":       {"GET", "/api/v1/audit/entries?acount=x", "", 422, "ValidationFailed", "query.acount"},
+		"entries of nobody":    {"GET", ledger, "", 422, "ValidationFailed", "query.account"},
+		"balances of nobody":   {"GET", balances, "", 422, "ValidationFailed", "query.account"},
+		"figures of nobody":    {"GET", analytics, "", 422, "ValidationFailed", "query.account"},
+		"entries of a word":    {"GET", ledger + "?account=" + canary, "", 422, "ValidationFailed", "query.account"},
+		"unknown entries":      {"GET", ledger + "?account=" + nobody, "", 404, "AccountUnknown", ""},
+		"unknown balances":     {"GET", balances + "?account=" + nobody, "", 404, "AccountUnknown", ""},
+		"unknown figures":      {"GET", analytics + "?account=" + nobody, "", 404, "AccountUnknown", ""},
+		"entries from":         {"GET", ledger + our + "&from=yesterday", "", 422, "ValidationFailed", "query.from"},
+		"entries to":           {"GET", ledger + our + "&to=2026-10-05", "", 422, "ValidationFailed", "query.to"},
+		"entries backwards":    {"GET", ledger + our + "&from=2026-10-05T10:00:00Z&to=2026-10-05T11:00:00%2B01:00", "", 422, "RangeEmpty", "query.to"},
+		"entries after":        {"GET", ledger + our + "&after=-1", "", 422, "ValidationFailed", "query.after"},
+		"entries limit 0":      {"GET", ledger + our + "&limit=0", "", 422, "ValidationFailed", "query.limit"},
+		"entries limit 1001":   {"GET", ledger + our + "&limit=1001", "", 422, "ValidationFailed", "query.limit"},
+		"entries as of":        {"GET", ledger + our + "&as_of=2026-10-05T10:00:00Z", "", 422, "ValidationFailed", "query.as_of"},
+		"as of a word":         {"GET", balances + our + "&as_of=now", "", 422, "ValidationFailed", "query.as_of"},
+		"bucket of weeks":      {"GET", analytics + our + "&bucket=week", "", 422, "ValidationFailed", "query.bucket"},
+		"by colour":            {"GET", analytics + our + "&by=device,colour", "", 422, "ValidationFailed", "query.by[1]"},
+		"by device twice":      {"GET", analytics + our + "&by=device,device", "", 422, "ValidationFailed", "query.by"},
+		"figures backwards":    {"GET", analytics + our + "&from=2026-10-05T10:00:00Z&to=2026-10-01T10:00:00Z", "", 422, "RangeEmpty", "query.to"},
+		"hours without end":    {"GET", analytics + our + "&bucket=hour&to=2026-10-01T10:00:00Z", "", 422, "RangeTooLong", "query.from"},
+		"hours of a year":      {"GET", analytics + our + "&bucket=hour&from=2025-10-01T00:00:00Z&to=2026-10-01T00:00:00Z", "", 422, "RangeTooLong", "query.from"},
+		"figures to":           {"GET", analytics + our + "&to=later", "", 422, "ValidationFailed", "query.to"},
 		"wait for words":       {"GET", "/api/v1/projections?wait_for=soon", "", 422, "ValidationFailed", "query.wait_for"},
 		"no such address":      {"GET", "/api/v1/nothing", "", 404, "NotFound", ""},
 		"no such page":         {"GET", "/nothing", "", 404, "NotFound", ""},

@@ -25,12 +25,15 @@ import (
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
 	"daybook/commands"
+	"daybook/commands/policies"
 	"daybook/domain"
 	"daybook/domain/conversation"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/projections"
+	"daybook/projections/analytics"
 	"daybook/projections/audit"
+	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
 )
@@ -51,8 +54,9 @@ type system struct {
 	vault    *vault.Vault
 	engine   *projections.Engine
 	log      *lockedBuffer
-	pause    func() // stops the projections
-	restart  func() // puts a new handler, with nothing in memory, before the same store
+	pause    func()                            // stops the projections
+	hold     func()                            // stops the policies
+	restart  func(change ...func(*web.Config)) // puts a new handler, with nothing in memory, before the same store
 }
 
 // start runs a whole installation over real HTTP. Change may alter the configuration.
@@ -72,38 +76,43 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	require.NoError(t, err)
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: database, Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: store}), Log: store, Now: time.Now,
-	}, audit.Define(), messages.Define(), routing.Define())
+	}, audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define())
 	require.NoError(t, err)
 	require.NoError(t, engine.Prepare(t.Context()))
 	s := &system{
-		t: t, store: store, commands: commands.New(store, time.Now), vault: keeper, engine: engine, log: log, pause: run(t, engine),
+		t: t, store: store, commands: commands.New(store, time.Now), vault: keeper, engine: engine, log: log, pause: run(t, engine.Run),
 	}
+	runner, err := policies.NewRunner(policies.Config{
+		Log: store, Leases: postgres.NewLeases(database), Now: time.Now, Logger: logger,
+	}, policies.NewRating(store, time.Now))
+	require.NoError(t, err)
+	s.hold = run(t, runner.Run)
 	config := web.Config{
 		AdminToken: token, SignInToken: signIn, StoreID: store.ID(), Store: store, Commands: s.commands, Vault: keeper,
-		Redriver: nowhere{}, Projections: engine, Database: database,
+		Redriver: nowhere{}, Projections: engine, Policies: runner, Database: database,
 		Webhook: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Log: logger, Now: time.Now,
 	}
-	for _, c := range change {
-		c(&config)
-	}
 	var handler atomic.Pointer[http.Handler]
-	s.restart = func() {
+	s.restart = func(change ...func(*web.Config)) {
+		for _, c := range change {
+			c(&config)
+		}
 		config.Commands = commands.New(store, time.Now)
 		handler.Store(new(web.New(config)))
 	}
-	s.restart()
+	s.restart(change...)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	s.url, s.Client = server.URL, client.New(server.URL, token)
 	return s
 }
 
-// run runs the engine until the test ends, or until the returned function is called.
-func run(t *testing.T, engine *projections.Engine) (stop func()) {
+// run runs what goes on in the background until the test ends, or until the returned function is called.
+func run(t *testing.T, background func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- engine.Run(ctx) }()
+	go func() { done <- background(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-done)
@@ -232,10 +241,17 @@ func (a answer) problem(t *testing.T) api.Problem {
 	require.NotEmpty(t, p.Detail)
 	require.Equal(t, "urn:uuid:"+a.Header.Get("Daybook-Correlation"), p.Instance)
 	for _, field := range p.Errors {
-		require.NotEmpty(t, field.Location)
-		require.NotEmpty(t, field.Message)
+		require.NotEqual(t, field.Detail == "", field.Message == "", "a rule of a file's line, or of a request's field")
+		require.Equal(t, field.Message == "", field.Location == "")
 	}
 	return p
+}
+
+// decoded is the answer's body.
+func decoded[T any](t *testing.T, a answer) (body T) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(a.body, &body), "body: %s", a.body)
+	return body
 }
 
 // lockedBuffer is a log that tests read.

@@ -47,11 +47,14 @@ func TestEveryQuerySaysHowFarItsProjectionsAre(t *testing.T) {
 	head, err := s.store.Head(t.Context())
 	require.NoError(t, err)
 	for _, c := range []struct{ path, projection string }{
-		{"/api/v1/audit/entries", "audit"}, {"/api/v1/quarantine", "routing"}, {"/api/v1/projections", "messages"},
+		{"/api/v1/audit/entries?", "audit"}, {"/api/v1/quarantine?", "routing"}, {"/api/v1/projections?", "messages"},
+		{"/api/v1/ledger/entries?account=" + account.String() + "&", "ledger"},
+		{"/api/v1/ledger/balances?account=" + account.String() + "&", "ledger"},
+		{"/api/v1/analytics/messages?account=" + account.String() + "&", "analytics"},
 	} {
-		a := s.call(http.MethodGet, fmt.Sprintf("%s?wait_for=%d", c.path, head), "")
+		a := s.call(http.MethodGet, fmt.Sprintf("%swait_for=%d", c.path, head), "")
 		require.Equal(t, http.StatusOK, a.StatusCode)
-		require.Contains(t, a.Header.Get("Daybook-Projection-Position"), fmt.Sprintf("%s=%d", c.projection, head), account)
+		require.Contains(t, a.Header.Get("Daybook-Projection-Position"), fmt.Sprintf("%s=%d", c.projection, head))
 	}
 }
 
