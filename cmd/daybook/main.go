@@ -30,7 +30,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	command.AddCommand(serveCommand(), demoCommand(), auditCommand(), projectionCommand(), quarantineCommand(), configCommand())
+	command.AddCommand(serveCommand(), demoCommand(), auditCommand(), ledgerCommand(), ratesCommand(), projectionCommand(),
+		quarantineCommand(), configCommand())
 	return command
 }
 

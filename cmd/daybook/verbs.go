@@ -66,17 +66,11 @@ func auditFilter(account, conversation, from, to string) (client.AuditFilter, er
 			return filter, fmt.Errorf("--conversation: %w", err)
 		}
 	}
-	if from != "" {
-		if filter.From, err = time.Parse(time.RFC3339, from); err != nil {
-			return filter, fmt.Errorf("--from: %q is not an RFC 3339 instant", from)
-		}
+	if filter.From, err = instantFlag("--from", from); err != nil {
+		return filter, err
 	}
-	if to != "" {
-		if filter.To, err = time.Parse(time.RFC3339, to); err != nil {
-			return filter, fmt.Errorf("--to: %q is not an RFC 3339 instant", to)
-		}
-	}
-	return filter, nil
+	filter.To, err = instantFlag("--to", to)
+	return filter, err
 }
 
 func printEntries(out io.Writer, page api.AuditEntries) error {
@@ -98,7 +92,7 @@ func printEntries(out io.Writer, page api.AuditEntries) error {
 func projectionCommand() *cobra.Command {
 	return noun("projection", "Projections", &cobra.Command{
 		Use:   "ls",
-		Short: "List projections with their state and lag",
+		Short: "List projections and policies with their state and lag",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withServer(command, func(server *client.Client) error {
@@ -111,10 +105,22 @@ func projectionCommand() *cobra.Command {
 					lag := fmt.Sprintf("%d events, %.1f s", p.LagEvents, p.LagSeconds)
 					fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.Version, p.State, p.Position, p.Events, lag, p.Reason)
 				}
-				return w.Flush()
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				return printPolicies(command.OutOrStdout(), state.Policies)
 			})
 		},
 	})
+}
+
+func printPolicies(out io.Writer, policies []api.PolicyStatus) error {
+	fmt.Fprintln(out)
+	w := table(out, "POLICY", "STATE", "POSITION", "LAG", "REASON")
+	for _, p := range policies {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f s\t%s\n", p.Name, p.State, p.Position, p.LagSeconds, p.Reason)
+	}
+	return w.Flush()
 }
 
 // quarantineCommand lists what found no place, and drives it again.
