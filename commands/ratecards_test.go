@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,6 +96,26 @@ func TestAFileCountsAsAWhole(t *testing.T) {
 	require.Len(t, read(t, store, ratecards.Stream("USD")), 1)
 }
 
+func TestConflictsAreCounted(t *testing.T) {
+	t.Parallel()
+	h := commands.New(openStore(t), at(noon))
+	rows := func(rate string) (list []string) {
+		for i := range 1_100 {
+			name := fmt.Sprintf("Market %d", i)
+			country := string([]byte{'A' + byte(i/26%26), 'A' + byte(i%26)})
+			list = append(list, fmt.Sprintf("%s,%s,%d,utility,USD,%s,2026-%02d-01,", name, country, 1000+i, rate, i/600+1))
+		}
+		return list
+	}
+	_, err := h.ImportRateCards(t.Context(), api, cardFile(rows("0.01")...))
+	require.NoError(t, err)
+	_, err = h.ImportRateCards(t.Context(), api, cardFile(rows("0.02")...))
+	var bad *pricing.FileError
+	require.ErrorAs(t, err, &bad)
+	require.Len(t, bad.Lines, 1_000)
+	require.Equal(t, 100, bad.More)
+}
+
 func TestACrashBetweenTwoCurrenciesIsCuredByARepeat(t *testing.T) {
 	t.Parallel()
 	inner := openStore(t)
@@ -124,10 +145,10 @@ func TestImportsThatRace(t *testing.T) {
 	t.Parallel()
 	inner := openStore(t)
 	var once sync.Once
+	first := cardFile("Spain,ES,34,utility,USD,0.05,2026-10-01,", dollars)
 	store := &wire{EventStore: inner, beforeAppend: func(string) error {
 		once.Do(func() {
-			_, err := commands.New(inner, at(noon)).ImportRateCards(context.WithoutCancel(t.Context()), api, cardFile(
-				"Spain,ES,34,utility,USD,0.05,2026-10-01,", dollars))
+			_, err := commands.New(inner, at(noon)).ImportRateCards(context.WithoutCancel(t.Context()), api, first)
 			require.NoError(t, err)
 		})
 		return nil
@@ -144,6 +165,13 @@ func TestImportsThatRace(t *testing.T) {
 	all := read(t, inner, ratecards.Stream("USD"))
 	require.Len(t, all, 2)
 	require.Len(t, all[1].event.(events.RateCardImported).Markets, 1, "only what is new")
+
+	once = sync.Once{}
+	first = cardFile("Spain,ES,34,utility,USD,0.05,2026-10-01,", "Italy,IT,39,utility,USD,0.03,2026-11-01,")
+	imported, err = h.ImportRateCards(t.Context(), api, first)
+	require.NoError(t, err)
+	require.False(t, imported.Cards[1].New, "the other one brought it")
+	require.Equal(t, uint64(2), imported.Cards[1].Ref.Revision)
 }
 
 func TestTheBookIsWhatIsRecordedNow(t *testing.T) {

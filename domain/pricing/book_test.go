@@ -18,7 +18,7 @@ func TestMarkets(t *testing.T) {
 	b := book(t, "EUR", file(
 		"North America,US;CA,1;1,utility,EUR,0.01,2026-01-01,", "Islands,BB;JM,1;1658,utility,EUR,0.02,2026-07-01,",
 		"Italy,IT,39,utility,EUR,0.03,2026-01-01,", "Vatican,VA,3906698,utility,EUR,0.04,2026-07-01,",
-		"East,HU;PL,36;48,utility,EUR,0.05,2026-01-01,", "Poland,PL,48,utility,EUR,0.06,2026-04-01,",
+		"East,CZ;HU;PL,36;420;48,utility,EUR,0.05,2026-01-01,", "Poland,PL,48,utility,EUR,0.06,2026-04-01,",
 		"East,HU,36,utility,EUR,0.05,2026-07-01,", "Russia,RU,7,utility,EUR,0.07,2026-01-01,",
 		"Other,,,utility,EUR,0.08,2026-04-01,",
 	))
@@ -35,6 +35,8 @@ func TestMarkets(t *testing.T) {
 		{events.Dialling{Prefix: "48"}, "2026-04-01", pricing.Market{Name: "Poland", Basis: events.MarketByPrefix}},
 		{events.Dialling{Country: "PL"}, "2026-04-01", pricing.Market{Name: "Poland", Basis: events.MarketByUserID}},
 		{events.Dialling{Prefix: "36"}, "2026-04-01", pricing.Market{Name: "East", Basis: events.MarketByPrefix}},
+		{events.Dialling{Prefix: "420"}, "2026-06-30", pricing.Market{Name: "East", Basis: events.MarketByPrefix}},
+		{events.Dialling{Prefix: "420"}, "2026-07-01", pricing.Market{Name: "Other", Basis: events.MarketByFallback}}, // dropped
 		{events.Dialling{Prefix: "77"}, "2026-03-31", pricing.Market{}},
 		{events.Dialling{Prefix: "77"}, "2026-04-01", pricing.Market{Name: "Other", Basis: events.MarketByFallback}},
 		{events.Dialling{Prefix: "79"}, "2026-04-01", pricing.Market{Name: "Russia", Basis: events.MarketByPrefix}},
@@ -82,6 +84,35 @@ func TestRatesAreInForceUntilTheNextOne(t *testing.T) {
 
 	other := events.RateCardImported{Currency: "USD", EffectiveFrom: "2026-01-01"}
 	require.Same(t, b, b.With(other, place("USD", 0)), "a book has one currency")
+}
+
+func TestBooksDoNotChange(t *testing.T) {
+	t.Parallel()
+	one := book(t, "EUR", file("Italy,IT,39,utility,EUR,0.01,2026-01-01,", "Italy,IT,39,utility,EUR,0.02,2026-02-01,", "Italy,IT,39,utility,EUR,0.03,2026-03-01,"))
+	micros := func(b *pricing.Book, category events.Category) int64 {
+		r, _ := b.Rate("Italy", category, "2026-05-05")
+		return r.Micros
+	}
+	card := func(category events.Category, micros int64) events.RateCardImported {
+		rates := []events.Rate{{Category: category, Micros: &micros}}
+		return events.RateCardImported{Currency: "EUR", EffectiveFrom: "2026-04-01", Markets: []events.MarketRates{
+			{Market: "Italy", Countries: []string{"IT"}, Prefixes: []string{"39"}, Rates: rates},
+		}}
+	}
+	four, five := one.With(card(events.Utility, 40_000), place("EUR", 7)), one.With(card(events.Utility, 50_000), place("EUR", 8))
+	both := four.With(card(events.Marketing, 60_000), place("EUR", 9)) // the same date, in two parts
+	require.EqualValues(t, 30_000, micros(one, events.Utility))
+	require.EqualValues(t, 40_000, micros(four, events.Utility))
+	require.EqualValues(t, 50_000, micros(five, events.Utility))
+	require.EqualValues(t, 40_000, micros(both, events.Utility))
+	require.EqualValues(t, 60_000, micros(both, events.Marketing))
+	require.EqualValues(t, 0, micros(four, events.Marketing))
+	require.Same(t, four, four.With(card(events.Utility, 40_000), place("EUR", 7)), "a card counts once")
+
+	for _, wrong := range []int64{0, -1} { // no importer writes this; no book prices by it
+		_, found := one.With(card(events.Utility, wrong), place("EUR", 7)).Rate("Italy", events.Utility, "2026-05-05")
+		require.False(t, found)
+	}
 }
 
 func TestEveryCurrencyHasItsOwnBook(t *testing.T) {
@@ -141,7 +172,6 @@ func TestAmountAndBasisAgree(t *testing.T) {
 			all = append(all, card.RateCardImported)
 		}
 	}
-	all[2].Markets[3].Rates[0].Micros = new(int64(0)) // no importer writes this; no book may price by it
 	inOrder := func(order []int) *pricing.Book {
 		var b *pricing.Book
 		for _, i := range order {

@@ -139,6 +139,8 @@ func TestBadFiles(t *testing.T) {
 		"semicolons":        {strings.ReplaceAll(file(row), ",", ";"), "line 1: columns that are missing: market, iso2"},
 		"header is no CSV":  {`"market`, "line 1: extraneous or missing"},
 		"a quote that runs": {file(row, `"Spain,ES`, row), "line 3: extraneous or missing"},
+		"countries alone":   {file("Italy,IT,,utility,USD,0.03,2026-10-01,"), "line 2, calling_prefix: countries and prefixes come together"},
+		"prefixes alone":    {file("Italy,,39,utility,USD,0.03,2026-10-01,"), "line 2, calling_prefix: countries and prefixes come together"},
 		"too large":         {file(row) + strings.Repeat("\n", pricing.MaxFileBytes), "the file: it is larger than 8388608 bytes"},
 	} {
 		_, err := pricing.ParseCards(strings.NewReader(c.text))

@@ -99,6 +99,10 @@ func TestThePlatformsWord(t *testing.T) {
 		"a conversation's category": {
 			d: sent("cbp_utility", t0, closed), category: "cbp_utility", reason: events.PolicyUnavailable,
 		},
+		"one category, two spellings": {
+			d: sent(events.Authentication, t0, open), word: &word{Type: "free_entry_point", Category: "authentication-international"},
+			basis: events.BasisFreeEntryPoint, expected: events.BasisRegular, category: "authentication_international",
+		},
 		"P3 service within the allowance": {d: sent(events.Service, autumn, closed), used: 999, basis: events.BasisAllowance, category: events.Service},
 		"P3 service beyond it": {
 			d: sent(events.Service, autumn, closed), used: 1000, basis: events.BasisRegular, amount: 30_000, category: events.Service, rated: events.Service,
