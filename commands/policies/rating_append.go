@@ -114,9 +114,10 @@ func (w *writing) seal() (events.Expected, []events.Proposed, error) {
 	// not go on from there.
 	last.ID = id.Derive[id.Event]("BatchRated", w.period.stream, strconv.FormatUint(first, 10), string(last.Data))
 	w.period.state = billing.Evolve(w.period.state, closing)
-	proposed := append(w.proposed, last)
-	w.proposed, w.bytes = make([]events.Proposed, 0, len(proposed)), 0
-	return events.Expected(first) - 1, proposed, nil // before revision 0 is NoStream
+	sealed := w.proposed
+	sealed = append(sealed, last)
+	w.proposed, w.bytes = make([]events.Proposed, 0, len(sealed)), 0
+	return events.Expected(first) - 1, sealed, nil // before revision 0 is NoStream
 }
 
 func (w *writing) send(ctx context.Context, expected events.Expected, proposed []events.Proposed) error {
