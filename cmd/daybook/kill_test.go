@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/embedded"
@@ -26,10 +27,14 @@ import (
 	"daybook/adapters/watermill"
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
+	"daybook/commands/policies"
+	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/projections"
+	"daybook/projections/analytics"
 	"daybook/projections/audit"
+	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/projectiontest"
 	"daybook/projections/routing"
@@ -42,7 +47,8 @@ const (
 )
 
 // TestKilledServerLosesAndDoublesNothing kills `daybook serve` again and again while updates are posted. Afterwards every
-// acknowledged update is in the store exactly once, and the read models equal a rebuild from zero.
+// acknowledged update is in the store exactly once, every delivered message is charged exactly once, and from an empty
+// database the policies add nothing to the store and the projections come to the same rows.
 func TestKilledServerLosesAndDoublesNothing(t *testing.T) {
 	kills := 5
 	if os.Getenv("DAYBOOK_TEST_LONG") == "1" {
@@ -65,12 +71,14 @@ func TestKilledServerLosesAndDoublesNothing(t *testing.T) {
 	server.stop(t)
 
 	traffic.requireExactlyOnce(t, data, databaseURL)
+	traffic.requireChargedOnce(t, data)
 	requireEqualRebuild(t, data, databaseURL)
 }
 
 // traffic posts updates and journals what was acknowledged. Each delivery holds inbound messages and statuses.
 type traffic struct {
-	sent []string // platform ids of messages that are bound, whose statuses are told
+	account id.Account
+	sent    []string // platform ids of messages that are bound, whose statuses are told
 
 	mu           sync.Mutex
 	next         int
@@ -90,7 +98,7 @@ func newTraffic(t *testing.T, base string) *traffic {
 	t.Helper()
 	ctx, server := t.Context(), client.New(base, adminToken)
 	account, err := server.RegisterAccount(ctx, api.RegisterAccount{
-		Name: "Kill Test", Kind: "enterprise", Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "1",
+		Name: "Kill Test", Kind: "enterprise", Country: "IT", Currency: "USD", Timezone: "Europe/Rome", WABAID: "1",
 		Numbers: []api.Number{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
 	})
 	require.NoError(t, err)
@@ -98,7 +106,9 @@ func newTraffic(t *testing.T, base string) *traffic {
 	require.NoError(t, err)
 	device, err := server.LinkDevice(ctx, account.ID, api.LinkDevice{Kind: "computer", Platform: "web", Name: "Desk"})
 	require.NoError(t, err)
-	tr := &traffic{}
+	_, err = server.ImportRateCards(ctx, []byte(pricing.ReferenceCards))
+	require.NoError(t, err)
+	tr := &traffic{account: account.ID}
 	for i := range 40 {
 		queued, err := server.SendMessage(ctx, account.ID, api.SendMessage{
 			DeviceID: device.ID, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "utility",
@@ -219,8 +229,43 @@ func (tr *traffic) waitUntilProjected(t *testing.T, base string) {
 	server := client.New(base, adminToken)
 	state, err := server.Projections(t.Context())
 	require.NoError(t, err)
+	balances, err := server.LedgerBalances(t.Context(), tr.account, nil, client.WaitFor(state.Head))
+	for client.IsProblem(err, "NotCaughtUp") { // until the leases of the killed process have expired
+		balances, err = server.LedgerBalances(t.Context(), tr.account, nil, client.WaitFor(state.Head))
+	}
+	require.NoError(t, err)
+	require.NotEmpty(t, balances.Balances)
+	state, err = server.Projections(t.Context()) // by now it holds the charges
+	require.NoError(t, err)
 	_, err = server.Projections(t.Context(), client.WaitFor(state.Head))
 	require.NoError(t, err)
+}
+
+// requireChargedOnce compares deliveries and charges in the store itself.
+func (tr *traffic) requireChargedOnce(t *testing.T, data string) {
+	t.Helper()
+	store, err := embedded.Open(data + "/store")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	delivered, charged := map[id.Message]int{}, map[id.Message]int{}
+	for record, err := range store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		event, _, err := events.DecodeRecord(record)
+		require.NoError(t, err)
+		switch e := event.(type) {
+		case events.MessageDelivered:
+			delivered[e.MessageID] = 1
+		case events.MessageRead:
+			delivered[e.MessageID] = 1
+		case events.MessageCharged:
+			charged[e.Delivery.MessageID]++
+			require.EqualValues(t, 30_000, e.Charge.Amount.Micros) // utility in Italy, outside the window
+		case events.ChargePending:
+			require.Fail(t, "a charge is pending", e.Reason)
+		}
+	}
+	require.NotEmpty(t, delivered)
+	require.Equal(t, delivered, charged)
 }
 
 // requireExactlyOnce reads the store itself.
@@ -290,7 +335,7 @@ func requireEqualRebuild(t *testing.T, data, databaseURL string) {
 	pool, err := postgres.Open(t.Context(), pgtest.Database(t))
 	require.NoError(t, err)
 	defer pool.Close()
-	definitions := []*projections.Projection{audit.Define(), messages.Define(), routing.Define()}
+	definitions := []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: pool, Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: store}), Log: store, Now: time.Now,
 	}, definitions...)
@@ -303,6 +348,7 @@ func requireEqualRebuild(t *testing.T, data, databaseURL string) {
 	for _, p := range definitions {
 		require.NoError(t, engine.WaitFor(ctx, p.Name(), head))
 	}
+	requireAmnesiaIsHarmless(t, store, pool)
 	stop()
 	require.NoError(t, <-ended)
 
@@ -317,4 +363,22 @@ func requireEqualRebuild(t *testing.T, data, databaseURL string) {
 		require.NoError(t, err)
 		require.Equal(t, want, got, p.Schema())
 	}
+}
+
+// requireAmnesiaIsHarmless runs the policies over the whole log without any checkpoint: they must add nothing to it.
+func requireAmnesiaIsHarmless(t *testing.T, store *embedded.Store, empty *pgxpool.Pool) {
+	t.Helper()
+	before, err := store.Head(t.Context())
+	require.NoError(t, err)
+	rating := policies.NewRating(store, time.Now)
+	runner, err := policies.NewRunner(policies.Config{Log: store, Leases: postgres.NewLeases(empty), Now: time.Now}, rating)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(ctx) }()
+	after, err := runner.WaitFor(ctx, rating.Name(), before)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	stop()
+	require.NoError(t, <-ended)
 }
