@@ -60,8 +60,8 @@ func (p *tally) Shard(_ context.Context, in *policies.Input) (int, error) {
 
 // copied is one event of a target stream.
 type copied struct {
-	Source events.Position
-	Name   string
+	Source events.Position `json:"source"`
+	Name   string          `json:"name"`
 }
 
 func (p *tally) React(ctx context.Context, shard int, inputs []*policies.Input) error {

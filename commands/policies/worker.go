@@ -28,7 +28,6 @@ type worker struct {
 	mu        sync.Mutex
 	running   bool
 	held      map[int]*shard
-	share     int
 	returning []Lease            // no longer worked on, not yet given back
 	stop      context.CancelFunc // ends the work under way
 	fuse      *time.Timer        // ends it when the leases could not be renewed again
