@@ -35,7 +35,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		registries:    newAggregate(store, now, devices.Evolve, limit),
 		conversations: newAggregate(store, now, conversation.Evolve, limit),
 		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
-		rateCards:     newAggregate(cardStore{store}, now, ratecards.Evolve, limit),
+		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
 	}
 }
 

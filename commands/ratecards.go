@@ -193,14 +193,3 @@ func (s *readings) begin(currency money.Currency) {
 	defer s.mu.Unlock()
 	delete(s.next, currency)
 }
-
-// cardStore gives every card of an append an event id of its own. The loop derives ids from command and type, which all
-// cards of a file share.
-type cardStore struct{ EventStore }
-
-func (s cardStore) Append(ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed) (events.Appended, error) {
-	for i, p := range proposed {
-		proposed[i].ID = id.Derive[id.Event]("rate card", p.ID.String(), string(p.Data))
-	}
-	return s.EventStore.Append(ctx, stream, expected, proposed)
-}

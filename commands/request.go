@@ -124,6 +124,9 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		return o
 	case events.PricingTold: // at most once per status; the type tells it from the status
 		return stepOrigin(e.StatusFact)
+	case events.RateCardImported: // one file brings a card for each date
+		at := shared.OccurredAt
+		return origin{shared.Command.String(), shared.Digest + string(e.Currency) + string(e.EffectiveFrom), at}
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:
