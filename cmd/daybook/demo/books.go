@@ -108,17 +108,37 @@ func (p *player) showBalances(ctx context.Context) error {
 	}
 	fmt.Fprintf(p.Out, "What it cost: the balances of the ledger, in %s and in messages\n", currency)
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "  cost:messages: and usage:messages:\tto 30 Sep\tfrom 1 Oct\ttogether\tbillable\tallowance\tfree\t\n")
+	const first = "%-*s\t" // the one column that is not aligned to the right
+	const title = "cost:messages: and usage:messages:"
+	width := len(title)
 	for _, place := range places(all) {
-		fmt.Fprintf(w, "%-32s\t%s", place, money("cost:messages:"+place))
+		width = max(width, len(place))
+	}
+	fmt.Fprintf(w, first+"to 30 Sep\tfrom 1 Oct\ttogether\tbillable\tallowance\tfree\t\n", width, title)
+	for _, place := range places(all) {
+		fmt.Fprintf(w, first+"%s", width, place, money("cost:messages:"+place))
 		category, _, _ := strings.Cut(place, ":")
 		for _, class := range []string{billable, allowance, free} {
 			fmt.Fprintf(w, "\t%s", cell(all[balance{"usage:messages:" + place + ":" + class, "MSG." + category}], count))
 		}
 		fmt.Fprint(w, "\t\n")
 	}
-	fmt.Fprintf(w, "%-32s\t%s\t\t\t\t\n", "provider:whatsapp:payable", money("provider:whatsapp:payable"))
-	return w.Flush()
+	fmt.Fprintf(w, first+"%s\t\t\t\t\n", width, payableAccount, money(payableAccount))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.Out, "  unresolved: free, and delivered before any card told the market")
+	var pending, world int64
+	for name, n := range all {
+		switch {
+		case strings.HasPrefix(name.account, pendingAccounts):
+			pending += n
+		case name.account == worldAccount:
+			world += n
+		}
+	}
+	fmt.Fprintf(p.Out, "  %s %d and %s %d messages\n", pendingAccounts, pending, worldAccount, world)
+	return nil
 }
 
 // places lists category:market of all accounts.

@@ -139,7 +139,7 @@ func fileOf(records [][]string) ([]byte, error) {
 func (p *player) pending(ctx context.Context) (n int64, err error) {
 	booked, err := p.balances(ctx, nil)
 	for name, amount := range booked {
-		if strings.HasPrefix(name.account, "usage:pending:") {
+		if strings.HasPrefix(name.account, pendingAccounts) {
 			n += amount
 		}
 	}

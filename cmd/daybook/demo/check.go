@@ -15,7 +15,7 @@ import (
 
 // check holds the book against the player's own count and the recount. It names everything that is off.
 func (p *player) check(ctx context.Context) error {
-	fmt.Fprintln(p.Out, "Does it add up?")
+	fmt.Fprintln(p.Out, "Does it add up? A recount from the list of what was sent and the platform's price list says so:")
 	return errors.Join(
 		p.checkFacts(ctx),
 		p.verdict("messages show their device, their last status and their price", p.checkMessages)(ctx),

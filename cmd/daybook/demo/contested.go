@@ -87,7 +87,6 @@ func (p *player) showTrail(ctx context.Context, conversation id.Conversation) er
 	for _, e := range page.Entries {
 		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", e.Revision, e.OccurredAt.Format(time.RFC3339), e.Type, actor(e), deviceIn(e))
 	}
-	fmt.Fprintln(w)
 	return w.Flush()
 }
 
@@ -108,7 +107,7 @@ func deviceIn(e api.AuditEntry) string {
 
 // showMidnight prints what the messages cost that were written just before the prices changed.
 func (p *player) showMidnight(ctx context.Context) error {
-	fmt.Fprintf(p.Out, "Written at %s, ten minutes before the prices changed\n", p.midnight[0].at.In(p.zone).Format(monthDay))
+	fmt.Fprintf(p.Out, "Written at %s, ten minutes before the prices changed (%s)\n", p.midnight[0].at.In(p.zone).Format(monthDay), p.zone)
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	for _, l := range p.midnight {
 		info, err := p.API.MessageInfo(ctx, l.id, client.WaitFor(p.last))
@@ -121,6 +120,5 @@ func (p *player) showMidnight(ctx context.Context) error {
 		}
 		fmt.Fprintf(w, "  delivered %s\t%s\n", l.delivered().In(p.zone).Format(time.TimeOnly), reason(charge))
 	}
-	fmt.Fprintln(w)
 	return w.Flush()
 }

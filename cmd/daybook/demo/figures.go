@@ -36,7 +36,7 @@ func (p *player) showFigures(ctx context.Context) error {
 	}
 	fmt.Fprintln(p.Out, "What was written in each half of the month, and what became of it")
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "\twritten\tsent\tdelivered\tread\tfailed\tanswers\tmean time to answer\t\n")
+	fmt.Fprintf(w, "%-16s\twritten\tsent\tdelivered\tread\tfailed\tanswers\tmean time to answer\t\n", "")
 	for _, category := range []string{authentication, marketing, service, utility} {
 		for _, changed := range []bool{false, true} {
 			f, half := figures[row{category, changed}], "to 30 Sep"
@@ -47,7 +47,7 @@ func (p *player) showFigures(ctx context.Context) error {
 			if f.answers > 0 {
 				mean = (f.waited / time.Duration(f.answers)).Round(time.Second).String()
 			}
-			fmt.Fprintf(w, "  %-14s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", category, half, f.sent, f.delivered, f.read, f.failed, cell(f.answers, count), mean)
+			fmt.Fprintf(w, "%-16s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", category, half, f.sent, f.delivered, f.read, f.failed, cell(f.answers, count), mean)
 		}
 	}
 	return w.Flush()

@@ -69,6 +69,7 @@ func makePlan(c calendar, devices, perDay int) *plan {
 		}
 	}
 	p.firstDay()
+	p.windowCloses()
 	p.quarrel()
 	p.overMidnight()
 	slices.SortStableFunc(p.acts, func(a, b act) int { return cmp.Compare(a.at.Unix(), b.at.Unix()) })
@@ -95,13 +96,14 @@ func (p *plan) occasion(at time.Time, day int) {
 		write(utility, "invoice_ready", at)
 	default:
 		topic := p.random.IntN(len(questions))
+		if kind == 5 && p.random.IntN(3) == 0 { // a stranger, whom nobody answers
+			p.ask(question{from: invent(british, 70+p.random.IntN(20)), at: at, text: questions[topic]})
+			return
+		}
 		p.ask(question{from: customer, at: at, text: questions[topic], ad: p.random.IntN(20) == 0})
 		answerAt := at.Add(time.Duration(3+p.random.IntN(18)) * time.Minute)
 		if kind == 4 {
 			p.ask(question{from: customer, at: at.Add(2 * time.Minute), text: "Hello?"})
-		}
-		if kind == 5 && p.random.IntN(3) == 0 {
-			return // nobody answers
 		}
 		write(service, answers[topic], answerAt)
 		if kind > 7 {
@@ -132,6 +134,17 @@ func (p *plan) firstDay() {
 	} {
 		l.at = at.Add(time.Duration(i) * time.Minute)
 		p.write(l.meet(readInTime, p.random))
+	}
+}
+
+// windowCloses plans two messages around the last instant of a service window, of which the platform says nothing: one
+// that is written in it and delivered after it, and one that is written a second later.
+func (p *plan) windowCloses() {
+	customer, asked := invent(british, 91), p.begins.AddDate(0, 0, 4).Add(10*time.Hour)
+	p.ask(question{from: customer, at: asked, text: questions[0]})
+	for i := range 2 {
+		l := &letter{to: customer, category: utility, text: "order_update", silent: true, at: asked.Add(serviceWindow + time.Duration(i)*time.Second)}
+		p.write(l.meet(phoneOff, p.random))
 	}
 }
 

@@ -22,8 +22,8 @@ import (
 const (
 	wabaID        = "900100200300400"
 	displayNumber = "390655500100"
-	// The firm is an Italian one that is billed in dollars: of the published cards, those in dollars are the ones from
-	// which both halves of the month can be priced.
+	// An Italian firm that is billed in dollars, because the price change would not show in euros: of the cards that were
+	// published, those in euros end with July's.
 	currency = "USD"
 )
 
@@ -39,7 +39,7 @@ type Stage struct {
 	Clock    *Clock                // the server's clock
 	Out      io.Writer             // what a person reads
 	Progress func(done, total int) // may be nil
-	PerDay   int                   // reasons to write a day; 0: 24
+	PerDay   int                   // reasons to write a day; 0: 16
 }
 
 // business is what the player knows of the business that it set up.
@@ -79,7 +79,7 @@ type tally struct {
 
 func newPlayer(s Stage) (*player, error) {
 	if s.PerDay == 0 {
-		s.PerDay = 24
+		s.PerDay = 16
 	}
 	if s.Progress == nil {
 		s.Progress = func(int, int) {}
@@ -197,6 +197,9 @@ func (p *player) write(ctx context.Context, l *letter) error {
 		return fmt.Errorf("sending from %s: %w", from.name, err)
 	}
 	p.count("MessageQueued")
+	if l.delivered() != nil {
+		p.count("MessageCharged") // once, whatever is told of it
+	}
 	p.tally.letters = append(p.tally.letters, l)
 	l.id, l.conversation, l.deviceName, l.wamid = queued.ID, queued.Conversation, from.name, p.platform.wamid(l.to)
 	l.unpriced = l.at.Before(p.cards)

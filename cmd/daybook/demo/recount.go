@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -151,6 +150,13 @@ func recount(file []byte, letters []*letter, zone *time.Location) (map[*letter]c
 	return priced, nil
 }
 
+// Accounts of the ledger that are named more than once.
+const (
+	payableAccount  = "provider:whatsapp:payable"
+	pendingAccounts = "usage:pending:"
+	worldAccount    = "usage:world"
+)
+
 // balance names one balance of the ledger.
 type balance struct{ account, asset string }
 
@@ -163,14 +169,14 @@ func post(priced map[*letter]costs, before *time.Time, cardsKnown bool) map[bala
 			continue
 		}
 		asset, place := "MSG."+l.category, l.category+":"+slug(c.market)
-		balances[balance{"usage:world", asset}]--
+		balances[balance{worldAccount, asset}]--
 		switch {
 		case c.class == billable && !cardsKnown:
-			balances[balance{"usage:pending:" + l.category, asset}]++
+			balances[balance{pendingAccounts + l.category, asset}]++
 			continue
 		case c.class == billable:
 			balances[balance{"cost:messages:" + place, currency}] += c.micros
-			balances[balance{"provider:whatsapp:payable", currency}] -= c.micros
+			balances[balance{payableAccount, currency}] -= c.micros
 		}
 		balances[balance{"usage:messages:" + place + ":" + c.class, asset}]++
 	}
@@ -239,11 +245,16 @@ func (f figure) plus(g figure) figure {
 // differences names everything in which the book differs from the recount.
 func differences[K comparable, V comparable](recounted, booked map[K]V, name func(K) string) error {
 	var wrong []error
-	both := maps.Clone(recounted)
-	maps.Copy(both, booked)
+	both := map[K]bool{}
+	for key := range recounted {
+		both[key] = true
+	}
+	for key := range booked {
+		both[key] = true
+	}
 	for key := range both {
 		if recounted[key] != booked[key] {
-			wrong = append(wrong, fmt.Errorf("%s: recounted %v, booked %v", name(key), recounted[key], booked[key]))
+			wrong = append(wrong, fmt.Errorf("%s: recounted %+v, booked %+v", name(key), recounted[key], booked[key]))
 		}
 	}
 	slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
