@@ -103,6 +103,24 @@ func TestSumsAddUp(t *testing.T) {
 		Then("SELECT owner, day, amount, lines FROM totals WHERE lines > 2", "Anna | 2026-01-05 | 0 | 3")
 }
 
+// TestSumsAreWrittenAfterTheRows: so that a guard of the rows has the first word, however many they are.
+func TestSumsAreWrittenAfterTheRows(t *testing.T) {
+	t.Parallel()
+	s := projectiontest.For(t, summed(summedSchema+`
+		CREATE FUNCTION has_lines() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF NOT EXISTS (SELECT FROM summed_v1.lines WHERE owner = NEW.owner) THEN RAISE EXCEPTION 'no lines yet'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER has_lines BEFORE INSERT ON totals FOR EACH ROW EXECUTE FUNCTION has_lines();`))
+	for _, c := range []struct {
+		owner string
+		lines int
+	}{{"by INSERT", 1}, {"by COPY", 100}} {
+		s.GivenRaw("postings", postings(slices.Repeat([]posting{{c.owner, 0, 1}}, c.lines)...)...).
+			Then("SELECT lines FROM totals WHERE owner = '"+c.owner+"'", strconv.Itoa(c.lines))
+	}
+}
+
 func TestSumsAreThoseOfAMap(t *testing.T) {
 	t.Parallel()
 	s := projectiontest.For(t, summed(summedSchema))

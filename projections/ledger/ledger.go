@@ -20,6 +20,7 @@ func Define() *projections.Projection {
 	b := &book{
 		entries:  projections.Append[ledger.Entry](p, "entries"),
 		balances: projections.Sum[ledger.BalanceRow](p, "balances", projections.From(ledger.Identity)),
+		known:    map[[2]string]bool{},
 	}
 	projections.On(p, b.charged)
 	projections.On(p, b.held)
