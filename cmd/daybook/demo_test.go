@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +46,11 @@ func TestDemoAddsUp(t *testing.T) {
 		require.Contains(t, out.String(), want)
 	}
 	require.NotContains(t, out.String(), "WRONG")
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	named := regexp.MustCompile(`--account (\S+)`).FindSubmatch(readme)
+	require.NotNil(t, named)
+	require.Contains(t, out.String(), "account "+string(named[1]), "the business that README.md shows")
 	require.Empty(t, log.String(), "a demo that goes well warns of nothing")
 }
 

@@ -142,6 +142,8 @@ func (p *plan) firstDay() {
 func (p *plan) windowCloses() {
 	customer, asked := invent(british, 91), p.begins.AddDate(0, 0, 4).Add(10*time.Hour)
 	p.ask(question{from: customer, at: asked, text: questions[0]})
+	answer := &letter{to: customer, category: service, text: answers[0], at: asked.Add(10 * time.Minute)}
+	p.write(answer.meet(readInTime, p.random))
 	for i := range 2 {
 		l := &letter{to: customer, category: utility, text: "order_update", silent: true, at: asked.Add(serviceWindow + time.Duration(i)*time.Second)}
 		p.write(l.meet(phoneOff, p.random))

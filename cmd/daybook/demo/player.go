@@ -116,6 +116,7 @@ func (p *player) setUp(ctx context.Context) error {
 		return fmt.Errorf("registering the account: %w", err)
 	}
 	p.business.account = registered.ID
+	fmt.Fprintf(p.Out, "  Ferramenta Rossi, account %s\n", registered.ID)
 	if _, err = p.API.AcceptTerms(ctx, registered.ID, api.AcceptTerms{TermsVersion: "2026-01", PrivacyVersion: "2026-01"}); err != nil {
 		return fmt.Errorf("accepting the terms: %w", err)
 	}
