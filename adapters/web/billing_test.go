@@ -161,6 +161,7 @@ func TestADeliveryWaitsForItsRate(t *testing.T) {
 	require.Equal(t, map[string]string{"usage:pending:utility": "1 MSG.utility", "usage:world": "-1 MSG.utility"}, sums(balances))
 	page := s.page(cookie, "/?account="+account.String(), http.StatusOK)
 	require.Contains(t, page, spendRow("nothing", 0, 0, 1))
+	require.Contains(t, page, "<b>rating</b> running")
 
 	imported := s.rates()
 	info, err = s.MessageInfo(t.Context(), message, client.WaitForToken(imported.Token))
@@ -307,7 +308,7 @@ func TestMessagesAreCounted(t *testing.T) {
 		whole.Read, whole.Failed, whole.Answers = whole.Read+f.Read, whole.Failed+f.Failed, whole.Answers+f.Answers
 		whole.AnswerSeconds += f.AnswerSeconds
 	}
-	require.GreaterOrEqual(t, whole.AnswerSeconds, int64(60))
+	require.GreaterOrEqual(t, whole.AnswerSeconds, int64(60), "%+v", days)
 	whole.AnswerSeconds = 0
 	require.Equal(t, api.Figures{Received: 1, Sent: 1, Delivered: 1, Read: 1, Failed: 1, Answers: 1}, whole)
 

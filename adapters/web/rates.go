@@ -29,8 +29,9 @@ type (
 
 func (s *server) registerRates(a huma.API) {
 	answer := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.ImportedRateCards](), true, "")
+	const path = "/rate-cards"
 	command(s, a, huma.Operation{
-		Method: http.MethodPost, Path: "/rate-cards", OperationID: "importRateCards", Tags: []string{"Billing"},
+		Method: http.MethodPost, Path: path, OperationID: "importRateCards", Tags: []string{"Billing"},
 		DefaultStatus: http.StatusCreated, MaxBodyBytes: pricing.MaxFileBytes, Summary: "Import rate cards",
 		Description: "Publishes the rates of a CSV file with the columns market, iso2, calling_prefix, category, currency, rate, " +
 			"effective_from and source: one card for each currency and effective date. The whole file counts, or nothing of it. A " +
@@ -41,7 +42,14 @@ func (s *server) registerRates(a huma.API) {
 		}},
 		Errors: []int{http.StatusConflict, http.StatusUnprocessableEntity},
 	}, s.importRateCards)
+	// The library describes a file as bytes of any kind, with no place for an example.
+	a.OpenAPI().Paths[path].Post.RequestBody.Content["text/csv"] = &huma.MediaType{
+		Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleFile,
+	}
 }
+
+const exampleFile = "market,iso2,calling_prefix,category,currency,rate,effective_from,source\r\n" +
+	"Italy,IT,39,utility,USD,0.0300,2026-10-01,\r\n"
 
 func (s *server) importRateCards(ctx context.Context, meta commands.Meta, in *importInput) (*importOutput, error) {
 	if !isCSV(in.ContentType) {

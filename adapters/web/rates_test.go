@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -140,4 +141,24 @@ func TestAnImportUnderAKey(t *testing.T) {
 	require.Equal(t, first.Token, again.Token)
 	_, err = s.ImportRateCards(t.Context(), file("Spain,ES,34,utility,EUR,0.0200,2026-07-01,test"), client.Key("july"))
 	require.True(t, client.IsProblem(err, "IdempotencyKeyReused"), err)
+}
+
+// TestTheExampleInTheDocumentIsAFile imports what the document shows.
+func TestTheExampleInTheDocumentIsAFile(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var document struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct {
+					Example string `json:"example"`
+				} `json:"content"`
+			} `json:"requestBody"` //nolint:tagliatelle // OpenAPI's spelling
+		} `json:"paths"`
+	}
+	require.NoError(t, json.Unmarshal(s.raw(http.MethodGet, "/openapi.json", "").body, &document))
+	example := document.Paths["/rate-cards"]["post"].RequestBody.Content["text/csv"].Example
+	imported, err := s.ImportRateCards(t.Context(), []byte(example))
+	require.NoError(t, err)
+	require.Equal(t, 1, imported.Cards[0].Rates)
 }
