@@ -2,7 +2,9 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/postgres"
@@ -22,6 +24,31 @@ func TestLeases(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLeasesLastForTheirTTLAndAreRenewed(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Migrated(t)
+	leases := postgres.NewLeases(pool)
+	claim := policies.Claim{Policy: "rating", Shards: 2, Holder: "a"}
+	left := func() (seconds []float64) {
+		t.Helper()
+		rows, err := pool.Query(t.Context(), `SELECT extract(epoch FROM expires_at - now())::float8 FROM policies
+			UNION ALL SELECT extract(epoch FROM expires_at - now())::float8 FROM policy_holders`)
+		require.NoError(t, err)
+		seconds, err = pgx.CollectRows(rows, pgx.RowTo[float64])
+		require.NoError(t, err)
+		return seconds
+	}
+	for _, ttl := range []time.Duration{time.Hour, 30 * time.Hour} {
+		claim.TTL = ttl
+		_, err := leases.Hold(t.Context(), claim)
+		require.NoError(t, err)
+		for _, seconds := range left() {
+			require.InDelta(t, ttl.Seconds(), seconds, 600)
+		}
+		require.Len(t, left(), 3)
+	}
 }
 
 func TestInvariantsOfTheLeases(t *testing.T) {

@@ -97,6 +97,16 @@ func TestAFailingShardRestsAndTheOthersGoOn(t *testing.T) {
 	broken.Store(false)
 	h.wait(runner, h.link(1, 1))
 	h.complete()
+	given := map[events.Position]int{}
+	for _, in := range p.seen() {
+		if in.Stream != "devices-1" {
+			given[in.Position]++
+		}
+	}
+	require.Len(t, given, 40)
+	for position, n := range given {
+		require.Equal(t, 1, n, "position %d is of a shard that was well", position)
+	}
 	s = h.status(runner, func(s policies.Status) bool { return s.State == policies.StateRunning && s.Position == s.Head })
 	require.Zero(t, s.Lag)
 	require.Empty(t, s.Error)
@@ -141,6 +151,7 @@ func TestAShardThatCannotBeFoundHoldsThePolicy(t *testing.T) {
 func TestARestartGoesOnFromTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.cfg.SaveGap = time.Hour
 	first := newTally(h.store, 2)
 	runner, stop := h.run(first)
 	h.wait(runner, h.link(0, 5))
@@ -156,6 +167,7 @@ func TestARestartGoesOnFromTheCheckpoint(t *testing.T) {
 func TestAnIdleRunnerSavesWithoutBeingStopped(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.cfg.TTL = time.Hour
 	runner, _ := h.run(newTally(h.store, 2))
 	last := h.wait(runner, h.link(0, 5))
 	require.Eventually(t, func() bool {
@@ -191,6 +203,7 @@ func TestACheckpointOfAnotherHistoryIsNotTrusted(t *testing.T) {
 	}{
 		"sound":                  {one, sound, 0},
 		"another store":          {other, sound, 9},
+		"a copied store":         {one, restored(func(c *policies.Checkpoint) { c.Store = id.New[id.Store]() }), 5},
 		"beyond the head":        {one, restored(func(c *policies.Checkpoint) { c.Position += 9; c.Anchor.Revision += 9 }), 5},
 		"another event":          {one, restored(func(c *policies.Checkpoint) { c.Anchor.Event = id.New[id.Event]() }), 5},
 		"another place":          {one, restored(func(c *policies.Checkpoint) { c.Anchor.Position-- }), 5},

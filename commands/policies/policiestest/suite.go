@@ -155,7 +155,9 @@ func oldEpochs(t *testing.T, l policies.Leases, expire func()) {
 	hold(t, l, claim(1, "a", old...))
 	release(t, l, "a", true, old...)
 	expire()
-	require.Equal(t, []policies.Lease{fresh(0, 3)}, hold(t, l, claim(1, "a", old...)).Leases)
+	for range 2 {
+		require.Equal(t, []policies.Lease{fresh(0, 3)}, hold(t, l, claim(1, "a", old...)).Leases)
+	}
 	require.Equal(t, policies.Checkpoint{}, shards(t, l)[0].Checkpoint)
 }
 
