@@ -11,6 +11,7 @@ import (
 	"daybook/adapters/postgres/pgtest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
+	"daybook/events/id"
 )
 
 func TestLeases(t *testing.T) {
@@ -75,4 +76,24 @@ func TestLeasesSayWhatFailed(t *testing.T) {
 	require.ErrorContains(t, leases.Release(t.Context(), policies.Return{Policy: "rating"}), "giving back leases of policy rating")
 	_, err = leases.Shards(t.Context(), "rating")
 	require.ErrorContains(t, err, "reading the leases of policy rating")
+}
+
+func TestEvictedLeasesAreFree(t *testing.T) {
+	t.Parallel()
+	ctx, leases := t.Context(), postgres.NewLeases(pgtest.Migrated(t))
+	claim := policies.Claim{Policy: "rating", Shards: 3, Holder: "killed", TTL: time.Hour}
+	held, err := leases.Hold(ctx, claim)
+	require.NoError(t, err)
+	claim.Held = held.Leases
+	claim.Held[1].Checkpoint = policies.Checkpoint{Store: id.New[id.Store](), Position: 7}
+	_, err = leases.Hold(ctx, claim)
+	require.NoError(t, err)
+
+	require.NoError(t, leases.Evict(ctx))
+	next, err := leases.Hold(ctx, policies.Claim{Policy: "rating", Shards: 3, Holder: "next", TTL: time.Hour})
+	require.NoError(t, err)
+	require.Len(t, next.Leases, 3)
+	require.Equal(t, 3, next.Share)
+	require.Equal(t, claim.Held[1].Checkpoint, next.Leases[1].Checkpoint)
+	require.Equal(t, held.Leases[1].Epoch+1, next.Leases[1].Epoch)
 }

@@ -76,7 +76,7 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	if err := a.openEngine(); err != nil {
 		return nil, err
 	}
-	if err := a.openPolicies(); err != nil {
+	if err := a.openPolicies(ctx); err != nil {
 		return nil, err
 	}
 	a.ingester = &whatsapp.Ingester{Recorder: a.commands, Vault: safe{a.vault}, Routes: routes{a}, Now: now}
@@ -151,10 +151,14 @@ func definitions() []*projections.Projection {
 	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
 }
 
-// openPolicies lists the policies: one line to add one.
-func (a *app) openPolicies() (err error) {
+// openPolicies lists the policies: one line to add one. The store is ours alone, so nobody else is at work on it.
+func (a *app) openPolicies(ctx context.Context) (err error) {
+	leases := postgres.NewLeases(a.database)
+	if err = leases.Evict(ctx); err != nil {
+		return err
+	}
 	a.policies, err = policies.NewRunner(policies.Config{
-		Log: a.store, Leases: postgres.NewLeases(a.database), Now: a.now, Logger: a.log,
+		Log: a.store, Leases: leases, Now: a.now, Logger: a.log,
 	}, policies.NewRating(a.store, a.now))
 	return err
 }

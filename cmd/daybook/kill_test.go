@@ -230,9 +230,6 @@ func (tr *traffic) waitUntilProjected(t *testing.T, base string) {
 	state, err := server.Projections(t.Context())
 	require.NoError(t, err)
 	balances, err := server.LedgerBalances(t.Context(), tr.account, nil, client.WaitFor(state.Head))
-	for client.IsProblem(err, "NotCaughtUp") { // until the leases of the killed process have expired
-		balances, err = server.LedgerBalances(t.Context(), tr.account, nil, client.WaitFor(state.Head))
-	}
 	require.NoError(t, err)
 	require.NotEmpty(t, balances.Balances)
 	state, err = server.Projections(t.Context()) // by now it holds the charges

@@ -59,10 +59,13 @@ func withOwnServer(command *cobra.Command, config Config, verb func(*client.Clie
 	})
 }
 
-// caughtUp waits until every projection has read the whole store.
+// caughtUp waits until the policies have reacted to the whole store, and every projection has read what came of it.
 func (a *app) caughtUp(ctx context.Context) error {
 	head, err := a.store.Head(ctx)
 	if err != nil {
+		return err
+	}
+	if head, err = a.policies.WaitFor(ctx, ratingName, head); err != nil {
 		return err
 	}
 	return a.waitFor(ctx, head)
