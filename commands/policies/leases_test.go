@@ -102,6 +102,49 @@ func TestAProcessThatCannotRenewStopsBeforeItsLeasesExpire(t *testing.T) {
 	})
 }
 
+// slowReader has just read what is of shard 1 when shard 0 has given up.
+type slowReader struct {
+	listener
+
+	up <-chan struct{}
+}
+
+func (s *slowReader) Shard(ctx context.Context, in *policies.Input) (int, error) {
+	shard, err := s.listener.Shard(ctx, in)
+	if shard == 1 {
+		<-s.up
+		time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble
+	}
+	return shard, err
+}
+
+func TestWhatIsGivenUpIsNotPassedByTheNextBatch(t *testing.T) {
+	t.Parallel()
+	for range 50 { // whether the next batch still comes through is a matter of luck
+		synctest.Test(t, func(t *testing.T) {
+			log, leases := newBook(), policiestest.NewLeases(time.Now)
+			given := log.link("devices-0")
+			log.link("devices-1")
+			up := make(chan struct{})
+			p := &slowReader{listener{2, func(ctx context.Context, shard int, _ []*policies.Input) error {
+				if shard == 0 {
+					<-ctx.Done()
+					close(up)
+				}
+				return ctx.Err()
+			}}, up}
+			runner, err := policies.NewRunner(policies.Config{Log: log, Leases: leases, Now: time.Now, Events: 1}, p)
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			require.NoError(t, runner.Run(ctx))
+			states, err := leases.Shards(t.Context(), "listener")
+			require.NoError(t, err)
+			require.Less(t, states[0].Checkpoint.Position, given)
+		})
+	}
+}
+
 func TestALeaseLostToAnotherEndsTheWorkOnIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

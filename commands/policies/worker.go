@@ -209,7 +209,7 @@ func (w *worker) react(ctx context.Context, team []*shard, b *batch) []*shard {
 	working.Wait()
 	w.rest.reset()
 	w.setIll(nil)
-	return w.well(team)
+	return w.past(team, b)
 }
 
 func (w *worker) reactSafely(ctx context.Context, shard int, inputs []*Input) (err error) {
@@ -271,10 +271,11 @@ func (w *worker) fail(ctx context.Context, s *shard, err error) {
 	w.cfg.Logger.WarnContext(ctx, "policy's shard rests", "policy", w.policy.Name(), "shard", s.number, "for", pause, "error", err)
 }
 
-func (w *worker) well(team []*shard) []*shard {
+// past leaves out the shards that are not past a batch: they must not get the next one.
+func (w *worker) past(team []*shard, b *batch) []*shard {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.DeleteFunc(team, func(s *shard) bool { return s.resting })
+	return slices.DeleteFunc(team, func(s *shard) bool { return s.at.Position < b.last })
 }
 
 func (w *worker) setIll(err error) {
