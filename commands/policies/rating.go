@@ -10,6 +10,7 @@ import (
 	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/events/money"
 )
 
 // RatingStore is what rating needs of the event store.
@@ -40,6 +41,7 @@ type rating struct {
 	now    func() time.Time
 	events int // most in one append
 	bytes  int
+	cards  library
 	raters [ratingShards]*rater // each belongs to the React of its shard
 }
 
@@ -51,7 +53,9 @@ func NewRating(store RatingStore, now func() time.Time) Policy {
 }
 
 func newRating(store RatingStore, now func() time.Time, maxEvents, maxBytes int) *rating {
-	return &rating{store: store, now: now, events: maxEvents, bytes: maxBytes}
+	return &rating{
+		store: store, now: now, events: maxEvents, bytes: maxBytes, cards: library{shelves: map[money.Currency]*shelf{}},
+	}
 }
 
 func (*rating) Name() string { return ratingName }
@@ -123,9 +127,10 @@ func statusOf(event events.Event) (events.StatusFact, bool) {
 
 // task is a fact to rate.
 type task struct {
-	in        *Input
-	delivered events.Delivered
-	later     bool // more of a delivery that was known before
+	*Input
+
+	key   billing.Key
+	later bool // more of a delivery that was known before
 }
 
 // group is facts of one billing period, in log order.
@@ -150,7 +155,7 @@ type groupKey struct {
 
 // deal adds a fact to the group of its period: that of the month in which the delivery was first known.
 func (g *groups) deal(in *Input, fact *events.StatusFact, terms pricing.Terms) {
-	t := task{in, deliveredOf(in, fact), fact.Delivery.FirstAt != nil}
+	t := task{in, billing.Key{Message: fact.MessageID, Recipient: fact.RecipientID}, fact.Delivery.FirstAt != nil}
 	first := fact.Delivery.At
 	if t.later {
 		first = *fact.Delivery.FirstAt
@@ -168,13 +173,15 @@ func (g *groups) deal(in *Input, fact *events.StatusFact, terms pricing.Terms) {
 	own.tasks, own.later = append(own.tasks, t), own.later || t.later
 }
 
-func deliveredOf(in *Input, fact *events.StatusFact) events.Delivered {
+// delivered is what a task tells.
+func (t *task) delivered() events.Delivered {
+	fact, _ := statusOf(t.Event)
 	return events.Delivered{
 		ConversationID: fact.ConversationID, MessageID: fact.MessageID, RecipientID: fact.RecipientID,
 		PhoneNumberID: fact.Sending.PhoneNumberID, Dialling: fact.Sending.Dialling, Category: fact.Sending.Category,
 		QueuedAt: fact.Sending.QueuedAt, WindowUntil: fact.Sending.WindowUntil,
 		DeliveredAt: fact.Delivery.At, Inferred: fact.Delivery.Inferred, Pricing: fact.Delivery.Pricing,
-		Source: refOf(in),
+		Source: refOf(t.Input),
 	}
 }
 

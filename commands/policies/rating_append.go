@@ -22,6 +22,7 @@ type writing struct {
 
 	proposed []events.Proposed
 	bytes    int
+	memory   []byte     // that the proposed events lie in
 	source   events.Ref // what the next BatchRated names
 	cause    *Input     // of the last event
 	sent     chan error // the answer to the append under way; nil when there is none
@@ -31,26 +32,26 @@ func (r *rater) write(p *period, owner id.Account) *writing {
 	return &writing{rater: r, period: p, account: owner, now: r.now().UTC().Round(0)}
 }
 
-// add puts an event, which follows from an input, into the append that is being made. Once it is recorded, rating has
-// come to source.
-func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) error {
+// add puts an event, which follows from an input, into the append that is being made, and says where it will stand.
+// Once it is recorded, rating has come to source.
+func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) (at events.Ref, err error) {
 	d := billing.Subject(event)
-	proposed, err := events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
+	proposed, err := w.encode(event, d, cause)
 	if err != nil {
-		return err
+		return at, err
 	}
 	size := len(proposed.Data) + len(proposed.Metadata) + 2*len(proposed.Type)
 	if n := len(w.proposed); n > 0 && (n+2 > w.events || w.bytes+size+w.period.state.ClosingBytes() > w.rating.bytes) {
 		if err = w.flush(ctx); err != nil {
-			return err
+			return at, err
 		}
 	}
-	at := events.Ref{Stream: w.period.stream, Revision: w.period.state.Next()}
+	at = events.Ref{Stream: w.period.stream, Revision: w.period.state.Next()}
 	w.period.state = billing.Evolve(w.period.state, event)
-	w.recent.Add(billing.KeyOf(d), recorded{w.period, event, at})
+	w.remember(recorded{w.period, event, at})
 	w.proposed, w.bytes = append(w.proposed, proposed), w.bytes+size
 	w.cause, w.source = cause, source
-	return nil
+	return at, nil
 }
 
 // flush sends what was added, and does not wait for the answer.
@@ -116,8 +117,8 @@ func (w *writing) seal() (events.Expected, []events.Proposed, error) {
 	w.period.state = billing.Evolve(w.period.state, closing)
 	sealed := w.proposed
 	sealed = append(sealed, last)
-	w.proposed, w.bytes = make([]events.Proposed, 0, len(sealed)), 0
-	return events.Expected(first) - 1, sealed, nil // before revision 0 is NoStream
+	w.proposed, w.bytes, w.memory = make([]events.Proposed, 0, len(sealed)), 0, nil // they belong to the append now
+	return events.Expected(first) - 1, sealed, nil                                  // before revision 0 is NoStream
 }
 
 func (w *writing) send(ctx context.Context, expected events.Expected, proposed []events.Proposed) error {
@@ -138,6 +139,38 @@ func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
 	}
 }
 
+// encode is events.Encode, and faster for charges.
+func (w *writing) encode(event events.Event, d *events.Delivered, cause *Input) (events.Proposed, error) {
+	charged, ok := event.(events.MessageCharged)
+	if !ok {
+		return events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
+	}
+	if !plain(w.now, d.DeliveredAt, d.QueuedAt) || d.WindowUntil != nil && !plain(*d.WindowUntil) {
+		return events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
+	}
+	envelope := w.envelope(d.DeliveredAt, cause)
+	envelope.Version = chargedVersion
+	if cap(w.memory)-len(w.memory) < encodedRoom {
+		w.memory = make([]byte, 0, encodedBlock)
+	}
+	from := len(w.memory)
+	w.memory = appendCharged(w.memory, &charged)
+	middle := len(w.memory)
+	w.memory = appendEnvelope(w.memory, &envelope)
+	return events.Proposed{
+		ID: chargeID(event, d, cause), Type: chargedName,
+		Data: w.memory[from:middle:middle], Metadata: w.memory[middle:len(w.memory):len(w.memory)],
+	}, nil
+}
+
+// Charges of one append share blocks of memory; one that has this much left takes another charge, mostly.
+const (
+	encodedBlock = 64 << 10
+	encodedRoom  = 2 << 10
+)
+
+var chargedName = events.NameOf[events.MessageCharged]()
+
 // chargeID is the same whenever the same fact or card has the same effect on the same delivery.
 func chargeID(event events.Event, d *events.Delivered, cause *Input) id.Event {
 	kind := "MessageCharged"
@@ -147,5 +180,6 @@ func chargeID(event events.Event, d *events.Delivered, cause *Input) id.Event {
 	case events.ChargeAdjusted:
 		kind = "ChargeAdjusted"
 	}
-	return id.Derive[id.Event](kind, d.MessageID.String(), d.RecipientID.String(), cause.Stream, strconv.FormatUint(cause.Revision, 10))
+	return id.Derive[id.Event](kind, string(d.MessageID.UUID[:]), string(d.RecipientID.UUID[:]),
+		cause.Stream, strconv.FormatUint(cause.Revision, 10))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"daybook/domain/billing"
 	"daybook/domain/pricing"
@@ -13,43 +15,59 @@ import (
 	"daybook/events/money"
 )
 
-// shelf is the cards of one currency, as far as they lie before what is being rated.
+// library is the rate cards, shared by all shards. A book is never taken back: a store does not forget cards.
+type library struct {
+	mu      sync.Mutex
+	shelves map[money.Currency]*shelf
+}
+
+// shelf is one currency.
 type shelf struct {
-	book  *pricing.Book
-	last  events.Position // of the newest card in the book
-	ahead []shelved       // later cards
-	next  uint64          // revision to read next
-	turn  int             // in which the stream was read last
+	books books
+	next  uint64 // revision to read next
 }
 
-type shelved struct {
-	card events.RateCardImported
-	at   events.Ref
-	in   events.Position
+// books has one for each card of a currency, with all cards before it. It only grows.
+type books []dated
+
+type dated struct {
+	*pricing.Book
+
+	from events.Position // of its newest card
 }
 
-// book returns the cards that lie at or before a position: so the same fact always meets the same cards. What a
-// reaction was given lies before anything that is appended later, so one look at the stream in each is enough.
-func (r *rater) book(ctx context.Context, currency money.Currency, at events.Position) (*pricing.Book, error) {
-	s := r.books[currency]
-	if s == nil || at < s.last {
-		s = &shelf{}
-		r.books[currency] = s
-	}
-	if s.turn != r.turn {
-		if err := r.stock(ctx, s, ratecards.Stream(currency)); err != nil {
-			return nil, err
+// at returns the cards that lie at or before a position: so the same fact always meets the same cards.
+func (b books) at(position events.Position) *pricing.Book {
+	for _, d := range slices.Backward(b) { // mostly the newest
+		if d.from <= position {
+			return d.Book
 		}
 	}
-	for len(s.ahead) > 0 && s.ahead[0].in <= at {
-		s.book, s.last = s.book.With(s.ahead[0].card, s.ahead[0].at), s.ahead[0].in
-		s.ahead = s.ahead[1:]
-	}
-	return s.book, nil
+	return nil
 }
 
-func (r *rater) stock(ctx context.Context, s *shelf, stream string) error {
-	for record, err := range r.store.ReadStream(ctx, stream, s.next) {
+// booksOf returns all cards of a currency that lie before what this reaction was given, at least: what is appended later
+// lies after it, so one look at the stream is enough.
+func (r *rater) booksOf(ctx context.Context, currency money.Currency) (books, error) {
+	r.cards.mu.Lock()
+	defer r.cards.mu.Unlock()
+	s := r.cards.shelves[currency]
+	if s == nil {
+		s = &shelf{}
+		r.cards.shelves[currency] = s
+	}
+	if r.stocked[currency] != r.turn {
+		if err := s.stock(ctx, r.store, ratecards.Stream(currency)); err != nil {
+			return nil, err
+		}
+		r.stocked[currency] = r.turn
+	}
+	return s.books, nil
+}
+
+// stock reads the cards that came since the last time.
+func (s *shelf) stock(ctx context.Context, store RatingStore, stream string) error {
+	for record, err := range store.ReadStream(ctx, stream, s.next) {
 		if err != nil {
 			return err
 		}
@@ -58,11 +76,11 @@ func (r *rater) stock(ctx context.Context, s *shelf, stream string) error {
 			return fmt.Errorf("reading %s revision %d: %w", stream, record.Revision, err)
 		}
 		if card, ok := event.(events.RateCardImported); ok {
-			s.ahead = append(s.ahead, shelved{card, events.Ref{Stream: stream, Revision: record.Revision}, record.Position})
+			book := s.books.at(record.Position).With(card, events.Ref{Stream: stream, Revision: record.Revision})
+			s.books = append(s.books, dated{book, record.Position})
 		}
 		s.next = record.Revision + 1
 	}
-	s.turn = r.turn
 	return ctx.Err()
 }
 
@@ -168,10 +186,11 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 	if err != nil {
 		return err
 	}
-	book, err := r.book(ctx, terms.Currency, card.Position)
+	cards, err := r.booksOf(ctx, terms.Currency)
 	if err != nil {
 		return err
 	}
+	book := cards.at(card.Position)
 	open, err := r.openSince(ctx, stream, since)
 	if err != nil {
 		return err
@@ -196,7 +215,7 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 		if !priced {
 			continue
 		}
-		if err := w.add(ctx, charged, card, before); err != nil {
+		if _, err := w.add(ctx, charged, card, before); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -33,8 +34,9 @@ type rater struct {
 	turn    int // counts reactions: what was read in an earlier one may be old
 	terms   *simplelru.LRU[id.Account, pricing.Terms]
 	periods *simplelru.LRU[string, *period]
-	recent  *simplelru.LRU[billing.Key, recorded]
-	books   map[money.Currency]*shelf
+	recent  []recorded             // a ring, once it is full
+	oldest  int                    // in it
+	stocked map[money.Currency]int // the turn in which the library was last brought up to date
 	waiting map[money.Currency]*awaited
 }
 
@@ -46,7 +48,7 @@ type period struct {
 	turn   int             // in which the stream was last seen to end here
 }
 
-// recorded is the newest event of one delivery. It counts as long as its period is the one that is remembered.
+// recorded is an event of a delivery. It counts as long as its period is the one that is remembered.
 type recorded struct {
 	period *period
 	event  events.Event
@@ -62,13 +64,9 @@ func newRater(r *rating, shard int) (*rater, error) {
 	if err != nil {
 		return nil, err
 	}
-	recent, err := simplelru.NewLRU[billing.Key, recorded](chargesKept, nil)
-	if err != nil {
-		return nil, err
-	}
 	return &rater{
-		rating: r, shard: shard, terms: terms, periods: periods, recent: recent,
-		books: map[money.Currency]*shelf{}, waiting: map[money.Currency]*awaited{},
+		rating: r, shard: shard, terms: terms, periods: periods,
+		stocked: map[money.Currency]int{}, waiting: map[money.Currency]*awaited{},
 	}, nil
 }
 
@@ -129,7 +127,7 @@ func (r *rater) rate(ctx context.Context, g *group) error {
 		return err
 	}
 	tasks := g.tasks
-	for len(tasks) > 0 && tasks[0].in.Position <= p.passed {
+	for len(tasks) > 0 && tasks[0].Position <= p.passed {
 		tasks = tasks[1:]
 	}
 	var known map[billing.Key]billing.Rated
@@ -138,28 +136,29 @@ func (r *rater) rate(ctx context.Context, g *group) error {
 			return err
 		}
 	}
+	cards, err := r.booksOf(ctx, g.terms.Currency)
+	if err != nil {
+		return err
+	}
 	w := r.write(p, g.account)
 	defer w.abandon()
 	for i := range tasks {
 		t := &tasks[i]
-		book, err := r.book(ctx, g.terms.Currency, t.in.Position)
-		if err != nil {
-			return err
-		}
-		event := decide(p.state, book, g.terms, t, known)
+		event := decide(p.state, cards.at(t.Position), g.terms, t, known)
 		if event == nil {
 			continue
 		}
 		if _, unpriced := event.(events.ChargePending); unpriced {
-			if err = r.await(ctx, p, g, t.in); err != nil {
+			if err = r.await(ctx, p, g, t.Input); err != nil {
 				return err
 			}
 		}
-		if err = w.add(ctx, event, t.in, refOf(t.in)); err != nil {
+		at, err := w.add(ctx, event, t.Input, refOf(t.Input))
+		if err != nil {
 			return err
 		}
 		if known != nil {
-			known[billing.KeyOf(&t.delivered)], _ = r.recentOf(p, billing.KeyOf(&t.delivered))
+			known[t.key] = billing.Rated{}.Fold(event, at)
 		}
 	}
 	return w.close(ctx)
@@ -169,11 +168,11 @@ func (r *rater) rate(ctx context.Context, g *group) error {
 // were told, is rated like a first one.
 func decide(s billing.State, book *pricing.Book, terms pricing.Terms, t *task, known map[billing.Key]billing.Rated) events.Event {
 	if t.later {
-		if was, rated := known[billing.KeyOf(&t.delivered)]; rated {
-			return s.Revise(book, terms, was, t.delivered)
+		if was, rated := known[t.key]; rated {
+			return s.Revise(book, terms, was, t.delivered())
 		}
 	}
-	return s.Rate(book, terms, t.delivered, nil)
+	return s.Rate(book, terms, t.delivered(), nil)
 }
 
 // open returns a period. Fresh demands that the stream was seen to end there in this reaction: decisions that append
@@ -234,24 +233,24 @@ func (r *rater) positionOf(ctx context.Context, ref events.Ref) (events.Position
 // recall returns what the period holds of deliveries of which more is told. What memory does not have is read from the
 // stream, once for all tasks.
 func (r *rater) recall(ctx context.Context, p *period, tasks []task) (map[billing.Key]billing.Rated, error) {
-	known := map[billing.Key]billing.Rated{}
-	missing, first := map[billing.Key]struct{}{}, map[billing.Key]struct{}{}
+	known, wanted := map[billing.Key]billing.Rated{}, map[billing.Key]struct{}{}
+	first := map[billing.Key]struct{}{}
 	for i := range tasks {
-		key := billing.KeyOf(&tasks[i].delivered)
+		key := tasks[i].key
 		if !tasks[i].later {
 			first[key] = struct{}{}
-			continue
-		}
-		if _, coming := first[key]; coming {
-			continue
-		}
-		if rated, found := r.recentOf(p, key); found {
-			known[key] = rated
-		} else {
-			missing[key] = struct{}{}
+		} else if _, coming := first[key]; !coming {
+			wanted[key] = struct{}{}
 		}
 	}
-	if len(missing) == 0 || p.state.Next() == 0 {
+	for _, remembered := range r.memories() {
+		if key := billing.KeyOf(billing.Subject(remembered.event)); remembered.period == p {
+			if _, is := wanted[key]; is {
+				known[key] = billing.Rated{}.Fold(remembered.event, remembered.at)
+			}
+		}
+	}
+	if len(known) == len(wanted) {
 		return known, nil
 	}
 	for record, err := range r.store.ReadStream(ctx, p.stream, 0) {
@@ -263,22 +262,33 @@ func (r *rater) recall(ctx context.Context, p *period, tasks []task) (map[billin
 			return nil, fmt.Errorf("reading %s revision %d: %w", p.stream, record.Revision, err)
 		}
 		if d := billing.Subject(event); d != nil {
-			key := billing.KeyOf(d)
-			if _, wanted := missing[key]; wanted {
-				known[key] = known[key].Fold(event, events.Ref{Stream: p.stream, Revision: record.Revision})
+			if _, is := wanted[billing.KeyOf(d)]; is {
+				known[billing.KeyOf(d)] = billing.Rated{}.Fold(event, events.Ref{Stream: p.stream, Revision: record.Revision})
 			}
 		}
 	}
 	return known, nil
 }
 
-// recentOf returns what is remembered of a delivery.
-func (r *rater) recentOf(p *period, key billing.Key) (billing.Rated, bool) {
-	newest, found := r.recent.Get(key)
-	if !found || newest.period != p {
-		return billing.Rated{}, false
+// remember keeps an event in mind, instead of the oldest one.
+func (r *rater) remember(event recorded) {
+	if len(r.recent) < chargesKept {
+		r.recent = append(r.recent, event)
+		return
 	}
-	return billing.Rated{}.Fold(newest.event, newest.at), true
+	r.recent[r.oldest] = event
+	r.oldest = (r.oldest + 1) % chargesKept
+}
+
+// memories yields what is remembered, in order.
+func (r *rater) memories() iter.Seq2[int, recorded] {
+	return func(yield func(int, recorded) bool) {
+		for i := range r.recent {
+			if !yield(i, r.recent[(r.oldest+i)%len(r.recent)]) {
+				return
+			}
+		}
+	}
 }
 
 // termsOf reads an account's currency and time zone, which never change.

@@ -1,0 +1,200 @@
+package policies_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"daybook/adapters/embedded"
+	"daybook/commands/policies"
+	"daybook/domain/conversation"
+	"daybook/events"
+)
+
+// told is one status of one message, as the platform may tell it more than once, with other times.
+type told struct {
+	message int
+	status  events.Status
+	at      time.Time
+	word    *events.Pricing
+}
+
+// The messages of the property, around the change of months, policies and cards. Each status has one word on the price,
+// however often it is told.
+var (
+	october  = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	mixed    = []events.Category{events.Utility, events.Marketing, events.Authentication, events.Service, events.Utility, events.Service}
+	statuses = []events.Status{events.StatusSent, events.StatusDelivered, events.StatusRead, events.StatusPlayed, events.StatusFailed}
+	wordings = []*events.Pricing{
+		nil, nil, {Model: "PMP", Type: "regular"}, {Model: "PMP", Type: "free_customer_service"},
+		{Model: "PMP", Type: "free_entry_point", Category: "marketing"}, {Type: "regular", Category: "utility"}, {Category: "authentication"},
+	}
+)
+
+// paidOnly is how many of the messages no policy of October gives away.
+const paidOnly = 3
+
+// prices has a rate for whatever the platform may say, before and after the change of cards.
+var prices = rows(
+	"Italy,IT,39,marketing,USD,0.0795,2026-07-01,test", "Italy,IT,39,utility,USD,0.0300,2026-07-01,test",
+	"Italy,IT,39,authentication,USD,0.0310,2026-07-01,test", "Italy,IT,39,service,USD,0.0290,2026-07-01,test",
+	"Italy,IT,39,marketing,USD,0.0800,2026-10-01,test", "Italy,IT,39,utility,USD,0.0320,2026-10-01,test",
+	"Italy,IT,39,authentication,USD,0.0330,2026-10-01,test", "Italy,IT,39,service,USD,0.0320,2026-10-01,test",
+)
+
+// updates draws what is told. What is never free can be told before there are cards; of what is free at first, and paid
+// for by what is told later, the cards have to be there then.
+func updates(t *rapid.T, neverFree bool) []told {
+	messages, wordings, first := len(mixed), wordings, -2
+	if neverFree {
+		messages, wordings, first = paidOnly, []*events.Pricing{nil, {Type: "regular"}, {Category: "authentication"}}, 0
+	}
+	words := map[int]*events.Pricing{}
+	var all []told
+	for range rapid.IntRange(1, 16).Draw(t, "updates") {
+		message, status := rapid.IntRange(0, messages-1).Draw(t, "message"), rapid.IntRange(0, len(statuses)-1).Draw(t, "status")
+		key := message*len(statuses) + status
+		if _, drawn := words[key]; !drawn {
+			words[key] = rapid.SampledFrom(wordings).Draw(t, "word")
+		}
+		at := october.Add(time.Duration(rapid.IntRange(first, 2).Draw(t, "second")) * time.Second)
+		all = append(all, told{message, statuses[status], at, words[key]})
+	}
+	return all
+}
+
+// Whatever the platform repeats, in whatever order and split, whenever and by whoever it is rated: every delivery comes
+// to the same charge, and is charged once.
+func TestTheOrderOfUpdatesDoesNotChangeTheCharges(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		late := rapid.Bool().Draw(rt, "cards come late")
+		facts := updates(rt, late)
+		straight := newTale(t, rt)
+		straight.publish(prices)
+		for _, fact := range facts {
+			straight.tell(fact)
+		}
+		want := straight.rated()
+
+		shuffled := append(rapid.Permutation(facts).Draw(rt, "order"),
+			rapid.SliceOfN(rapid.SampledFrom(facts), 0, 4).Draw(rt, "repeats")...)
+		crooked := newTale(t, rt)
+		card := 0
+		if late {
+			card = rapid.IntRange(0, len(shuffled)).Draw(rt, "cards come after")
+		}
+		for i := 0; i < len(shuffled); {
+			if i >= card && card >= 0 {
+				crooked.publish(prices)
+				card = -1
+			}
+			n := rapid.IntRange(1, len(shuffled)-i).Draw(rt, "split")
+			crooked.tell(shuffled[i : i+n]...)
+			i += n
+			crooked.work()
+		}
+		if card >= 0 {
+			crooked.publish(prices)
+		}
+		require.Equal(rt, want, crooked.rated())
+	})
+}
+
+// tale is a shop with the property's messages, and ratings that take turns at it.
+type tale struct {
+	*shop
+
+	rt       *rapid.T
+	messages []message
+	ratings  []policies.Policy
+	at       events.Position // everything up to it was rated
+}
+
+func newTale(t *testing.T, rt *rapid.T) *tale {
+	t.Helper()
+	store, err := embedded.Open("events", embedded.InMemory())
+	require.NoError(rt, err)
+	rt.Cleanup(func() { require.NoError(rt, store.Close()) })
+	tale := &tale{shop: newShop(t, store, "USD", "UTC"), rt: rt}
+	tale.receives(italian, october.Add(-time.Hour))
+	for _, category := range mixed {
+		tale.messages = append(tale.messages, tale.sends(italian, category, october.Add(-time.Hour)))
+	}
+	for range 2 {
+		tale.ratings = append(tale.ratings, policies.NewRatingInAppendsOf(store, fixedClock, 4, 1<<20))
+	}
+	return tale
+}
+
+func (t *tale) tell(facts ...told) {
+	var delivery []conversation.Update
+	for _, fact := range facts {
+		delivery = append(delivery, status(t.messages[fact.message], fact.status, fact.at, fact.word))
+	}
+	t.shop.tell(t.messages[0].customer, delivery...)
+}
+
+// work lets one of the ratings react to some of what it has not seen, or has seen already, as after a change of leases.
+func (t *tale) work() {
+	if rapid.Bool().Draw(t.rt, "rest") {
+		return
+	}
+	if rapid.IntRange(0, 3).Draw(t.rt, "again") == 0 {
+		t.at = 0
+	}
+	rating := rapid.SampledFrom(t.ratings).Draw(t.rt, "rating")
+	t.react(rating, rapid.IntRange(1, 40).Draw(t.rt, "inputs"))
+}
+
+// rated is what everything comes to when all of it is rated.
+func (t *tale) rated() []line {
+	for _, rating := range t.ratings {
+		t.react(rating, 1<<20)
+	}
+	t.at = 0
+	head, err := t.store.Head(t.Context())
+	require.NoError(t.rt, err)
+	t.react(policies.NewRating(t.store, fixedClock), 1<<20)
+	after, err := t.store.Head(t.Context())
+	require.NoError(t.rt, err)
+	require.Equal(t.rt, head, after, "who forgot everything does nothing twice")
+	b := readBooks(t.rt, t.store)
+	var lines []line
+	for _, m := range t.messages {
+		lines = append(lines, b.line(m))
+	}
+	return lines
+}
+
+// react deals inputs out to the shards, as a runner does.
+func (t *tale) react(rating policies.Policy, limit int) {
+	inputs := map[int][]*policies.Input{}
+	for record, err := range t.store.ReadAll(t.Context(), t.at) {
+		require.NoError(t.rt, err)
+		if limit--; limit < 0 {
+			break
+		}
+		t.at = record.Position
+		if !rating.Handles(record.Type) {
+			continue
+		}
+		event, envelope, err := events.DecodeRecord(record)
+		require.NoError(t.rt, err)
+		in := &policies.Input{Record: record, Envelope: envelope, Event: event}
+		shard, err := rating.Shard(t.Context(), in)
+		require.NoError(t.rt, err)
+		if shard != policies.Every {
+			inputs[shard] = append(inputs[shard], in)
+			continue
+		}
+		for shard := range rating.Shards() {
+			inputs[shard] = append(inputs[shard], in)
+		}
+	}
+	for shard, mine := range inputs {
+		require.NoError(t.rt, rating.React(t.Context(), shard, mine))
+	}
+}
