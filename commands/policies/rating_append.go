@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -26,10 +27,7 @@ type writing struct {
 	source   events.Ref // what the next BatchRated names
 	cause    *Input     // of the last event
 	sent     chan error // the answer to the append under way; nil when there is none
-}
-
-func (r *rater) write(p *period, owner id.Account) *writing {
-	return &writing{rater: r, period: p, account: owner, now: r.now().UTC().Round(0)}
+	failed   error      // why nothing more is to be sent
 }
 
 // add puts an event, which follows from an input, into the append that is being made, and says where it will stand.
@@ -56,6 +54,9 @@ func (w *writing) add(ctx context.Context, event events.Event, cause *Input, sou
 
 // flush sends what was added, and does not wait for the answer.
 func (w *writing) flush(ctx context.Context) error {
+	if len(w.proposed) == 0 {
+		return nil
+	}
 	expected, proposed, err := w.seal()
 	if err != nil {
 		return err
@@ -69,27 +70,14 @@ func (w *writing) flush(ctx context.Context) error {
 	return nil
 }
 
-// close sends what was added, and waits until all of it is recorded.
-func (w *writing) close(ctx context.Context) error {
-	if len(w.proposed) == 0 {
-		return w.wait()
-	}
-	expected, proposed, err := w.seal()
-	if err != nil {
-		return err
-	}
-	if err = w.wait(); err != nil {
-		return err
-	}
-	if err = w.send(ctx, expected, proposed); err != nil {
+// finish waits until all that was sent is recorded.
+func (w *writing) finish() error {
+	if err := cmp.Or(w.wait(), w.failed); err != nil || w.cause == nil {
 		return err
 	}
 	w.period.passed, w.period.turn = max(w.period.passed, w.cause.Position), w.turn
 	return nil
 }
-
-// abandon waits for the append under way: its memory is still in use.
-func (w *writing) abandon() { _ = w.wait() }
 
 func (w *writing) wait() error {
 	if w.sent == nil {

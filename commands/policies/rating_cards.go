@@ -2,7 +2,6 @@ package policies
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -123,28 +122,25 @@ func (a *awaited) add(stream string) {
 }
 
 // await makes sure that a card which is imported from now on finds the period, before something is pending there.
-func (r *rater) await(ctx context.Context, p *period, g *group, cause *Input) error {
-	if _, waiting := p.state.Pending(); waiting {
+func (w *writing) await(ctx context.Context, currency money.Currency, cause *Input) error {
+	if _, waiting := w.period.state.Pending(); waiting {
 		return nil
 	}
-	currency := g.terms.Currency
 	for conflicts := 1; ; conflicts++ {
-		a, err := r.awaitedOf(ctx, currency)
+		a, err := w.awaitedOf(ctx, currency)
 		if err != nil {
 			return err
 		}
-		if _, known := a.known[p.stream]; known {
+		if _, known := a.known[w.period.stream]; known {
 			return nil
 		}
-		w := r.write(p, g.account)
-		asked, err := events.Encode(id.Derive[id.Event]("RatesAwaited", string(currency), p.stream),
-			events.RatesAwaited{Currency: currency, Stream: p.stream}, w.envelope(w.now, cause))
+		asked, err := events.Encode(id.Derive[id.Event]("RatesAwaited", string(currency), w.period.stream),
+			events.RatesAwaited{Currency: currency, Stream: w.period.stream}, w.envelope(w.now, cause))
 		if err != nil {
 			return err
 		}
-		_, err = r.store.Append(ctx, ratecards.AwaitedStream(currency), events.Expected(a.next)-1, []events.Proposed{asked})
-		var wrong *events.WrongRevisionError
-		if err != nil && (!errors.As(err, &wrong) || conflicts == ratingConflicts) {
+		_, err = w.store.Append(ctx, ratecards.AwaitedStream(currency), events.Expected(a.next)-1, []events.Proposed{asked})
+		if err != nil && (!lostRace(err) || conflicts == ratingConflicts) {
 			return err
 		}
 	}
@@ -190,15 +186,21 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 	if err != nil {
 		return err
 	}
-	book := cards.at(card.Position)
 	open, err := r.openSince(ctx, stream, since)
 	if err != nil {
 		return err
 	}
-	w := r.write(p, portfolio)
-	defer w.abandon()
-	before := p.state.Source()
-	for record, err := range r.store.ReadStream(ctx, stream, since) {
+	w := &writing{rater: r, period: p, account: portfolio, now: r.now().UTC().Round(0)}
+	w.failed = w.resolve(ctx, open, since, cards.at(card.Position), terms, card)
+	return w.finish()
+}
+
+// resolve prices those of the open ChargePendings, the oldest at since, for which the book has a rate.
+func (w *writing) resolve(
+	ctx context.Context, open map[uint64]struct{}, since uint64, book *pricing.Book, terms pricing.Terms, card *Input,
+) error {
+	before := w.period.state.Source()
+	for record, err := range w.store.ReadStream(ctx, w.period.stream, since) {
 		if err != nil {
 			return err
 		}
@@ -210,17 +212,17 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 			return fmt.Errorf("reading revision %d: %w", record.Revision, err)
 		}
 		pending, _ := event.(events.ChargePending)
-		at := events.Ref{Stream: stream, Revision: record.Revision}
-		charged, priced := p.state.Rate(book, terms, pending.Delivery, &at).(events.MessageCharged)
+		at := events.Ref{Stream: w.period.stream, Revision: record.Revision}
+		charged, priced := w.period.state.Rate(book, terms, pending.Delivery, &at).(events.MessageCharged)
 		if !priced {
 			continue
 		}
-		if _, err := w.add(ctx, charged, card, before); err != nil {
+		if _, err = w.add(ctx, charged, card, before); err != nil {
 			return err
 		}
 	}
 	w.source = refOf(card)
-	return w.close(ctx)
+	return w.flush(ctx)
 }
 
 // openSince returns the revisions, from one on, of the ChargePendings that nothing has resolved.

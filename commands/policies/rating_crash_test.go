@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,13 +46,13 @@ func eventful(t testing.TB) *embedded.Store {
 	return store
 }
 
-// copyOf is the same history in a store of its own: appends of one event, in the same order.
-func copyHistory(t testing.TB, from *embedded.Store) *embedded.Store {
+// copyHistory writes the same history into a store of its own, but for some streams.
+func copyHistory(t testing.TB, from *embedded.Store, without ...string) *embedded.Store {
 	t.Helper()
 	to := newStore(t)
 	for record, err := range from.ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)
-		if record.Stream == events.StoreStream {
+		if record.Stream == events.StoreStream || slices.Contains(without, record.Stream) {
 			continue
 		}
 		_, err = to.Append(t.Context(), record.Stream, events.Any, []events.Proposed{

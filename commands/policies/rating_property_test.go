@@ -152,12 +152,12 @@ func (t *tale) work() {
 // rated is what everything comes to when all of it is rated.
 func (t *tale) rated() []line {
 	for _, rating := range t.ratings {
-		t.react(rating, 1<<20)
+		t.react(rating, everything)
 	}
 	t.at = 0
 	head, err := t.store.Head(t.Context())
 	require.NoError(t.rt, err)
-	t.react(policies.NewRating(t.store, fixedClock), 1<<20)
+	t.react(policies.NewRating(t.store, fixedClock), everything)
 	after, err := t.store.Head(t.Context())
 	require.NoError(t.rt, err)
 	require.Equal(t.rt, head, after, "who forgot everything does nothing twice")
@@ -169,32 +169,42 @@ func (t *tale) rated() []line {
 	return lines
 }
 
-// react deals inputs out to the shards, as a runner does.
+// react lets a rating react to a stretch of the log.
 func (t *tale) react(rating policies.Policy, limit int) {
+	inputs, last := dealt(t.rt, rating, t.store, t.at, limit)
+	t.at = last
+	for shard, mine := range inputs {
+		require.NoError(t.rt, rating.React(t.Context(), shard, mine))
+	}
+}
+
+// dealt deals inputs out to the shards of a policy, as a runner does, and says where the stretch of the log ends.
+func dealt(
+	t tester, policy policies.Policy, store *embedded.Store, after events.Position, limit int,
+) (map[int][]*policies.Input, events.Position) {
+	t.Helper()
 	inputs := map[int][]*policies.Input{}
-	for record, err := range t.store.ReadAll(t.Context(), t.at) {
-		require.NoError(t.rt, err)
+	for record, err := range store.ReadAll(t.Context(), after) {
+		require.NoError(t, err)
 		if limit--; limit < 0 {
 			break
 		}
-		t.at = record.Position
-		if !rating.Handles(record.Type) {
+		after = record.Position
+		if !policy.Handles(record.Type) {
 			continue
 		}
 		event, envelope, err := events.DecodeRecord(record)
-		require.NoError(t.rt, err)
+		require.NoError(t, err)
 		in := &policies.Input{Record: record, Envelope: envelope, Event: event}
-		shard, err := rating.Shard(t.Context(), in)
-		require.NoError(t.rt, err)
+		shard, err := policy.Shard(t.Context(), in)
+		require.NoError(t, err)
 		if shard != policies.Every {
 			inputs[shard] = append(inputs[shard], in)
 			continue
 		}
-		for shard := range rating.Shards() {
+		for shard := range policy.Shards() {
 			inputs[shard] = append(inputs[shard], in)
 		}
 	}
-	for shard, mine := range inputs {
-		require.NoError(t.rt, rating.React(t.Context(), shard, mine))
-	}
+	return inputs, after
 }

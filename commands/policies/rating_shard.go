@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,59 +98,77 @@ func (r *rater) react(ctx context.Context, inputs []*Input) error {
 	return r.rateAll(ctx, &facts)
 }
 
+// rateAll rates the facts of all groups, and empties them. Appends to different periods are under way together.
 func (r *rater) rateAll(ctx context.Context, facts *groups) error {
-	for _, g := range facts.all {
-		err := r.insist(ctx, g.stream, func() error { return r.rate(ctx, g) })
+	under := make([]*writing, len(facts.all))
+	for i, g := range facts.all {
+		under[i] = r.rate(ctx, g)
+	}
+	var failed error
+	for i, g := range facts.all {
+		err := under[i].finish()
+		if lostRace(err) && failed == nil {
+			r.periods.Remove(g.stream)
+			err = r.insist(ctx, g.stream, func() error { return r.rate(ctx, g).finish() })
+		}
 		if err != nil {
-			return fmt.Errorf("rating into %s: %w", g.stream, err)
+			failed = cmp.Or(failed, fmt.Errorf("rating into %s: %w", g.stream, err))
 		}
 	}
 	*facts = groups{}
-	return nil
+	return failed
 }
 
-// insist does something to a period again from what is stored, when another process came first.
+// insist does something to a period, and again from what is stored when another process came first.
 func (r *rater) insist(ctx context.Context, stream string, do func() error) error {
 	for conflicts := 1; ; conflicts++ {
 		err := do()
-		var wrong *events.WrongRevisionError
-		if !errors.As(err, &wrong) || conflicts == ratingConflicts || ctx.Err() != nil {
+		if !lostRace(err) || conflicts == ratingConflicts || ctx.Err() != nil {
 			return err
 		}
 		r.periods.Remove(stream)
 	}
 }
 
-// rate rates the facts of one period that were not rated before.
-func (r *rater) rate(ctx context.Context, g *group) error {
-	p, err := r.open(ctx, g.stream, g.later)
-	if err != nil {
-		return err
+func lostRace(err error) bool {
+	var wrong *events.WrongRevisionError
+	return errors.As(err, &wrong)
+}
+
+// rate sends what follows from the facts of one period that were not rated before. To finish it, or to learn why that
+// is not possible, is the caller's.
+func (r *rater) rate(ctx context.Context, g *group) *writing {
+	w := &writing{rater: r, account: g.account, now: r.now().UTC().Round(0)}
+	if w.period, w.failed = r.open(ctx, g.stream, g.later); w.failed == nil {
+		w.failed = w.rate(ctx, g)
 	}
+	return w
+}
+
+func (w *writing) rate(ctx context.Context, g *group) error {
 	tasks := g.tasks
-	for len(tasks) > 0 && tasks[0].Position <= p.passed {
+	for len(tasks) > 0 && tasks[0].Position <= w.period.passed {
 		tasks = tasks[1:]
 	}
 	var known map[billing.Key]billing.Rated
 	if g.later {
-		if known, err = r.recall(ctx, p, tasks); err != nil {
+		var err error
+		if known, err = w.recall(ctx, w.period, tasks); err != nil {
 			return err
 		}
 	}
-	cards, err := r.booksOf(ctx, g.terms.Currency)
+	cards, err := w.booksOf(ctx, g.terms.Currency)
 	if err != nil {
 		return err
 	}
-	w := r.write(p, g.account)
-	defer w.abandon()
 	for i := range tasks {
 		t := &tasks[i]
-		event := decide(p.state, cards.at(t.Position), g.terms, t, known)
+		event := decide(w.period.state, cards.at(t.Position), g.terms, t, known)
 		if event == nil {
 			continue
 		}
 		if _, unpriced := event.(events.ChargePending); unpriced {
-			if err = r.await(ctx, p, g, t.Input); err != nil {
+			if err = w.await(ctx, g.terms.Currency, t.Input); err != nil {
 				return err
 			}
 		}
@@ -161,7 +180,7 @@ func (r *rater) rate(ctx context.Context, g *group) error {
 			known[t.key] = billing.Rated{}.Fold(event, at)
 		}
 	}
-	return w.close(ctx)
+	return w.flush(ctx)
 }
 
 // decide rates one fact. More about a delivery that was never rated, because its first fact is from before deliveries
