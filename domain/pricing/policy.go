@@ -31,9 +31,15 @@ const (
 
 const authenticationInternational events.Category = "authentication_international"
 
-// policies are the versions that are known, by the platform's pricing pages of 2025-07 and 2026-10. Days before the
-// first and categories without a rule wait for a policy.
+// policies are the versions that are known: the fixed fee per message of 2018, and the platform's pricing pages of
+// 2025-07 and 2026-10. Days between them (prices per conversation) and categories without a rule wait for a policy.
 var policies = []policy{
+	{id: "P0", last: "2022-12-31", rules: map[events.Category]rule{
+		events.Marketing:      {rated: []events.Category{events.Marketing}},
+		events.Authentication: {rated: []events.Category{events.Authentication}},
+		events.Utility:        {rated: []events.Category{events.Utility}},
+		events.Service:        {when: inWindow, free: events.BasisFreeWindow, rated: []events.Category{events.Service, events.Utility}},
+	}},
 	{id: "P2", first: "2025-07-01", last: "2026-09-30", rules: map[events.Category]rule{
 		events.Marketing:            {rated: []events.Category{events.Marketing}},
 		events.Authentication:       {rated: []events.Category{events.Authentication}},

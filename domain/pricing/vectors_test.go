@@ -9,6 +9,7 @@ import (
 
 	"daybook/domain/pricing"
 	"daybook/events"
+	"daybook/events/money"
 )
 
 const (
@@ -25,12 +26,26 @@ func TestVector01_AnswerInsideTheWindowIsFree(t *testing.T) {
 
 // That the message is refused outside the window is the conversation's business. A fixed fee for it is a policy that
 // nobody has published since 2018: such days wait for one.
-func TestVector02_NoPolicyBeforeTheFirstOne(t *testing.T) {
+// Until 2022 a notification had a fixed fee, and so had every reply later than 24 hours (S30–S32).
+func TestVector02_BeforePoliciesChangedALateReplyHasTheFixedFee(t *testing.T) {
+	t.Parallel()
+	rows := []string{"Italy,IT,39,service,USD,0.05,2018-08-01,", "Italy,IT,39,utility,USD,0.05,2018-08-01,"}
+	p := pricer{t, book(t, "USD", file(rows...)), terms(t, "USD", "Europe/Rome")}
+	asked := time.Date(2018, 8, 1, 12, 0, 0, 0, time.UTC)
+	window := asked.Add(day)
+	free := outcome{"0.0000 USD", events.BasisFreeWindow, "Italy", events.MarketByPrefix, ""}
+	fee := outcome{"0.0500 USD", events.BasisRegular, "Italy", events.MarketByPrefix, ""}
+	require.Equal(t, free, p.price(sent(events.Service, window, window)))
+	require.Equal(t, fee, p.price(sent(events.Service, window.Add(tick), window)))
+	require.Equal(t, fee, p.price(sent(events.Utility, window, window)), "a notification is no reply")
+}
+
+func TestVector02_DaysWithoutAPolicyWait(t *testing.T) {
 	t.Parallel()
 	p := reference(t, "USD", "Europe/Rome")
 	for _, category := range []events.Category{events.Service, events.Utility, events.Marketing} {
 		for _, at := range []time.Time{
-			time.Date(2018, 8, 1, 12, 0, 0, 0, time.UTC), time.Date(2024, 8, 1, 12, 0, 0, 0, time.UTC),
+			time.Date(2022, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(2024, 8, 1, 12, 0, 0, 0, time.UTC),
 			time.Date(2025, 6, 30, 21, 59, 58, 0, time.UTC), // a second later, midnight in Rome
 		} {
 			require.Equal(t, events.PolicyUnavailable, p.price(sent(category, at, at)).reason)
@@ -137,6 +152,21 @@ func TestVector25_SumsAreExact(t *testing.T) {
 
 	pesos := reference(t, "COP", "America/Bogota")
 	require.Equal(t, "8.8365 COP", pesos.sum(slices.Repeat([]events.Delivered{colombia}, 3)...))
+}
+
+func TestVector25_AStatementIsRoundedOnceHalfToEven(t *testing.T) {
+	t.Parallel()
+	shown := func(decimal string, currency money.Currency) string {
+		a, err := money.Parse(decimal, currency)
+		require.NoError(t, err)
+		return a.Shown()
+	}
+	require.Equal(t, "0.00 USD", shown("0.0024", "USD")) // three messages to Colombia: kept exactly, shown so
+	require.Equal(t, "8.00 USD", shown("8.0000", "USD")) // 10,000 of them
+	require.Equal(t, "0.00 USD", shown("0.005", "USD"))
+	require.Equal(t, "0.02 USD", shown("0.015", "USD"))
+	require.Equal(t, "8.84 COP", shown("8.8365", "COP"))
+	require.Equal(t, "9 CLP", shown("8.8365", "CLP"))
 }
 
 func TestVector28_NoRateIsNoZero(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package money is exact money: 64-bit integer micro-units of one currency. 1 USD is 1,000,000 micro-units.
 //
-// Nothing here rounds or converts. Arithmetic that would overflow or mix currencies is an error, never a wrong number.
+// Nothing here converts, and only Rounded rounds. Arithmetic that would overflow or mix currencies is an error, never a wrong number.
 package money
 
 import (
@@ -34,6 +34,23 @@ func ParseCurrency(s string) (Currency, error) {
 		}
 	}
 	return Currency(s), nil
+}
+
+// Currencies whose minor unit is not a hundredth, by ISO 4217.
+const (
+	noDecimals    = " BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "
+	threeDecimals = " BHD IQD JOD KWD LYD OMR TND "
+)
+
+// Digits is the number of decimals of the currency's minor unit.
+func (c Currency) Digits() int {
+	switch name := " " + string(c) + " "; {
+	case strings.Contains(noDecimals, name):
+		return 0
+	case strings.Contains(threeDecimals, name):
+		return 3
+	}
+	return 2
 }
 
 // Amount is a signed sum of one currency. The zero Amount has no currency and may be added to any.
@@ -126,6 +143,40 @@ func (a Amount) String() string {
 		fraction = fraction[:len(fraction)-1]
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s%d.%s %s", sign, m/microsPerUnit, fraction, a.Currency))
+}
+
+// Rounded returns the amount in whole minor units of its currency, half to even: what a statement's line shows. Round
+// once, at the end: rounded prices do not add up to the rounded sum. What would overflow stays as it is.
+func (a Amount) Rounded() Amount {
+	unit := int64(microsPerUnit)
+	for range a.Currency.Digits() {
+		unit /= 10
+	}
+	rest := a.Micros % unit
+	down := a.Micros - rest
+	away := down + unit
+	if rest < 0 {
+		away = down - unit
+	}
+	twice := 2 * max(rest, -rest)
+	if twice < unit || twice == unit && down/unit%2 == 0 || (away > down) != (rest > 0) {
+		return Amount{down, a.Currency}
+	}
+	return Amount{away, a.Currency}
+}
+
+// Shown prints the rounded amount with the decimals of its currency: "8.84 COP", "9 CLP".
+func (a Amount) Shown() string {
+	rounded, digits := a.Rounded(), a.Currency.Digits()
+	sign, m := "", magnitude(rounded.Micros)
+	if rounded.Micros < 0 {
+		sign = "-"
+	}
+	number := sign + strconv.FormatUint(m/microsPerUnit, 10)
+	if digits > 0 {
+		number += "." + fmt.Sprintf("%06d", m%microsPerUnit)[:digits]
+	}
+	return strings.TrimSpace(number + " " + string(a.Currency))
 }
 
 func common(a, b Amount) (Currency, error) {

@@ -184,3 +184,53 @@ func FuzzParse(f *testing.F) {
 		require.Zero(t, exact.Cmp(big.NewRat(got.Micros, 1_000_000)), "%q is not %d micro-units", text, got.Micros)
 	})
 }
+
+func TestRounded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		amount, shown string
+		currency      money.Currency
+	}{
+		{"0.005", "0.00 USD", "USD"},
+		{"0.015", "0.02 USD", "USD"},
+		{"0.025", "0.02 USD", "USD"},
+		{"0.025001", "0.03 USD", "USD"},
+		{"-0.005", "0.00 USD", "USD"},
+		{"-0.015", "-0.02 USD", "USD"},
+		{"-0.025", "-0.02 USD", "USD"},
+		{"-12.996", "-13.00 USD", "USD"},
+		{"8.8365", "8.84 COP", "COP"},
+		{"8.5", "8 CLP", "CLP"},
+		{"9.5", "10 CLP", "CLP"},
+		{"0.0005", "0.000 KWD", "KWD"},
+		{"0.0015", "0.002 KWD", "KWD"},
+	} {
+		a, err := money.Parse(c.amount, c.currency)
+		require.NoError(t, err)
+		require.Equal(t, c.shown, a.Shown(), c.amount)
+		require.Equal(t, a.Rounded(), a.Rounded().Rounded())
+	}
+	for _, extreme := range []int64{math.MaxInt64, math.MinInt64} {
+		a := money.Amount{Micros: extreme, Currency: "USD"}.Rounded()
+		require.Less(t, max(a.Micros-extreme, extreme-a.Micros), int64(10_000))
+	}
+}
+
+func TestRoundedIsTheNearestAndEvenBetweenTwo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		currency := rapid.SampledFrom([]money.Currency{"USD", "CLP", "KWD"}).Draw(t, "currency")
+		unit := map[int]int64{0: 1_000_000, 2: 10_000, 3: 1_000}[currency.Digits()]
+		a := money.Amount{Micros: rapid.Int64Range(-1<<50, 1<<50).Draw(t, "micros"), Currency: currency}
+		if rapid.Bool().Draw(t, "half") {
+			a.Micros = a.Micros/unit*unit + unit/2
+		}
+		r := a.Rounded()
+		require.Zero(t, r.Micros%unit)
+		distance := max(r.Micros-a.Micros, a.Micros-r.Micros)
+		require.LessOrEqual(t, 2*distance, unit)
+		if 2*distance == unit {
+			require.Zero(t, r.Micros/unit%2)
+		}
+	})
+}
