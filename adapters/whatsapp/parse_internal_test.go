@@ -62,6 +62,31 @@ func TestParseStatus(t *testing.T) {
 	}, it.status)
 }
 
+// TestParsePricing keeps apart what was not told, which our own policy prices, and what cannot be read, which nothing does.
+func TestParsePricing(t *testing.T) {
+	t.Parallel()
+	for told, want := range map[string]*events.Pricing{
+		``:                                nil,
+		`,"pricing":null`:                 nil,
+		`,"pricing":{}`:                   {},
+		`,"pricing":{"type":"regular"}`:   {Type: "regular"},
+		`,"pricing":{"type":"brand_new"}`: {Type: "brand_new"},
+		`,"pricing":{"type":null,"category":"","pricing_model":"PMP"}`:                     {Model: "PMP"},
+		`,"pricing":{"type":"Brand New!","category":"Weird Cat!","pricing_model":"P M P"}`: {Model: "unreadable", Type: "unreadable", Category: "unreadable"},
+		`,"pricing":{"type":{"a":1},"category":["utility"],"pricing_model":true}`:          {Model: "unreadable", Type: "unreadable", Category: "unreadable"},
+		`,"pricing":{"billable":"no","type":"` + strings.Repeat("x", 129) + `"}`:           {Type: "unreadable"},
+		`,"pricing":{"type":" ","category":"\u0000"}`:                                      {Type: "unreadable", Category: "unreadable"},
+		`,"pricing":"free"`:               {Type: "unreadable"},
+		`,"pricing":["free_entry_point"]`: {Type: "unreadable"},
+	} {
+		t.Run(told, func(t *testing.T) {
+			t.Parallel()
+			it := one(t, about(`"statuses":[{"id":"wamid.A","status":"delivered","timestamp":"1759312920"`+told+`}]`))
+			require.Equal(t, want, it.status.pricing)
+		})
+	}
+}
+
 func TestParseSender(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -57,17 +57,39 @@ func isStep(s events.Status) bool {
 	return false
 }
 
+// unreadable stands where the platform told something about the price that is no word. No pricing policy knows it, so the
+// charge stays pending: dropped, it would be charged as if nothing had been told.
+const unreadable = "unreadable"
+
+// readPricing takes the platform's word on the price. It is nil when nothing was told.
 func readPricing(value []byte) *events.Pricing {
-	if !isObject(value) {
+	if isMissing(value) {
 		return nil
+	}
+	if !isObject(value) {
+		return &events.Pricing{Type: unreadable}
 	}
 	p := parseObject(value)
 	return &events.Pricing{
 		Billable: flag(p.get("billable")),
-		Model:    word(text(p.get("pricing_model"))),
-		Type:     word(text(p.get("type"))),
-		Category: word(text(p.get("category"))),
+		Model:    priceWord(p.get("pricing_model")),
+		Type:     priceWord(p.get("type")),
+		Category: priceWord(p.get("category")),
 	}
+}
+
+// priceWord is the word of a member, "" when there is none.
+func priceWord(value []byte) string {
+	if isMissing(value) {
+		return ""
+	}
+	return cmp.Or(word(text(value)), unreadable)
+}
+
+// isMissing reports whether a member says nothing: it is not there, null, or the empty string.
+func isMissing(value []byte) bool {
+	s := string(value)
+	return s == "" || s == "null" || s == `""`
 }
 
 func readOrigin(value []byte) *events.Origin {
