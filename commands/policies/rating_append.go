@@ -130,10 +130,7 @@ func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
 // encode is events.Encode, and faster for charges.
 func (w *writing) encode(event events.Event, d *events.Delivered, cause *Input) (events.Proposed, error) {
 	charged, ok := event.(events.MessageCharged)
-	if !ok {
-		return events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
-	}
-	if !plain(w.now, d.DeliveredAt, d.QueuedAt) || d.WindowUntil != nil && !plain(*d.WindowUntil) {
+	if !ok || !isPlain(&charged, w.now) {
 		return events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
 	}
 	envelope := w.envelope(d.DeliveredAt, cause)

@@ -211,13 +211,12 @@ func (w *writing) resolve(
 		if err != nil {
 			return fmt.Errorf("reading revision %d: %w", record.Revision, err)
 		}
-		pending, _ := event.(events.ChargePending)
-		at := events.Ref{Stream: w.period.stream, Revision: record.Revision}
-		charged, priced := w.period.state.Rate(book, terms, pending.Delivery, &at).(events.MessageCharged)
-		if !priced {
+		held, _ := billing.RatedBy(event, events.Ref{Stream: w.period.stream, Revision: record.Revision})
+		resolved := w.period.state.Resolve(book, terms, held, held.Delivery)
+		if _, still := resolved.(events.ChargePending); still {
 			continue
 		}
-		if _, err = w.add(ctx, charged, card, before); err != nil {
+		if _, err = w.add(ctx, resolved, card, before); err != nil {
 			return err
 		}
 	}
@@ -239,6 +238,8 @@ func (r *rater) openSince(ctx context.Context, stream string, since uint64) (map
 		var held *events.Ref
 		switch e := event.(type) {
 		case events.MessageCharged:
+			held = e.Held
+		case events.ChargeAdjusted:
 			held = e.Held
 		case events.ChargePending:
 			held = e.Held

@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +16,7 @@ import (
 )
 
 // eventful is the history of two businesses in which everything happens that rating knows: cards that come too late,
-// charges that wait for them, later knowledge of charges and of what waits, two months, an allowance.
+// charges that wait for them, later knowledge of charges and of what waits, charges taken back, two months, an allowance.
 func eventful(t testing.TB) *embedded.Store {
 	t.Helper()
 	store := newStore(t)
@@ -23,6 +24,7 @@ func eventful(t testing.TB) *embedded.Store {
 	rome.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	noon := time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
 	entry := &events.Pricing{Model: "PMP", Type: "free_entry_point", Category: "marketing"}
+	unpriced := &events.Pricing{Model: "PMP", Category: "authentication"}
 	for n := range 6 {
 		at := noon.Add(time.Duration(n) * 2 * time.Hour)
 		for _, s := range []*shop{rome, bogota} {
@@ -36,10 +38,13 @@ func eventful(t testing.TB) *embedded.Store {
 				s.tell(charged.customer, status(charged, events.StatusRead, at.Add(time.Minute), entry),
 					status(waits, events.StatusDelivered, at.Add(day+time.Hour), nil),
 					status(free, events.StatusDelivered, at.Add(time.Second), nil))
+			} else {
+				s.tell(free.customer, status(free, events.StatusRead, at.Add(time.Minute), unpriced))
 			}
 		}
 	}
 	rome.publish(rows("Italy,IT,39,utility,USD,0.0300,2026-07-01,test"))
+	rome.publish(rows("Italy,IT,39,authentication,USD,0.0310,2026-07-01,test"))
 	rome.publish(rows("Italy,IT,39,marketing,USD,0.0800,2026-10-01,test"))
 	last := rome.sends(italian, events.Marketing, noon.Add(3*day))
 	rome.delivered(last, noon.Add(3*day))
@@ -78,6 +83,7 @@ func TestRatingSurvivesACrashBetweenAnyTwoSteps(t *testing.T) {
 	want := readBooks(t, undisturbed)
 	require.Subset(t, want.names, []string{"MessageCharged", "ChargePending", "ChargeAdjusted", "BatchRated"})
 	require.Len(t, want.closing, 4)
+	require.Contains(t, slices.Collect(maps.Values(want.kinds)), []string{"MessageCharged", "ChargePending", "ChargeAdjusted"})
 
 	policiestest.Crashes(t,
 		func(t *testing.T) policiestest.Store { t.Helper(); return copyHistory(t, history) },

@@ -17,10 +17,13 @@ import (
 // chargedVersion is the schema version that appendCharged writes.
 const chargedVersion = 1
 
-// plain reports whether a time can be written as it is: what has another offset, or more than four digits of a year, is
-// left to events.Encode.
-func plain(times ...time.Time) bool {
-	for _, t := range times {
+// isPlain reports whether the times of a charge, and when it is recorded, can be written as they are: what has another
+// offset, or more than four digits of a year, is left to events.Encode.
+func isPlain(e *events.MessageCharged, now time.Time) bool {
+	for _, t := range [...]*time.Time{&now, &e.Delivery.DeliveredAt, &e.Delivery.QueuedAt, e.Delivery.WindowUntil, e.WasDeliveredAt} {
+		if t == nil {
+			continue
+		}
 		_, offset := t.Zone()
 		if year := t.Year(); offset != 0 || year < 0 || year > 9999 {
 			return false
@@ -49,6 +52,9 @@ func appendCharged(b []byte, e *events.MessageCharged) []byte {
 	b = appendCharge(append(b, `,"charge":`...), &e.Charge)
 	if e.Held != nil {
 		b = appendRef(append(b, `,"held":`...), e.Held)
+	}
+	if e.WasDeliveredAt != nil {
+		b = appendTime(append(b, `,"was_delivered_at":`...), *e.WasDeliveredAt)
 	}
 	return append(b, '}')
 }

@@ -216,7 +216,7 @@ func (b *books) read(t tester, stream string, records []events.Record) {
 		if _, ok := event.(events.MessageCharged); ok {
 			charged++
 		}
-		mine[key] = was.Fold(event, events.Ref{Stream: stream, Revision: record.Revision})
+		mine[key], _ = billing.RatedBy(event, events.Ref{Stream: stream, Revision: record.Revision})
 		b.rated[key] = mine[key]
 		b.kinds[key] = append(b.kinds[key], record.Type)
 	}
@@ -226,25 +226,32 @@ func (b *books) read(t tester, stream string, records []events.Record) {
 // requireSuccession requires that an event follows from what was recorded of the same delivery before.
 func requireSuccession(t tester, was billing.Rated, known bool, event events.Event) {
 	t.Helper()
-	var held *events.Ref
+	var held, charged *events.Ref
+	var charge *events.Charge
+	var at *time.Time
 	switch e := event.(type) {
 	case events.ChargeAdjusted:
-		require.True(t, known && !was.Pending, "only a charge is adjusted")
-		require.Equal(t, was.At, e.Charged)
-		require.Equal(t, was.Charge, e.Was)
-		require.True(t, was.Delivery.DeliveredAt.Equal(e.WasDeliveredAt))
-		return
+		require.NotNil(t, was.Charged, "only what was charged is adjusted")
+		held, charged, charge, at = e.Held, &e.Charged, e.Was, &e.WasDeliveredAt
 	case events.MessageCharged:
-		held = e.Held
+		require.Nil(t, was.Charged, "charged once")
+		require.True(t, !known || was.Held != nil)
+		held, at = e.Held, e.WasDeliveredAt
 	case events.ChargePending:
-		held = e.Held
+		held, charged, charge, at = e.Held, e.Charged, e.Was, e.WasDeliveredAt
 	}
+	require.Equal(t, was.Held, held, "what is pending is resolved, or is pending on")
+	require.Equal(t, was.Charged, charged)
 	if !known {
-		require.Nil(t, held)
+		require.Nil(t, at)
 		return
 	}
-	require.True(t, was.Pending, "charged once")
-	require.Equal(t, &was.At, held)
+	require.True(t, was.Delivery.DeliveredAt.Equal(*at))
+	if was.Held == nil {
+		require.Equal(t, &was.Charge, charge)
+	} else {
+		require.Nil(t, charge)
+	}
 }
 
 func requireTotals(t tester, rated map[billing.Key]billing.Rated, closing events.BatchRated) {
@@ -256,7 +263,7 @@ func requireTotals(t tester, rated map[billing.Key]billing.Rated, closing events
 	}
 	totals, allowances, pending := map[slot]events.PeriodTotal{}, map[string]int64{}, 0
 	for _, r := range rated {
-		if r.Pending {
+		if r.Held != nil {
 			pending++
 			continue
 		}
@@ -308,7 +315,7 @@ func (b *books) line(m message) line {
 }
 
 func lineOf(r billing.Rated) line {
-	if r.Pending {
+	if r.Held != nil {
 		return line{category: r.Delivery.Category, at: r.Delivery.DeliveredAt.UTC(), pending: true}
 	}
 	return line{

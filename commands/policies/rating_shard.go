@@ -177,7 +177,7 @@ func (w *writing) rate(ctx context.Context, g *group) error {
 			return err
 		}
 		if known != nil {
-			known[t.key] = billing.Rated{}.Fold(event, at)
+			known[t.key], _ = billing.RatedBy(event, at)
 		}
 	}
 	return w.flush(ctx)
@@ -191,7 +191,7 @@ func decide(s billing.State, book *pricing.Book, terms pricing.Terms, t *task, k
 			return s.Revise(book, terms, was, t.delivered())
 		}
 	}
-	return s.Rate(book, terms, t.delivered(), nil)
+	return s.Rate(book, terms, t.delivered())
 }
 
 // open returns a period. Fresh demands that the stream was seen to end there in this reaction: decisions that append
@@ -265,7 +265,7 @@ func (r *rater) recall(ctx context.Context, p *period, tasks []task) (map[billin
 	for _, remembered := range r.memories() {
 		if key := billing.KeyOf(billing.Subject(remembered.event)); remembered.period == p {
 			if _, is := wanted[key]; is {
-				known[key] = billing.Rated{}.Fold(remembered.event, remembered.at)
+				known[key], _ = billing.RatedBy(remembered.event, remembered.at)
 			}
 		}
 	}
@@ -280,9 +280,9 @@ func (r *rater) recall(ctx context.Context, p *period, tasks []task) (map[billin
 		if err != nil {
 			return nil, fmt.Errorf("reading %s revision %d: %w", p.stream, record.Revision, err)
 		}
-		if d := billing.Subject(event); d != nil {
-			if _, is := wanted[billing.KeyOf(d)]; is {
-				known[billing.KeyOf(d)] = billing.Rated{}.Fold(event, events.Ref{Stream: p.stream, Revision: record.Revision})
+		if rated, is := billing.RatedBy(event, events.Ref{Stream: p.stream, Revision: record.Revision}); is {
+			if _, is = wanted[billing.KeyOf(&rated.Delivery)]; is {
+				known[billing.KeyOf(&rated.Delivery)] = rated
 			}
 		}
 	}

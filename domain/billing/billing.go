@@ -1,9 +1,10 @@
 // Package billing decides on a billing period: what the deliveries of one portfolio cost in one month.
 //
 // Invariants:
-//   - A delivery, which is one message to one recipient, is charged once: one MessageCharged, for ever. Before it may
-//     stand ChargePending, each naming the one that it replaces, and after it ChargeAdjusted. None is ever changed.
-//   - What cannot be priced is pending, and counted. It is never free.
+//   - A delivery, which is one message to one recipient, is charged once: one MessageCharged, for ever. All that comes
+//     after it names it: ChargeAdjusted corrects it, ChargePending takes it back. Nothing recorded is ever changed.
+//   - What cannot be priced is pending, and counted. It is never free. Each event of a pending delivery names the
+//     ChargePending that it replaces.
 //   - Every append ends with BatchRated, which is the whole state: its totals are the sum of all charges and adjustments
 //     before it.
 //   - Rating goes on after the source of the newest BatchRated, in log order: a fact is rated once.
@@ -18,7 +19,6 @@ import (
 	"slices"
 	"strings"
 
-	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/events/money"
@@ -84,9 +84,17 @@ func Evolve(s State, event events.Event) State {
 		if e.Held == nil {
 			s.pending++
 		}
+		if e.Was != nil {
+			s = s.count(*e.Was, -1).use(&e.Delivery, *e.Was, -1)
+		}
 	case events.ChargeAdjusted:
-		s = s.count(e.Was, -1).use(&e.Delivery, e.Was, -1)
+		if e.Was != nil {
+			s = s.count(*e.Was, -1).use(&e.Delivery, *e.Was, -1)
+		}
 		s = s.count(e.Charge, 1).use(&e.Delivery, e.Charge, 1)
+		if e.Held != nil {
+			s.pending--
+		}
 	case events.BatchRated:
 		s = restore(e, s.next)
 	}
@@ -177,19 +185,6 @@ func (s State) Next() uint64 { return s.next }
 
 // Pending says whether deliveries wait for a price, and the revision from which on their ChargePending stand.
 func (s State) Pending() (since uint64, waiting bool) { return s.since, s.pending > 0 }
-
-// Rate prices a delivery: MessageCharged, or ChargePending when that is not possible. Held is the ChargePending that
-// the delivery stands in so far, if any.
-func (s State) Rate(book *pricing.Book, terms pricing.Terms, d events.Delivered, held *events.Ref) events.Event {
-	charge, reason := pricing.Price(book, terms, d, s.allowances[d.PhoneNumberID])
-	if reason == "" {
-		return events.MessageCharged{Delivery: d, Charge: charge, Held: held}
-	}
-	return events.ChargePending{
-		Delivery: d, Reason: reason, Currency: terms.Currency, Day: charge.Day, Policy: charge.Policy,
-		Category: charge.Category, Market: charge.Market, MarketBasis: charge.MarketBasis, Held: held,
-	}
-}
 
 // Close returns the BatchRated that ends an append, when all events before it are folded. Source is the last fact that
 // was rated. The error says that a sum is beyond what 64 bits hold.

@@ -67,10 +67,10 @@ func free(category events.Category, basis events.Basis) events.Charge {
 	}
 }
 
-func pendingOf(d events.Delivered, held *events.Ref) events.ChargePending {
+func pendingOf(d events.Delivered) events.ChargePending {
 	return events.ChargePending{
 		Delivery: d, Reason: events.RateUnavailable, Currency: "USD", Day: "2026-10-10", Policy: "P3", Category: d.Category,
-		Market: "Italy", MarketBasis: events.MarketByPrefix, Held: held,
+		Market: "Italy", MarketBasis: events.MarketByPrefix,
 	}
 }
 
@@ -79,10 +79,22 @@ func at(revision uint64) events.Ref { return events.Ref{Stream: stream, Revision
 // period is a scenario of one billing period.
 func period() scenario.Scenario[billing.State] { return scenario.New(billing.Evolve) }
 
-func rate(d events.Delivered, held *events.Ref) func(billing.State) ([]events.Event, error) {
+func rate(d events.Delivered) func(billing.State) ([]events.Event, error) {
 	return func(s billing.State) ([]events.Event, error) {
-		return []events.Event{s.Rate(book, terms, d, held)}, nil
+		return []events.Event{s.Rate(book, terms, d)}, nil
 	}
+}
+
+func resolve(book *pricing.Book, was billing.Rated) func(billing.State) ([]events.Event, error) {
+	return func(s billing.State) ([]events.Event, error) {
+		return []events.Event{s.Resolve(book, terms, was, was.Delivery)}, nil
+	}
+}
+
+// ratedBy is what is known of a delivery after its newest event.
+func ratedBy(event events.Event, revision uint64) billing.Rated {
+	rated, _ := billing.RatedBy(event, at(revision))
+	return rated
 }
 
 func revise(was billing.Rated, d events.Delivered) func(billing.State) ([]events.Event, error) {
@@ -122,13 +134,13 @@ func TestADeliveryIsChargedAndCounted(t *testing.T) {
 	t.Parallel()
 	first, second := delivery(1, events.Utility), delivery(2, events.Marketing)
 	period().
-		When(rate(first, nil)).Then(t, events.MessageCharged{Delivery: first, Charge: paid(events.Utility, 30_000)}).
-		When(rate(second, nil)).Then(t, events.MessageCharged{Delivery: second, Charge: paid(events.Marketing, 79_500)}).
+		When(rate(first)).Then(t, events.MessageCharged{Delivery: first, Charge: paid(events.Utility, 30_000)}).
+		When(rate(second)).Then(t, events.MessageCharged{Delivery: second, Charge: paid(events.Marketing, 79_500)}).
 		When(closeAt(second.Source)).Then(t, events.BatchRated{Source: second.Source, Charged: 2, Totals: []events.PeriodTotal{
 		{Amount: usd(79_500), Market: "Italy", Category: events.Marketing, Paid: 1},
 		{Amount: usd(30_000), Market: "Italy", Category: events.Utility, Paid: 1},
 	}}).
-		When(rate(delivery(3, events.Utility), nil)).
+		When(rate(delivery(3, events.Utility))).
 		Then(t, events.MessageCharged{Delivery: delivery(3, events.Utility), Charge: paid(events.Utility, 30_000)}).
 		When(closeAt(delivery(3, "").Source)).Then(t, events.BatchRated{
 		Source: delivery(3, "").Source, Charged: 1, Totals: []events.PeriodTotal{
@@ -143,27 +155,29 @@ func TestWhatHasNoRateWaits(t *testing.T) {
 	t.Parallel()
 	d, e := delivery(1, events.Authentication), delivery(2, events.Authentication)
 	waiting := period().
-		When(rate(d, nil)).Then(t, pendingOf(d, nil)).
-		When(rate(e, nil)).Then(t, pendingOf(e, nil)).
+		When(rate(d)).Then(t, pendingOf(d)).
+		When(rate(e)).Then(t, pendingOf(e)).
 		When(closeAt(e.Source)).Then(t, events.BatchRated{Source: e.Source, Pending: 2, PendingSince: new(uint64(0))})
 
-	priced := paid(events.Authentication, 45_000)
+	withCard, priced := bookOf(map[events.Category]int64{events.Authentication: 45_000}), paid(events.Authentication, 45_000)
+	waiting.When(resolve(book, ratedBy(pendingOf(d), 0))).Then(t, events.ChargePending{
+		Delivery: d, Reason: events.RateUnavailable, Currency: "USD", Day: "2026-10-10", Policy: "P3", Category: d.Category,
+		Market: "Italy", MarketBasis: events.MarketByPrefix, Held: new(at(0)), WasDeliveredAt: &d.DeliveredAt,
+	})
 	waiting.
-		When(func(s billing.State) ([]events.Event, error) {
-			withCard := bookOf(map[events.Category]int64{events.Authentication: 45_000})
-			return []events.Event{s.Rate(withCard, terms, d, new(at(0)))}, nil
-		}).
-		Then(t, events.MessageCharged{Delivery: d, Charge: priced, Held: new(at(0))}).
+		When(resolve(withCard, ratedBy(pendingOf(d), 0))).
+		Then(t, events.MessageCharged{Delivery: d, Charge: priced, Held: new(at(0)), WasDeliveredAt: &d.DeliveredAt}).
 		When(closeAt(card)).Then(t, events.BatchRated{
 		Source: card, Charged: 1, Pending: 1, PendingSince: new(uint64(0)),
 		Totals: []events.PeriodTotal{{Amount: usd(45_000), Market: "Italy", Category: events.Authentication, Paid: 1}},
 	}).
-		Given(events.MessageCharged{Delivery: e, Charge: priced, Held: new(at(1))}).
+		When(resolve(withCard, ratedBy(pendingOf(e), 1))).
+		Then(t, events.MessageCharged{Delivery: e, Charge: priced, Held: new(at(1)), WasDeliveredAt: &e.DeliveredAt}).
 		When(closeAt(card)).Then(t, events.BatchRated{
 		Source: card, Charged: 1,
 		Totals: []events.PeriodTotal{{Amount: usd(90_000), Market: "Italy", Category: events.Authentication, Paid: 2}},
 	}).
-		Given(pendingOf(delivery(3, events.Authentication), nil)).
+		Given(pendingOf(delivery(3, events.Authentication))).
 		When(closeAt(card)).Then(t, events.BatchRated{
 		Source: card, Pending: 1, PendingSince: new(uint64(7)),
 		Totals: []events.PeriodTotal{{Amount: usd(90_000), Market: "Italy", Category: events.Authentication, Paid: 2}},
@@ -179,11 +193,11 @@ func TestTheAllowanceIsTheNumbers(t *testing.T) {
 	paidService.Rated = events.Utility
 	period().
 		Given(events.BatchRated{Allowances: []events.AllowanceUsed{{PhoneNumberID: "number", Used: 999}}}).
-		When(rate(delivery(1, events.Service), nil)).
+		When(rate(delivery(1, events.Service))).
 		Then(t, events.MessageCharged{Delivery: delivery(1, events.Service), Charge: free(events.Service, events.BasisAllowance)}).
-		When(rate(delivery(2, events.Service), nil)).
+		When(rate(delivery(2, events.Service))).
 		Then(t, events.MessageCharged{Delivery: delivery(2, events.Service), Charge: paidService}).
-		When(rate(other, nil)).
+		When(rate(other)).
 		Then(t, events.MessageCharged{Delivery: other, Charge: free(events.Service, events.BasisAllowance)}).
 		When(closeAt(other.Source)).Then(t, events.BatchRated{
 		Source: other.Source, Charged: 3,
@@ -198,7 +212,7 @@ func TestLaterKnowledgeAdjustsACharge(t *testing.T) {
 	t.Parallel()
 	d := delivery(1, events.Utility)
 	charged := events.MessageCharged{Delivery: d, Charge: paid(events.Utility, 30_000)}
-	was := billing.Rated{}.Fold(charged, at(0))
+	was := ratedBy(charged, 0)
 	rated := period().Given(charged)
 
 	rated.When(revise(was, d)).Then(t)
@@ -207,48 +221,78 @@ func TestLaterKnowledgeAdjustsACharge(t *testing.T) {
 	earlier := d
 	earlier.DeliveredAt = noon
 	rated.When(revise(was, earlier)).Then(t, events.ChargeAdjusted{
-		Delivery: earlier, Charge: paid(events.Utility, 30_000), Was: charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(0),
+		Delivery: earlier, Charge: paid(events.Utility, 30_000), Was: &charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(0),
 	})
 
 	entry := told(d, events.Pricing{Type: "free_entry_point"})
 	gratis := free(events.Utility, events.BasisFreeEntryPoint)
 	gratis.Expected = events.BasisRegular
 	adjusted := events.ChargeAdjusted{
-		Delivery: entry, Charge: gratis, Was: charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(0),
+		Delivery: entry, Charge: gratis, Was: &charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(0),
 	}
 	after := rated.When(revise(was, entry)).Then(t, adjusted)
 	after.When(closeAt(d.Source)).Then(t, events.BatchRated{
 		Source: d.Source, Charged: 1, Totals: []events.PeriodTotal{{Amount: usd(0), Market: "Italy", Category: events.Utility, Free: 1}},
 	})
 	// The next one starts from what the first left, and is still of the same charge.
-	was = was.Fold(adjusted, at(1))
+	was = ratedBy(adjusted, 1)
 	marketing := told(d, events.Pricing{Category: "marketing"})
 	again := paid(events.Marketing, 79_500)
 	after.When(revise(was, marketing)).
-		Then(t, events.ChargeAdjusted{Delivery: marketing, Charge: again, Was: gratis, WasDeliveredAt: d.DeliveredAt, Charged: at(0)}).
+		Then(t, events.ChargeAdjusted{Delivery: marketing, Charge: again, Was: &gratis, WasDeliveredAt: d.DeliveredAt, Charged: at(0)}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
 		Source: d.Source, Charged: 1, Totals: []events.PeriodTotal{{Amount: usd(79_500), Market: "Italy", Category: events.Marketing, Paid: 1}},
 	})
-	// No card has a rate for this: the charge stays.
-	rated.When(revise(was, told(d, events.Pricing{Category: "authentication"}))).Then(t)
+}
+
+// No card has a rate for what the platform says now: the charge is taken back, and waits like one that never had a
+// price. What resolves it is an adjustment of the one MessageCharged.
+func TestLaterKnowledgeTakesAChargeBack(t *testing.T) {
+	t.Parallel()
+	d := delivery(1, events.Service)
+	charged := events.MessageCharged{Delivery: d, Charge: free(events.Service, events.BasisAllowance)}
+	unknown := told(d, events.Pricing{Category: "authentication"})
+	held := pendingOf(unknown)
+	held.Category = events.Authentication
+	held.Was, held.Charged, held.WasDeliveredAt = &charged.Charge, new(at(0)), &d.DeliveredAt
+	waiting := period().Given(charged).When(revise(ratedBy(charged, 0), unknown)).Then(t, held)
+	waiting.When(closeAt(d.Source)).
+		Then(t, events.BatchRated{Source: d.Source, Charged: 1, Pending: 1, PendingSince: new(uint64(1))})
+
+	earlier := unknown
+	earlier.DeliveredAt = noon
+	again := held
+	again.Delivery, again.Held, again.Was = earlier, new(at(1)), nil
+	waiting = waiting.When(revise(ratedBy(held, 1), earlier)).Then(t, again)
+
+	priced := paid(events.Authentication, 45_000)
+	priced.Expected = events.BasisAllowance
+	waiting.
+		When(resolve(bookOf(map[events.Category]int64{events.Authentication: 45_000}), ratedBy(again, 2))).
+		Then(t, events.ChargeAdjusted{Delivery: earlier, Charge: priced, Held: new(at(2)), WasDeliveredAt: noon, Charged: at(0)}).
+		When(closeAt(card)).Then(t, events.BatchRated{
+		Source: card, Charged: 1,
+		Totals: []events.PeriodTotal{{Amount: usd(45_000), Market: "Italy", Category: events.Authentication, Paid: 1}},
+	})
 }
 
 func TestLaterKnowledgeOfWhatIsPending(t *testing.T) {
 	t.Parallel()
 	d := delivery(1, events.Authentication)
-	held := pendingOf(d, nil)
-	was := billing.Rated{}.Fold(held, at(0))
+	held := pendingOf(d)
+	was := ratedBy(held, 0)
 	waiting := period().Given(held)
 	waiting.When(revise(was, d)).Then(t)
 
 	earlier := d
 	earlier.DeliveredAt = noon
-	again := pendingOf(earlier, new(at(0)))
+	again := pendingOf(earlier)
+	again.Held, again.WasDeliveredAt = new(at(0)), &d.DeliveredAt
 	waiting.When(revise(was, earlier)).Then(t, again).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{Source: d.Source, Pending: 1, PendingSince: new(uint64(0))}).
-		When(revise(was.Fold(again, at(1)), told(earlier, events.Pricing{Category: "utility"}))).
+		When(revise(ratedBy(again, 1), told(earlier, events.Pricing{Category: "utility"}))).
 		Then(t, events.MessageCharged{
-			Delivery: told(earlier, events.Pricing{Category: "utility"}), Held: new(at(1)),
+			Delivery: told(earlier, events.Pricing{Category: "utility"}), Held: new(at(1)), WasDeliveredAt: &noon,
 			Charge: paid(events.Utility, 30_000),
 		}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
@@ -261,7 +305,7 @@ func TestAnAllowanceStaysGiven(t *testing.T) {
 	t.Parallel()
 	d := delivery(1, events.Service)
 	charged := events.MessageCharged{Delivery: d, Charge: free(events.Service, events.BasisAllowance)}
-	was := billing.Rated{}.Fold(charged, at(1))
+	was := ratedBy(charged, 1)
 	rated := period().
 		Given(events.BatchRated{Allowances: []events.AllowanceUsed{{PhoneNumberID: "number", Used: 999}}}, charged)
 
@@ -270,7 +314,7 @@ func TestAnAllowanceStaysGiven(t *testing.T) {
 	rated.When(revise(was, told(d, events.Pricing{Type: "regular"}))).Then(t)
 	rated.When(revise(was, earlier)).
 		Then(t, events.ChargeAdjusted{
-			Delivery: earlier, Charge: charged.Charge, Was: charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(1),
+			Delivery: earlier, Charge: charged.Charge, Was: &charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(1),
 		}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
 		Source: d.Source, Charged: 1, Allowances: []events.AllowanceUsed{{PhoneNumberID: "number", Used: 1_000}},
@@ -281,7 +325,7 @@ func TestAnAllowanceStaysGiven(t *testing.T) {
 	gratis := free(events.Service, events.BasisFreeEntryPoint)
 	gratis.Expected = events.BasisAllowance
 	rated.When(revise(was, entry)).
-		Then(t, events.ChargeAdjusted{Delivery: entry, Charge: gratis, Was: charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(1)}).
+		Then(t, events.ChargeAdjusted{Delivery: entry, Charge: gratis, Was: &charged.Charge, WasDeliveredAt: d.DeliveredAt, Charged: at(1)}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
 		Source: d.Source, Charged: 1, Allowances: []events.AllowanceUsed{{PhoneNumberID: "number", Used: 999}},
 		Totals: []events.PeriodTotal{{Amount: usd(0), Market: "Italy", Category: events.Service, Free: 1}},

@@ -28,7 +28,7 @@ func TestBatchRatedIsTheWholeState(t *testing.T) {
 				event := decided(opened, was, known, d)
 				require.Equal(t, event, decided(folded, was, known, d))
 				if event != nil {
-					rated[n] = was.Fold(event, at(opened.Next()))
+					rated[n], _ = billing.RatedBy(event, at(opened.Next()))
 					folded, opened = billing.Evolve(folded, event), billing.Evolve(opened, event)
 				}
 			}
@@ -64,7 +64,7 @@ func decided(s billing.State, was billing.Rated, known bool, d events.Delivered)
 	if known {
 		return s.Revise(book, terms, was, d)
 	}
-	return s.Rate(book, terms, d, nil)
+	return s.Rate(book, terms, d)
 }
 
 // requireSum adds up what every delivery has come to, without the help of the state.
@@ -73,7 +73,7 @@ func requireSum(t *rapid.T, rated map[int]billing.Rated, closing events.BatchRat
 	want, got := map[string]count{}, map[string]count{}
 	pending, allowance := 0, int64(0)
 	for _, r := range rated {
-		if r.Pending {
+		if r.Held != nil {
 			pending++
 			continue
 		}
