@@ -111,7 +111,10 @@ type StatusFact struct {
 	Origin         *Origin         `json:"origin,omitempty"`
 	Sending        Sending         `json:"sending,omitzero"`
 	Delivery       *Delivery       `json:"delivery,omitempty"` // when this fact changes what is known of it
-	Raw            Sealed          `json:"raw,omitempty"`      // path "raw": the platform's status object, whole
+	// ShowsSent says that this is the first fact recorded of the message and recipient by which the platform sent it on:
+	// sent, or what comes after it. Failed alone does not show that.
+	ShowsSent bool   `json:"shows_sent,omitempty"`
+	Raw       Sealed `json:"raw,omitempty"` // path "raw": the platform's status object, whole
 }
 
 // Sending is what the message was when it was written. Every status says it again, so that rating and analytics need no

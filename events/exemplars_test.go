@@ -139,7 +139,8 @@ func statusFact() events.StatusFact {
 			At: at(10), Inferred: true, Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
 			FirstAt: new(at(11)),
 		},
-		Raw: sealed,
+		ShowsSent: true,
+		Raw:       sealed,
 	}
 }
 

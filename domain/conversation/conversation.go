@@ -11,6 +11,7 @@
 //   - Sent, delivered, read, played and failed are each recorded at most once per message and recipient, in any order;
 //     so there is at most one delivery per message and recipient, for ever (S30). An earlier time told later is a
 //     correction, not a second step; so is a first word on the price.
+//   - One fact per message and recipient shows that the platform sent it on: the first that tells sent or more.
 //   - What is known of a delivery is the same in whatever order it was told, and every fact that changes it says it whole.
 package conversation
 

@@ -117,6 +117,12 @@ func telling(d events.Delivery, f events.StatusFact) events.StatusFact {
 	return f
 }
 
+// onward is a fact that shows that the platform sent the message on.
+func onward(f events.StatusFact) events.StatusFact {
+	f.ShowsSent = true
+	return f
+}
+
 type decision = func(conversation.State) ([]events.Event, error)
 
 func tell(t *testing.T, updates ...conversation.Update) decision {
@@ -309,7 +315,7 @@ func TestS30_AtMostOneDeliveryPerMessageAndRecipient(t *testing.T) {
 	at := question.Add(time.Minute)
 	first := events.Delivery{At: at}
 	delivered := past.When(tell(t, status(1, events.StatusDelivered, at.Add(200*time.Millisecond)))).
-		Then(t, events.MessageDelivered{StatusFact: telling(first, fact(1, events.StatusDelivered, at))})
+		Then(t, events.MessageDelivered{StatusFact: onward(telling(first, fact(1, events.StatusDelivered, at)))})
 	delivered.When(tell(t, status(1, events.StatusDelivered, at))).Then(t)
 	delivered.When(tell(t, status(1, events.StatusDelivered, at.Add(time.Hour)))).Then(t)
 	delivered.When(tell(t, status(1, events.StatusDelivered, at.Add(700*time.Millisecond)))).Then(t)
@@ -323,12 +329,12 @@ func TestS30_AtMostOneDeliveryPerMessageAndRecipient(t *testing.T) {
 	corrected.When(tell(t, status(1, events.StatusDelivered, at))).Then(t)
 	corrected.When(tell(t, status(1, events.StatusDelivered, earlier))).Then(t)
 	corrected.When(tell(t, status(2, events.StatusDelivered, at))).
-		Then(t, events.MessageDelivered{StatusFact: telling(first, fact(2, events.StatusDelivered, at))})
+		Then(t, events.MessageDelivered{StatusFact: onward(telling(first, fact(2, events.StatusDelivered, at)))})
 
 	// So is another recipient of the same message.
 	other := status(1, events.StatusDelivered, at)
 	other.RecipientID = bob
-	want := telling(first, fact(1, events.StatusDelivered, at))
+	want := onward(telling(first, fact(1, events.StatusDelivered, at)))
 	want.RecipientID = bob
 	corrected.When(tell(t, other)).Then(t, events.MessageDelivered{StatusFact: want})
 }
@@ -344,7 +350,7 @@ func TestStatusesAreRecordedOnceInAnyOrder(t *testing.T) {
 		status(1, events.StatusDelivered, at), status(1, events.StatusSent, at),
 	}
 	told := past.When(tell(t, all...)).Then(t,
-		events.MessagePlayed{StatusFact: telling(events.Delivery{At: at, Inferred: true}, fact(1, events.StatusPlayed, at))},
+		events.MessagePlayed{StatusFact: onward(telling(events.Delivery{At: at, Inferred: true}, fact(1, events.StatusPlayed, at)))},
 		events.MessageRead{StatusFact: fact(1, events.StatusRead, at)},
 		events.MessageFailed{StatusFact: fact(1, events.StatusFailed, at), Errors: failed.Errors},
 		events.MessageDelivered{StatusFact: telling(events.Delivery{At: at, FirstAt: &at}, fact(1, events.StatusDelivered, at))},
@@ -358,7 +364,7 @@ func TestARepeatWithinOneDeliveryCountsOnceAtItsEarliestTime(t *testing.T) {
 	pricing := &events.Pricing{Model: "PMP", Category: "utility"}
 	first := status(1, events.StatusSent, at)
 	first.Pricing = pricing
-	want := fact(1, events.StatusSent, at)
+	want := onward(fact(1, events.StatusSent, at))
 	want.Pricing = pricing
 	given(started(events.EntryBusiness), queued(1)).
 		When(tell(t, status(1, events.StatusSent, at.Add(time.Minute)), inbound(7, at), first, inbound(7, at))).
@@ -379,7 +385,7 @@ func TestStatusOfAnUnknownMessageIsHandedBackAndTheRestRecorded(t *testing.T) {
 			recorded, unplaced = s.Record(party, []conversation.Update{unknown, status(1, events.StatusSent, at), repeated, odd, ofInbound}, endOfStory)
 			return recorded, nil
 		}).
-		Then(t, events.MessageSent{StatusFact: fact(1, events.StatusSent, at)})
+		Then(t, events.MessageSent{StatusFact: onward(fact(1, events.StatusSent, at))})
 	require.Equal(t, []conversation.Update{unknown, repeated, odd, ofInbound}, unplaced)
 
 	given().When(func(s conversation.State) (recorded []events.Event, _ error) {

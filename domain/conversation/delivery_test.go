@@ -32,7 +32,7 @@ func TestADeliveryIsTimedByDeliveredElseByReadOrPlayed(t *testing.T) {
 	t.Parallel()
 	past := given(started(events.EntryBusiness), queued(1))
 	played := past.When(tell(t, status(1, events.StatusPlayed, minute(5)))).Then(t, events.MessagePlayed{
-		StatusFact: telling(events.Delivery{At: minute(5), Inferred: true}, fact(1, events.StatusPlayed, minute(5))),
+		StatusFact: onward(telling(events.Delivery{At: minute(5), Inferred: true}, fact(1, events.StatusPlayed, minute(5)))),
 	})
 	read := played.When(tell(t, status(1, events.StatusRead, minute(3)))).Then(t, events.MessageRead{
 		StatusFact: telling(events.Delivery{At: minute(3), Inferred: true, FirstAt: new(minute(5))}, fact(1, events.StatusRead, minute(3))),
@@ -54,12 +54,37 @@ func TestSentAndFailedAloneAreNoDelivery(t *testing.T) {
 	regular := utility("regular")
 	failed := given(started(events.EntryBusiness), queued(1)).
 		When(tell(t, priced(regular, status(1, events.StatusSent, minute(1))), priced(regular, status(1, events.StatusFailed, minute(2))))).
-		Then(t, events.MessageSent{StatusFact: worded(regular, fact(1, events.StatusSent, minute(1)))},
+		Then(t, events.MessageSent{StatusFact: onward(worded(regular, fact(1, events.StatusSent, minute(1))))},
 			events.MessageFailed{StatusFact: worded(regular, fact(1, events.StatusFailed, minute(2)))})
 	// A delivery to another device of the recipient, told after the failure, counts.
 	failed.When(tell(t, status(1, events.StatusDelivered, minute(3)))).Then(t, events.MessageDelivered{
 		StatusFact: telling(events.Delivery{At: minute(3), Pricing: regular}, fact(1, events.StatusDelivered, minute(3))),
 	})
+}
+
+// Whatever tells first that the platform sent the message on shows that, and nothing after it.
+func TestOneFactShowsThatAMessageWasSentOn(t *testing.T) {
+	t.Parallel()
+	told := []conversation.Update{
+		status(1, events.StatusFailed, minute(1)), status(1, events.StatusSent, minute(2)), status(1, events.StatusDelivered, minute(3)),
+		status(1, events.StatusRead, minute(4)), status(1, events.StatusPlayed, minute(5)),
+	}
+	again := []conversation.Update{ // an earlier time, and a word on the price, are no second showing
+		status(1, events.StatusSent, minute(1)), priced(utility("regular"), status(1, events.StatusRead, minute(4))),
+	}
+	for updates := range orders(told) {
+		var past []events.Event
+		shown := false
+		for _, update := range append(updates, again...) {
+			for _, event := range record(t, past, []conversation.Update{update}) {
+				f, status, _ := factOf(event)
+				require.Equal(t, !shown && status != events.StatusFailed, f.ShowsSent, "%s of %v", status, updates)
+				shown = shown || status != events.StatusFailed
+				past = append(past, event)
+			}
+		}
+		require.Len(t, past, len(told)+len(again))
+	}
 }
 
 func TestTheWordOnThePriceIsOfDeliveredThenReadPlayedSent(t *testing.T) {
@@ -71,7 +96,7 @@ func TestTheWordOnThePriceIsOfDeliveredThenReadPlayedSent(t *testing.T) {
 	first := events.Delivery{At: minute(1), Inferred: true}
 	known := given(started(events.EntryBusiness), queued(1)).
 		When(tell(t, status(1, events.StatusRead, minute(1)))).
-		Then(t, events.MessageRead{StatusFact: telling(first, fact(1, events.StatusRead, minute(1)))})
+		Then(t, events.MessageRead{StatusFact: onward(telling(first, fact(1, events.StatusRead, minute(1))))})
 
 	// From the weakest on, each outranks the ones before.
 	then := first
@@ -105,7 +130,7 @@ func TestARepeatWithTheFirstWordOnThePriceIsRecorded(t *testing.T) {
 	regular, free := utility("regular"), utility("free_customer_service")
 	delivered := given(started(events.EntryBusiness), queued(1)).
 		When(tell(t, status(1, events.StatusDelivered, minute(5)))).Then(t, events.MessageDelivered{
-		StatusFact: telling(events.Delivery{At: minute(5)}, fact(1, events.StatusDelivered, minute(5))),
+		StatusFact: onward(telling(events.Delivery{At: minute(5)}, fact(1, events.StatusDelivered, minute(5)))),
 	})
 	delivered.When(tell(t, priced(&events.Pricing{}, status(1, events.StatusDelivered, minute(5))))).Then(t) // a word that says nothing
 
@@ -148,7 +173,7 @@ func TestARepeatWithinOneDeliveryLosesNeitherTimeNorPrice(t *testing.T) {
 		{priced(&events.Pricing{}, early), priced(regular, late), priced(free, early)},
 	} {
 		past.When(tell(t, c...)).Then(t, events.MessageDelivered{
-			StatusFact: telling(events.Delivery{At: minute(1), Pricing: regular}, worded(regular, fact(1, events.StatusDelivered, minute(1)))),
+			StatusFact: onward(telling(events.Delivery{At: minute(1), Pricing: regular}, worded(regular, fact(1, events.StatusDelivered, minute(1))))),
 		})
 	}
 }
@@ -162,7 +187,7 @@ func TestVector01_FreeFormIsAcceptedUntilTheWindowsLastInstant(t *testing.T) {
 
 	// What prices its delivery says that it was written inside the window, however late it is delivered.
 	at := until.Add(time.Hour)
-	f := telling(events.Delivery{At: at}, fact(1, events.StatusDelivered, at))
+	f := onward(telling(events.Delivery{At: at}, fact(1, events.StatusDelivered, at)))
 	f.Sending = sending(want)
 	require.Equal(t, &until, f.Sending.WindowUntil)
 	sent.When(tell(t, status(1, events.StatusDelivered, at))).Then(t, events.MessageDelivered{StatusFact: f})

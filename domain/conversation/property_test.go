@@ -15,8 +15,8 @@ import (
 )
 
 // Whatever the platform repeats, reorders or splits, the same story is told in the end: each message and each step is
-// recorded once, at the earliest time told; the service window ends with the newest message; and what is known of each
-// delivery is the same.
+// recorded once, at the earliest time told; the service window ends with the newest message; what is known of each
+// delivery is the same; and what was sent on is shown once.
 func TestAnyShuffleRepetitionAndSplitTellsTheSameStory(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -38,6 +38,7 @@ func TestAnyShuffleRepetitionAndSplitTellsTheSameStory(t *testing.T) {
 		got := storyOf(t, past)
 		require.Equal(t, storyOf(t, record(t, nil, updates)), got)
 		require.Equal(t, deliveriesOf(updates), got.deliveries)
+		require.Equal(t, sentOn(updates), got.sentOn)
 		require.Empty(t, record(t, past, updates), "told again, it is nothing new")
 	})
 }
@@ -96,12 +97,16 @@ type story struct {
 	steps       map[step]time.Time // the time that counts
 	words       map[step]events.Pricing
 	deliveries  map[leg]events.Delivery // as told last, but for FirstAt
+	sentOn      map[leg]bool
 	windowUntil time.Time
 }
 
 func storyOf(t rapid.TB, recorded []events.Event) story {
 	t.Helper()
-	s := story{map[id.Message]time.Time{}, map[step]time.Time{}, map[step]events.Pricing{}, map[leg]events.Delivery{}, time.Time{}}
+	s := story{
+		received: map[id.Message]time.Time{}, steps: map[step]time.Time{}, words: map[step]events.Pricing{},
+		deliveries: map[leg]events.Delivery{}, sentOn: map[leg]bool{},
+	}
 	firsts := map[leg]time.Time{}
 	for _, event := range recorded {
 		fact, status, again := factOf(event)
@@ -129,6 +134,11 @@ func storyOf(t rapid.TB, recorded []events.Event) story {
 			s.words[key] = *fact.Pricing
 		}
 		s.deliver(t, firsts, key.leg, fact.Delivery)
+		if fact.ShowsSent {
+			require.False(t, s.sentOn[key.leg], "a message is sent on once")
+			s.sentOn[key.leg] = true
+		}
+		require.True(t, s.sentOn[key.leg] || status == events.StatusFailed, "the first fact that shows it says so")
 	}
 	return s
 }
@@ -172,6 +182,17 @@ func factOf(event events.Event) (fact events.StatusFact, status events.Status, a
 		return e.StatusFact, e.Status, true
 	}
 	return fact, status, false
+}
+
+// sentOn finds in a set of updates what the platform sent on.
+func sentOn(updates []conversation.Update) map[leg]bool {
+	ways := map[leg]bool{}
+	for _, update := range updates {
+		if u, ok := update.(conversation.StatusUpdate); ok && u.Status != events.StatusFailed {
+			ways[leg{u.MessageID, u.RecipientID}] = true
+		}
+	}
+	return ways
 }
 
 // deliveriesOf computes from a set of updates what must be known of their deliveries in the end.

@@ -29,8 +29,12 @@ type price struct {
 // deciding is in whose words a delivery is priced, the first that has one.
 var deciding = [...]int{slotDelivered, slotRead, slotPlayed, slotSent}
 
-// meansDelivery is the statuses that tell of a delivery. Sent and failed do not.
-const meansDelivery slotSet = 1<<slotDelivered | 1<<slotRead | 1<<slotPlayed
+// meansDelivery is the statuses that tell of a delivery, and meansSent those by which the platform sent the message on.
+// Failed tells neither.
+const (
+	meansDelivery slotSet = 1<<slotDelivered | 1<<slotRead | 1<<slotPlayed
+	meansSent             = meansDelivery | 1<<slotSent
+)
 
 // with returns the receipt once a status was told. The earliest time and the first word stay.
 func (r receipt) with(n int, at int64, pricing *events.Pricing) receipt {
@@ -95,6 +99,11 @@ func (r receipt) news(before receipt) *events.Delivery {
 		told.FirstAt = new(time.Unix(r.firstAt, 0).UTC())
 	}
 	return told
+}
+
+// showsSent tells whether the platform is known to have sent the message on, and was not before.
+func (r receipt) showsSent(before receipt) bool {
+	return r.told&meansSent != 0 && before.told&meansSent == 0
 }
 
 // priceOf interns a word on the price: there are few different ones. None, and one that says nothing, is the zero handle.

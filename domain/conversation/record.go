@@ -137,7 +137,8 @@ func (s State) step(p Party, u StatusUpdate, drafts map[leg]receipt) events.Even
 	drafts[way] = after
 	fact := events.StatusFact{
 		ConversationID: p.Conversation, MessageID: u.MessageID, RecipientID: u.RecipientID, FactID: u.FactID,
-		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: s.sending(u.MessageID), Delivery: after.news(before), Raw: u.Raw,
+		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: s.sending(u.MessageID), Delivery: after.news(before),
+		ShowsSent: after.showsSent(before), Raw: u.Raw,
 	}
 	switch {
 	case !before.told.has(n):

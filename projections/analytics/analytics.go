@@ -3,7 +3,8 @@
 // It owns the read model of the same name. Every status says again what the message was when it was written, so each
 // counter follows from one event, whatever came before it:
 //
-//   - sent, read, failed: the conversation records each of these steps once per message and recipient
+//   - read, failed: the conversation records each of these steps once per message and recipient
+//   - sent: the fact that shows it first, which may be a delivered when the platform skipped sent, or tells it later
 //   - delivered: the fact by which the delivery was first known, which may be a read when the platform skipped delivered
 //   - read: not played, which does not tell whether read is told, too
 //   - failed: also what is delivered all the same, before or after; neither fact tells of the other
@@ -79,13 +80,14 @@ func counted(status events.Status, fact events.StatusFact, account id.Account) (
 	}
 	row = rowOf(account, fact.Sending)
 	switch status {
-	case events.StatusSent:
-		row.Sent, counts = 1, true
 	case events.StatusRead:
 		row.Read, counts = 1, true
 	case events.StatusFailed:
 		row.Failed, counts = 1, true
-	case events.StatusDelivered, events.StatusPlayed: // what they say is in Delivery, if it is news
+	case events.StatusSent, events.StatusDelivered, events.StatusPlayed: // what they say is told below, if it is news
+	}
+	if fact.ShowsSent {
+		row.Sent, counts = 1, true
 	}
 	if fact.Delivery != nil && fact.Delivery.FirstAt == nil {
 		row.Delivered, counts = 1, true
@@ -98,9 +100,7 @@ func postNames(p *projections.Projection) {
 	devices := projections.Patch[analytics.DeviceRow](p, "devices")
 
 	projections.On(p, func(e events.AccountRegistered, _ projections.At) error {
-		return accounts.Set(analytics.AccountRow{
-			AccountID: e.AccountID, Timezone: &e.Timezone, Currency: new(string(e.Currency)),
-		})
+		return accounts.Set(analytics.AccountRow{AccountID: e.AccountID, Timezone: &e.Timezone})
 	})
 	projections.On(p, func(e events.DeviceLinked, _ projections.At) error {
 		return devices.Set(analytics.DeviceRow{DeviceID: e.DeviceID, Name: &e.Name})

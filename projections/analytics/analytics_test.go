@@ -52,6 +52,12 @@ func again(to id.Customer) events.StatusFact {
 	return f
 }
 
+// onward is a fact that shows that the platform sent the message on.
+func onward(f events.StatusFact) events.StatusFact {
+	f.ShowsSent = true
+	return f
+}
+
 func received(sentAt time.Time) events.MessageReceived {
 	return events.MessageReceived{CustomerID: anna, SentAt: sentAt}
 }
@@ -71,7 +77,7 @@ func TestConformance(t *testing.T) {
 		s.Given("account-"+account.String(), registered("Europe/Rome"))
 		s.Given(devicesOf, linked(phone, "iPhone Mario"), linked(tablet, "Tablet"))
 		s.Given(streamOf, received(written.Add(-time.Hour)), queued(phone, written, new(written.Add(-time.Hour))),
-			events.MessageSent{StatusFact: fact(anna)}, events.MessageRead{StatusFact: first(anna)},
+			events.MessageSent{StatusFact: onward(fact(anna))}, events.MessageRead{StatusFact: first(anna)},
 			events.MessageDelivered{StatusFact: again(anna)}, events.MessagePlayed{StatusFact: fact(anna)},
 			events.MessageFailed{StatusFact: fact(bruno)}, received(written))
 		s.Given(devicesOf, events.DeviceRenamed{AccountID: account, DeviceID: phone, Name: "Front desk"})
@@ -81,36 +87,40 @@ func TestConformance(t *testing.T) {
 func TestAMessageCountsWhereItWasWritten(t *testing.T) {
 	t.Parallel()
 	projectiontest.For(t, analytics.Define()).Given(streamOf,
-		events.MessageSent{StatusFact: fact(anna)}, events.MessageDelivered{StatusFact: first(anna)},
+		events.MessageSent{StatusFact: onward(fact(anna))}, events.MessageDelivered{StatusFact: first(anna)},
 		events.MessageRead{StatusFact: fact(anna)}, events.MessagePlayed{StatusFact: fact(anna)},
 	).Then(counters, "08:30 | utility | Italy | 0 | 1 | 1 | 1 | 0 | 0 | 0").
 		Then("SELECT account_id, device_id FROM figures", account.String()+" | "+phone.String())
 }
 
-// A delivery counts once, by whatever fact it is known first.
-func TestADeliveryCountsOnce(t *testing.T) {
+// What was sent on, and what was delivered, counts once, by whatever fact it is known first.
+func TestEachStepCountsOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		told []events.Event
 		want string
 	}{
 		"read told first": {[]events.Event{
-			events.MessageRead{StatusFact: first(anna)}, events.MessageDelivered{StatusFact: again(anna)},
-		}, "0 | 1 | 1 | 0"},
-		"read alone": {[]events.Event{events.MessageRead{StatusFact: first(anna)}}, "0 | 1 | 1 | 0"},
+			events.MessageRead{StatusFact: onward(first(anna))}, events.MessageDelivered{StatusFact: again(anna)},
+		}, "1 | 1 | 1 | 0"},
+		"read alone": {[]events.Event{events.MessageRead{StatusFact: onward(first(anna))}}, "1 | 1 | 1 | 0"},
+		"sent told last": {[]events.Event{
+			events.MessageDelivered{StatusFact: onward(first(anna))}, events.MessageSent{StatusFact: fact(anna)},
+		}, "1 | 1 | 0 | 0"},
 		"played alone is not read": {[]events.Event{
-			events.MessageSent{StatusFact: fact(anna)}, events.MessagePlayed{StatusFact: first(anna)},
+			events.MessageSent{StatusFact: onward(fact(anna))}, events.MessagePlayed{StatusFact: first(anna)},
 		}, "1 | 1 | 0 | 0"},
 		"corrections are no steps": {[]events.Event{
-			events.MessageDelivered{StatusFact: first(anna)},
+			events.MessageDelivered{StatusFact: onward(first(anna))},
 			events.StatusTimeCorrected{StatusFact: again(anna), Status: events.StatusDelivered},
 			events.PricingTold{StatusFact: again(anna), Status: events.StatusDelivered},
-		}, "0 | 1 | 0 | 0"},
+		}, "1 | 1 | 0 | 0"},
+		"failed before it was sent on": {[]events.Event{events.MessageFailed{StatusFact: fact(anna)}}, "0 | 0 | 0 | 1"},
 		"failed and delivered": {[]events.Event{
-			events.MessageFailed{StatusFact: fact(anna)}, events.MessageDelivered{StatusFact: first(anna)},
-		}, "0 | 1 | 0 | 1"},
+			events.MessageFailed{StatusFact: fact(anna)}, events.MessageDelivered{StatusFact: onward(first(anna))},
+		}, "1 | 1 | 0 | 1"},
 		"each recipient of a group": {[]events.Event{
-			events.MessageSent{StatusFact: fact(anna)}, events.MessageSent{StatusFact: fact(bruno)},
+			events.MessageSent{StatusFact: onward(fact(anna))}, events.MessageSent{StatusFact: onward(fact(bruno))},
 			events.MessageDelivered{StatusFact: first(anna)}, events.MessageFailed{StatusFact: fact(bruno)},
 		}, "2 | 1 | 0 | 1"},
 	} {
@@ -139,5 +149,5 @@ func TestAStatusWithoutItsMessage(t *testing.T) {
 	bare := first(anna)
 	bare.Sending = events.Sending{}
 	projectiontest.For(t, analytics.Define()).Given(streamOf,
-		events.MessageSent{StatusFact: bare}, events.MessageDelivered{StatusFact: bare}).Then(counters)
+		events.MessageSent{StatusFact: onward(bare)}, events.MessageDelivered{StatusFact: bare}).Then(counters)
 }

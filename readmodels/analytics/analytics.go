@@ -40,7 +40,8 @@ type Row struct {
 // Figures count messages, each once for every recipient.
 type Figures struct {
 	Received int64 `db:"received"` // by the business from its customers
-	Sent     int64 `db:"sent"`     // sent on by the platform
+	// Sent is what the platform sent on, also when it only told what came of it. What it gave up before is in Failed alone.
+	Sent int64 `db:"sent"`
 	// Delivered reached the recipient, also when the platform only told that they were read or played. Sent less
 	// Delivered did not arrive so far.
 	Delivered int64 `db:"delivered"`

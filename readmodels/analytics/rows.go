@@ -29,7 +29,6 @@ type FigureRow struct {
 type AccountRow struct {
 	AccountID id.Account `db:"account_id,key"`
 	Timezone  *string    `db:"timezone"`
-	Currency  *string    `db:"currency"`
 }
 
 // DeviceRow is a row of devices: a device by the name it has now.

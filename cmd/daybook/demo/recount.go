@@ -228,7 +228,7 @@ func countFigures(t tally, changes time.Time) map[row]figure {
 	for _, l := range t.letters {
 		at := row{l.category, !l.at.Before(changes)}
 		figures[at] = figures[at].plus(figure{
-			sent: one(l.when("sent") != nil), delivered: one(l.delivered() != nil), read: one(l.when("read") != nil),
+			sent: one(l.when("sent") != nil || l.delivered() != nil), delivered: one(l.delivered() != nil), read: one(l.when("read") != nil),
 			failed: one(l.when("failed") != nil), answers: one(l.answers), waited: l.waited,
 		})
 	}
