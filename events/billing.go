@@ -72,8 +72,9 @@ type Charge struct {
 type MessageCharged struct {
 	Delivery Delivered `json:"delivery"`
 	Charge   Charge    `json:"charge"`
-	// Held is the ChargePending that this resolves.
-	Held *Ref `json:"held,omitempty"`
+	// Held is the ChargePending that this resolves, and WasDeliveredAt the time that the delivery had there.
+	Held           *Ref       `json:"held,omitempty"`
+	WasDeliveredAt *time.Time `json:"was_delivered_at,omitempty"`
 }
 
 // PendingReason is why a delivery cannot be priced.
@@ -86,7 +87,8 @@ const (
 	PolicyUnavailable PendingReason = "PolicyUnavailable" // no pricing policy covers the day or the category
 )
 
-// ChargePending says that a delivery is counted and not priced yet. Unknown is never free.
+// ChargePending says that a delivery is counted and not priced yet. Unknown is never free. It may also come after a
+// charge, when what became known of the delivery since cannot be priced: then it takes the charge back.
 type ChargePending struct {
 	Delivery    Delivered      `json:"delivery"`
 	Reason      PendingReason  `json:"reason"`
@@ -98,14 +100,22 @@ type ChargePending struct {
 	MarketBasis MarketBasis    `json:"market_basis,omitempty"`
 	// Held is the earlier ChargePending of the same delivery, of which more is known now.
 	Held *Ref `json:"held,omitempty"`
+	// Was is the charge that is taken back, with earlier adjustments, and Charged its MessageCharged, which also stays
+	// with a delivery that is pending once more.
+	Was     *Charge `json:"was,omitempty"`
+	Charged *Ref    `json:"charged,omitempty"`
+	// WasDeliveredAt is the time that the delivery had in Held or Was.
+	WasDeliveredAt *time.Time `json:"was_delivered_at,omitempty"`
 }
 
 // ChargeAdjusted corrects a recorded charge, because more became known of its delivery: an earlier time, or the
-// platform's word. The recorded charge stays; Was is what it (with earlier adjustments) came to.
+// platform's word. The recorded charge stays; Was is what it (with earlier adjustments) came to, or nil when it had been
+// taken back by Held.
 type ChargeAdjusted struct {
 	Delivery       Delivered `json:"delivery"` // as it is known now
 	Charge         Charge    `json:"charge"`   // as it is now
-	Was            Charge    `json:"was"`
+	Was            *Charge   `json:"was,omitempty"`
+	Held           *Ref      `json:"held,omitempty"` // the ChargePending that this resolves
 	WasDeliveredAt time.Time `json:"was_delivered_at"`
 	Charged        Ref       `json:"charged"` // the MessageCharged
 }

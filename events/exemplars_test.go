@@ -93,16 +93,17 @@ func exemplars() map[string][]events.Event {
 		"RatesAwaited": {events.RatesAwaited{Currency: "EUR", Stream: billingStream}},
 
 		"MessageCharged": {events.MessageCharged{
-			Delivery: delivered(), Charge: charge(), Held: &events.Ref{Stream: billingStream, Revision: 2},
+			Delivery: delivered(), Charge: charge(), Held: &events.Ref{Stream: billingStream, Revision: 2}, WasDeliveredAt: new(at(11)),
 		}},
 		"ChargePending": {events.ChargePending{
 			Delivery: delivered(), Reason: events.RateUnavailable, Currency: "EUR", Day: "2026-10-05", Policy: "P3",
 			Category: events.Utility, Market: "North America", MarketBasis: events.MarketByPrefix,
 			Held: &events.Ref{Stream: billingStream, Revision: 2},
+			Was:  new(charge()), Charged: &events.Ref{Stream: billingStream, Revision: 1}, WasDeliveredAt: new(at(11)),
 		}},
 		"ChargeAdjusted": {events.ChargeAdjusted{
-			Delivery: delivered(), Charge: charge(), Was: charge(), WasDeliveredAt: at(11),
-			Charged: events.Ref{Stream: billingStream, Revision: 3},
+			Delivery: delivered(), Charge: charge(), Was: new(charge()), Held: &events.Ref{Stream: billingStream, Revision: 2},
+			WasDeliveredAt: at(11), Charged: events.Ref{Stream: billingStream, Revision: 3},
 		}},
 		"BatchRated": {events.BatchRated{
 			Source: events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4}, Charged: 2,
