@@ -55,6 +55,12 @@ func eventful(t testing.TB) *embedded.Store {
 func copyHistory(t testing.TB, from *embedded.Store, without ...string) *embedded.Store {
 	t.Helper()
 	to := newStore(t)
+	copyInto(t, to, from, without...)
+	return to
+}
+
+func copyInto(t testing.TB, to, from *embedded.Store, without ...string) {
+	t.Helper()
 	for record, err := range from.ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)
 		if record.Stream == events.StoreStream || slices.Contains(without, record.Stream) {
@@ -65,7 +71,6 @@ func copyHistory(t testing.TB, from *embedded.Store, without ...string) *embedde
 		})
 		require.NoError(t, err)
 	}
-	return to
 }
 
 func fixedClock() time.Time { return time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC) }

@@ -6,3 +6,6 @@ import "time"
 func NewRatingInAppendsOf(store RatingStore, now func() time.Time, maxEvents, maxBytes int) Policy {
 	return newRating(store, now, maxEvents, maxBytes)
 }
+
+// ChargesKept is how many charges a shard remembers.
+const ChargesKept = chargesKept

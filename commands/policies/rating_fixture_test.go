@@ -195,8 +195,10 @@ func readBooks(t tester, store policiestest.Store) *books {
 func (b *books) read(t tester, stream string, records []events.Record) {
 	t.Helper()
 	mine := map[billing.Key]billing.Rated{}
-	charged := 0
+	charged, ids := 0, map[id.Event]bool{}
 	for _, record := range records {
+		require.False(t, ids[record.ID], "every event has an id of its own")
+		ids[record.ID] = true
 		event, envelope, err := events.DecodeRecord(record)
 		require.NoError(t, err)
 		require.Equal(t, events.Actor("policy:rating"), envelope.Actor)

@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -78,6 +79,12 @@ func TestAppendsStayWithinTheLimits(t *testing.T) {
 		require.LessOrEqual(t, bytes[i], 32<<10)
 	}
 	require.Greater(t, len(sizes), 30)
+
+	few = copyHistory(t, s.store, stream)
+	reactToAll(t, policies.NewRatingInAppendsOf(few, fixedClock, 7, 1<<20), few)
+	sizes, _ = appendSizes(t, few, stream)
+	require.Len(t, sizes, (1_100+5)/6)
+	require.Equal(t, 7, slices.Max(sizes))
 }
 
 // reactToAll lets a policy react to everything at once.
