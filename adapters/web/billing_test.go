@@ -155,7 +155,9 @@ func TestADeliveryWaitsForItsRate(t *testing.T) {
 	require.Nil(t, charge.Micros)
 	require.Empty(t, info.Cost)
 	require.Equal(t, 1, info.Unpriced)
-	require.Contains(t, s.page(cookie, "/messages/"+message.String(), http.StatusOK), "no price yet")
+	pending := s.page(cookie, "/messages/"+message.String(), http.StatusOK)
+	require.Contains(t, pending, "no price yet")
+	require.Contains(t, pending, `<span title="RateUnavailable">no price: no rate card has a rate for it</span>`)
 	balances, err := s.LedgerBalances(t.Context(), account, nil, client.WaitFor(head))
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"usage:pending:utility": "1 MSG.utility", "usage:world": "-1 MSG.utility"}, sums(balances))
@@ -174,7 +176,10 @@ func TestADeliveryWaitsForItsRate(t *testing.T) {
 	require.Equal(t, "0 MSG.utility", sums(balances)["usage:pending:utility"])
 
 	html := s.page(cookie, "/messages/"+message.String(), http.StatusOK)
-	for _, wanted := range []string{"0.024800 EUR", "regular", "Italy (by prefix)", "policy P3", "ratecards-EUR@0", "in force from 2026-07-01"} {
+	for _, wanted := range []string{
+		"0.024800 EUR", `<span title="regular">the rate of the card</span>`, `utility, Italy (<span title="prefix">by the number&#39;s first digits</span>)`,
+		"policy P3", "ratecards-EUR@0", "in force from 2026-07-01, rate of utility",
+	} {
 		require.Contains(t, html, wanted)
 	}
 	page = s.page(cookie, "/?account="+account.String(), http.StatusOK)

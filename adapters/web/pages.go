@@ -26,7 +26,7 @@ var pageFiles embed.FS
 type pages map[string]*template.Template
 
 func newPages() pages {
-	functions := template.FuncMap{"readable": readable, "machine": machine, "short": short}
+	functions := template.FuncMap{"readable": readable, "machine": machine, "short": short, "phrase": phrase}
 	all := pages{}
 	for _, name := range []string{"audit", "message", "signin", "problem"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).

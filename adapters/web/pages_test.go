@@ -80,6 +80,8 @@ func TestTheTrailIsReadable(t *testing.T) {
 	require.NotContains(t, html, "<b>AccountRegistered</b>")
 	require.NotContains(t, html, `<b>"Mario"`)
 	require.Contains(t, s.page(cookie, "/?from=2026-01-01T00:00&to=2026-01-01T00:00", http.StatusUnprocessableEntity), "after from")
+	empty := s.page(cookie, "/?account=&conversation=&type=&from=&to=", http.StatusOK) // as browsers send the form
+	require.Contains(t, empty, "<b>AccountRegistered</b>")
 	require.Contains(t, s.page(cookie, "/?account=somebody", http.StatusUnprocessableEntity), "query.account")
 	require.Contains(t, s.page(cookie, "/?after=-1", http.StatusUnprocessableEntity), "query.after")
 }
