@@ -157,6 +157,7 @@ func TestASessionReadsAndWritesOnlyFromOurPages(t *testing.T) {
 	foreign := s.raw(http.MethodPost, "/api/v1/accounts", body, "Cookie", cookie, "Sec-Fetch-Site", "cross-site")
 	require.Equal(t, http.StatusForbidden, foreign.StatusCode)
 	require.Equal(t, "CrossOrigin", foreign.problem(t).Code)
+	s.description().lists(t, http.MethodPost, "/accounts", http.StatusForbidden)
 	foreign = s.raw(http.MethodPost, "/api/v1/accounts", body, "Cookie", cookie, "Origin", "https://evil.example")
 	require.Equal(t, http.StatusForbidden, foreign.StatusCode)
 	own := s.raw(http.MethodPost, "/api/v1/accounts", body, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")

@@ -17,8 +17,8 @@ type figuresInput struct {
 	api.Waiting
 
 	Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-	From    string     `query:"from" format:"date-time" doc:"Only messages written at this instant or later (RFC 3339), by the quarter of an hour." example:"2026-10-01T00:00:00+02:00"`
-	To      string     `query:"to" format:"date-time" doc:"Only messages written before this instant (RFC 3339), by the quarter of an hour." example:"2026-11-01T00:00:00+01:00"`
+	From    string     `query:"from" format:"date-time" doc:"Only messages written at this instant or later (RFC 3339), by the quarter of an hour." example:"2026-09-30T22:00:00Z"`
+	To      string     `query:"to" format:"date-time" doc:"Only messages written before this instant (RFC 3339), by the quarter of an hour." example:"2026-10-31T23:00:00Z"`
 	Bucket  string     `query:"bucket" enum:"hour,day" default:"day" doc:"How long a bucket is. By the hour, from is required, and the range is at most 92 days."`
 	By      []string   `query:"by" enum:"device,category,market" uniqueItems:"true" doc:"Part every bucket by these, separated by commas." example:"device,category"`
 }
@@ -39,7 +39,7 @@ func (s *server) registerAnalytics(a huma.API) {
 		Description: "How many messages an account received and sent, how many of those were delivered, read or failed, and how " +
 			"fast customers were answered: by hour or day of the account's time zone, and by device, category and market. All " +
 			"that becomes of a message counts when it was written.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.messageFigures)
 }
 

@@ -101,32 +101,6 @@ func (in *auditInput) filter() (audit.Filter, error) {
 	return f, err
 }
 
-// interval reads two instants of a query, of which either may be missing.
-func interval(fromText, toText string) (from, to time.Time, err error) {
-	if from, err = instant("query.from", fromText); err != nil {
-		return from, to, err
-	}
-	if to, err = instant("query.to", toText); err != nil {
-		return from, to, err
-	}
-	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return from, to, invalid("RangeEmpty", "query.to", "expected an instant after from")
-	}
-	return from, to, nil
-}
-
-// instant reads an RFC 3339 time; empty is the zero time.
-func instant(location, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return time.Time{}, invalid("ValidationFailed", location, "expected an RFC 3339 instant such as 2026-10-05T10:42:07Z")
-	}
-	return at, nil
-}
-
 // next is the cursor of the page behind, nil at the end.
 func next(after uint64) *events.Position {
 	if after == 0 {

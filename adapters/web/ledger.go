@@ -22,8 +22,8 @@ type (
 		api.Paged
 
 		Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-		From    string     `query:"from" format:"date-time" doc:"Only what took effect at this instant or later (RFC 3339)." example:"2026-10-01T00:00:00+02:00"`
-		To      string     `query:"to" format:"date-time" doc:"Only what took effect before this instant (RFC 3339)." example:"2026-11-01T00:00:00+01:00"`
+		From    string     `query:"from" format:"date-time" doc:"Only what took effect at this instant or later (RFC 3339)." example:"2026-09-30T22:00:00Z"`
+		To      string     `query:"to" format:"date-time" doc:"Only what took effect before this instant (RFC 3339)." example:"2026-10-31T23:00:00Z"`
 	}
 	ledgerOutput struct {
 		api.Positions
@@ -34,7 +34,7 @@ type (
 		api.Waiting
 
 		Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-		AsOf    string     `query:"as_of" format:"date-time" doc:"Only what took effect before this instant (RFC 3339); everything when left out." example:"2026-11-01T00:00:00+01:00"`
+		AsOf    string     `query:"as_of" format:"date-time" doc:"Only what took effect before this instant (RFC 3339); everything when left out." example:"2026-10-31T23:00:00Z"`
 	}
 	balancesOutput struct {
 		api.Positions
@@ -50,14 +50,14 @@ func (s *server) registerLedger(a huma.API) {
 		Description: "Every posting of one account, in the order of the store. Each charge is double entry: what a delivery costs " +
 			"stands against what is owed to the platform, and the count of messages is an asset of its own. A correction is a " +
 			"reversal beside the new postings; nothing is ever changed. The filters are about the time of delivery.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.listLedgerEntries)
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodGet, Path: "/ledger/balances", OperationID: "listLedgerBalances", Tags: []string{"Billing"},
 		Summary: "Read the balances",
 		Description: "What the postings of one account sum to, by ledger account and asset: now, or of all that was delivered " +
 			"before an instant. What became known later counts, because it took effect then.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.listLedgerBalances)
 }
 

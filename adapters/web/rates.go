@@ -40,7 +40,7 @@ func (s *server) registerRates(a huma.API) {
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK: all of it was known", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}},
 		}},
-		Errors: []int{http.StatusConflict, http.StatusUnprocessableEntity},
+		Errors: []int{http.StatusConflict},
 	}, s.importRateCards)
 	// The library describes a file as bytes of any kind, with no place for an example.
 	a.OpenAPI().Paths[path].Post.RequestBody.Content["text/csv"] = &huma.MediaType{

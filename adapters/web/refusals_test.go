@@ -3,6 +3,8 @@ package web_test
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,6 +28,7 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 	register := func(change string, to any) string { return changed(t, rossi, change, to) }
 	send := func(change string, to any) string { return changed(t, text(device, "ciao"), change, to) }
 
+	described := s.description()
 	for name, c := range map[string]struct {
 		method, path, body string
 		status             int
@@ -111,7 +114,27 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 		"hours without end":    {"GET", analytics + our + "&bucket=hour&to=2026-10-01T10:00:00Z", "", 422, "RangeTooLong", "query.from"},
 		"hours of a year":      {"GET", analytics + our + "&bucket=hour&from=2025-10-01T00:00:00Z&to=2026-10-01T00:00:00Z", "", 422, "RangeTooLong", "query.from"},
 		"figures to":           {"GET", analytics + our + "&to=later", "", 422, "ValidationFailed", "query.to"},
+		"year 1 from":          {"GET", ledger + our + "&from=0001-01-01T00:00:00Z", "", 422, "InstantOutOfRange", "query.from"},
+		"year 1 to":            {"GET", analytics + our + "&to=0001-01-01T00:00:00Z", "", 422, "InstantOutOfRange", "query.to"},
+		"as of year 1":         {"GET", balances + our + "&as_of=0001-01-01T00:00:00Z", "", 422, "InstantOutOfRange", "query.as_of"},
+		"audit of year 1":      {"GET", "/api/v1/audit/entries?from=0001-01-01T00:00:00Z", "", 422, "InstantOutOfRange", "query.from"},
+		"as of 1969":           {"GET", balances + our + "&as_of=1970-01-01T00:59:59%2B01:00", "", 422, "InstantOutOfRange", "query.as_of"},
+		"as of the year 10000": {"GET", balances + our + "&as_of=9999-12-31T23:59:59-01:00", "", 422, "InstantOutOfRange", "query.as_of"},
+		"two accounts":         {"GET", ledger + our + "&account=" + nobody, "", 422, "ValidationFailed", "query.account"},
+		"one account twice":    {"GET", balances + our + "&account=" + account.String(), "", 422, "ValidationFailed", "query.account"},
+		"by and by":            {"GET", analytics + our + "&by=device&by=category", "", 422, "ValidationFailed", "query.by"},
+		"two limits":           {"GET", "/api/v1/quarantine?limit=1&limit=2", "", 422, "ValidationFailed", "query.limit"},
+		"empty account":        {"GET", "/api/v1/audit/entries?account=", "", 422, "ValidationFailed", "query.account"},
+		"empty from":           {"GET", ledger + our + "&from=", "", 422, "ValidationFailed", "query.from"},
+		"empty as of":          {"GET", balances + our + "&as_of=", "", 422, "ValidationFailed", "query.as_of"},
+		"empty bucket":         {"GET", analytics + our + "&bucket=", "", 422, "ValidationFailed", "query.bucket"},
+		"empty by":             {"GET", analytics + our + "&by=", "", 422, "ValidationFailed", "query.by"},
+		"empty wait":           {"GET", "/api/v1/projections?wait_for", "", 422, "ValidationFailed", "query.wait_for"},
+		"half an escape":       {"GET", ledger + our + "&from=%2", "", 422, "ValidationFailed", "query"},
+		"a semicolon":          {"GET", ledger + our + ";from=2026-10-05T10:00:00Z", "", 422, "ValidationFailed", "query"},
+		"a plus for a space":   {"GET", ledger + our + "&from=2026-10-05T10:00:00+02:00", "", 422, "ValidationFailed", "query.from"},
 		"wait for words":       {"GET", "/api/v1/projections?wait_for=soon", "", 422, "ValidationFailed", "query.wait_for"},
+		"unknown parameter":    {"POST", "/api/v1/sign-in-links?for=ever", "", 422, "ValidationFailed", "query.for"},
 		"no such address":      {"GET", "/api/v1/nothing", "", 404, "NotFound", ""},
 		"no such page":         {"GET", "/nothing", "", 404, "NotFound", ""},
 		"wrong method":         {"DELETE", accounts, "", 405, "MethodNotAllowed", ""},
@@ -131,9 +154,38 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 			}
 			require.NotContains(t, string(a.body), canary)
 			require.NotContains(t, string(a.body), "12345678")
+			if c.code != "NotFound" && c.code != "MethodNotAllowed" {
+				described.lists(t, c.method, c.path, c.status)
+			}
 		})
 	}
 	t.Cleanup(func() { require.NotContains(t, s.log.String(), canary) })
+}
+
+// description is what the OpenAPI document says that each call answers.
+type description struct {
+	Paths map[string]map[string]struct {
+		Responses map[string]json.RawMessage `json:"responses"`
+	} `json:"paths"`
+}
+
+func (s *system) description() description {
+	s.t.Helper()
+	return decoded[description](s.t, s.raw(http.MethodGet, "/openapi.json", ""))
+}
+
+// lists checks that a status is among the answers of the call.
+func (d description) lists(t *testing.T, method, address string, status int) {
+	t.Helper()
+	address, _, _ = strings.Cut(strings.TrimPrefix(address, "/api/v1"), "?")
+	for path, methods := range d.Paths {
+		form := regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(path, "[^/]+")
+		if call, found := methods[strings.ToLower(method)]; found && regexp.MustCompile("^"+form+"$").MatchString(address) {
+			require.Contains(t, call.Responses, strconv.Itoa(status), "%s %s", method, path)
+			return
+		}
+	}
+	require.Fail(t, "not described", "%s %s", method, address)
 }
 
 // changed is the JSON of a body with one member set, or left out.
@@ -149,6 +201,14 @@ func changed(t *testing.T, body any, member string, to any) string {
 	text, err = json.Marshal(object)
 	require.NoError(t, err)
 	return string(text)
+}
+
+func TestAPlusInAQueryIsExplained(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	address := "/api/v1/ledger/balances?account=" + s.account().String() + "&as_of=2026-10-05T10:00:00"
+	require.Contains(t, s.call(http.MethodGet, address+"+02:00", "").problem(t).Detail, "%2B")
+	require.Equal(t, http.StatusOK, s.call(http.MethodGet, address+"%2B02:00", "").StatusCode)
 }
 
 func TestMalformedJSONSaysAtWhichByte(t *testing.T) {

@@ -133,6 +133,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	config.Transformers = []huma.Transformer{s.transform}
 	describe(config.OpenAPI)
 	endpoints := humago.NewWithPrefix(mux, apiPrefix, config)
+	endpoints.UseMiddleware(unambiguous(endpoints))
 	s.registerAccounts(endpoints)
 	s.registerMessages(endpoints)
 	s.registerRates(endpoints)
@@ -164,11 +165,15 @@ func endpoint[In, Out any](s *server, a huma.API, op huma.Operation, handle func
 		op.MaxBodyBytes = MaxBodyBytes
 	}
 	op.MaxBodyBytes++ // the library refuses what reaches the bound
-	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusServiceUnavailable)
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
+	if op.Method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusForbidden) // a session from another site's page
+	}
 	_, reads := reflect.TypeFor[In]().FieldByName("Body")
 	_, takesFile := reflect.TypeFor[In]().FieldByName("RawBody")
 	if reads || takesFile {
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout,
+			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := handle(ctx, in)
@@ -205,7 +210,8 @@ func (s *server) document(description *huma.OpenAPI) http.HandlerFunc {
 func describe(document *huma.OpenAPI) {
 	document.Info.Description = "Daybook records business messaging as immutable facts and reads the audit trail, the billing ledger and the figures out of them. " +
 		"Every command answers with the position of its last fact; every query takes wait_for with such a position and " +
-		"then reads no older state. A command with the header Idempotency-Key may be repeated safely."
+		"then reads no older state. A command with the header Idempotency-Key may be repeated safely. A parameter of a query " +
+		"comes once, with a value; its instants are RFC 3339, of the years 1970 to 9999, and the + of an offset is written %2B."
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "The admin token: DAYBOOK_ADMIN_TOKEN, or the one printed at start."},
 	}
