@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/web"
@@ -82,6 +85,29 @@ func TestNotReadySaysWhatIsMissingAndNotWhy(t *testing.T) {
 	}
 }
 
+// TestWithoutPostgresQueriesCanBeTriedAgain takes the database away from all that is read there.
+func TestWithoutPostgresQueriesCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account, described := s.account().String(), s.description()
+	nowhere, err := pgxpool.New(t.Context(), "postgres://secret@127.0.0.1:1/none?connect_timeout=2")
+	require.NoError(t, err)
+	t.Cleanup(nowhere.Close)
+	s.restart(func(c *web.Config) { c.Database = nowhere })
+	for _, path := range []string{
+		"/ledger/entries?account=" + account, "/ledger/balances?account=" + account, "/analytics/messages?account=" + account,
+		"/audit/entries", "/quarantine", "/messages/00000000-0000-4000-8000-000000000000/info",
+	} {
+		a := s.call(http.MethodGet, "/api/v1"+path, "")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, "%s: %s", path, a.body)
+		require.Equal(t, "DatabaseUnreachable", a.problem(t).Code)
+		described.lists(t, http.MethodGet, path, a.StatusCode)
+		require.Equal(t, "1", a.Header.Get("Retry-After"))
+		require.NotContains(t, string(a.body), "secret")
+		require.Contains(t, s.log.String(), a.Header.Get("Daybook-Correlation"))
+	}
+}
+
 // broken is a re-driver that fails as asked.
 type broken func() error
 
@@ -122,6 +148,8 @@ func TestCrowdedStreamsAndEndedRequestsCanBeTriedAgain(t *testing.T) {
 	for code, cause := range map[string]error{
 		"Busy":        &events.WrongRevisionError{Stream: "s", Expected: 1, Actual: 2},
 		"Interrupted": context.DeadlineExceeded,
+
+		"DatabaseUnreachable": fmt.Errorf("finding the message: %w", &pgconn.PgError{Code: "57P01"}), // while it shuts down
 	} {
 		s := start(t, func(config *web.Config) { config.Redriver = broken(func() error { return cause }) })
 		a := s.call(http.MethodPost, "/api/v1/quarantine/00000000-0000-4000-8000-000000000000/redrive", "")

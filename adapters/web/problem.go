@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/adapters/web/api"
 	"daybook/commands"
@@ -25,6 +28,8 @@ func (s *server) problem(ctx context.Context, err error) *api.Problem {
 	if p == nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("correlation", trace.String()), slog.Any("error", err))
 		p = api.NewProblem(http.StatusInternalServerError, "Internal", internalDetail)
+	} else if p.Code == databaseUnreachable {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "database unreachable", slog.String("correlation", trace.String()), slog.Any("error", err))
 	}
 	if trace.IsZero() {
 		return p
@@ -58,10 +63,32 @@ func refusal(err error) *api.Problem {
 	if _, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return api.NewProblem(http.StatusServiceUnavailable, "Busy", "too many writers on one stream; nothing was recorded: try again")
 	}
+	if isUnreachable(err) {
+		return api.NewProblem(http.StatusServiceUnavailable, databaseUnreachable,
+			"a database that this needs cannot be reached: try again; a command, with the same Idempotency-Key")
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return api.NewProblem(http.StatusServiceUnavailable, "Interrupted", "the request ended before its answer; whether it took effect is not known: repeat it with the same Idempotency-Key")
 	}
 	return nil
+}
+
+const databaseUnreachable = "DatabaseUnreachable"
+
+// isUnreachable reports whether a database could not be reached, went away, or is not taking anybody in. The codes are
+// those of PostgreSQL, appendix A: class 08, connection exceptions; class 57P, an operator's intervention; and too many
+// connections.
+func isUnreachable(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(refused.Code, "08") || strings.HasPrefix(refused.Code, "57P") || refused.Code == "53300"
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	return errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // rejection words a decision against a command.
