@@ -23,16 +23,17 @@ type library struct {
 // shelf is one currency.
 type shelf struct {
 	books books
+	file  string // that the newest card is of
 	next  uint64 // revision to read next
 }
 
-// books has one for each card of a currency, with all cards before it. It only grows.
+// books has one for each import of a currency, with all cards before it. What is handed out never changes.
 type books []dated
 
 type dated struct {
 	*pricing.Book
 
-	from events.Position // of its newest card
+	from events.Position // of the first card of its newest import
 }
 
 // at returns the cards that lie at or before a position: so the same fact always meets the same cards.
@@ -46,8 +47,9 @@ func (b books) at(position events.Position) *pricing.Book {
 }
 
 // booksOf returns all cards of a currency that lie before what this reaction was given, at least: what is appended later
-// lies after it, so one look at the stream is enough.
-func (r *rater) booksOf(ctx context.Context, currency money.Currency) (books, error) {
+// lies after it, so one look at the stream is enough. Where the log shows more of the stream than the stream itself, as
+// may happen when several servers answer, that is an error: the stream has to hold least events.
+func (r *rater) booksOf(ctx context.Context, currency money.Currency, least uint64) (books, error) {
 	r.cards.mu.Lock()
 	defer r.cards.mu.Unlock()
 	s := r.cards.shelves[currency]
@@ -60,6 +62,9 @@ func (r *rater) booksOf(ctx context.Context, currency money.Currency) (books, er
 			return nil, err
 		}
 		r.stocked[currency] = r.turn
+	}
+	if s.next < least {
+		return nil, fmt.Errorf("%s does not show revision %d yet", ratecards.Stream(currency), least-1)
 	}
 	return s.books, nil
 }
@@ -74,13 +79,25 @@ func (s *shelf) stock(ctx context.Context, store RatingStore, stream string) err
 		if err != nil {
 			return fmt.Errorf("reading %s revision %d: %w", stream, record.Revision, err)
 		}
-		if card, ok := event.(events.RateCardImported); ok {
-			book := s.books.at(record.Position).With(card, events.Ref{Stream: stream, Revision: record.Revision})
-			s.books = append(s.books, dated{book, record.Position})
+		card, ok := event.(events.RateCardImported)
+		if ok {
+			s.add(&card, &record)
 		}
-		s.next = record.Revision + 1
+		s.file, s.next = card.FileSHA256, record.Revision+1
 	}
 	return ctx.Err()
+}
+
+// add puts a card into the newest book. The cards of one file were recorded together and lie side by side: they are one
+// book, from the first on. The newest of them alone may be a part of what is in force, and its market for all others
+// would take whom an older one lists.
+func (s *shelf) add(card *events.RateCardImported, record *events.Record) {
+	book := s.books.at(record.Position).With(*card, events.Ref{Stream: record.Stream, Revision: record.Revision})
+	from := record.Position
+	if n := len(s.books); n > 0 && s.file != "" && s.file == card.FileSHA256 {
+		from, s.books = s.books[n-1].from, slices.Clip(s.books[:n-1])
+	}
+	s.books = append(s.books, dated{book, from})
 }
 
 // awaited is the billing periods that wait, or have waited, for cards of one currency.
@@ -148,6 +165,11 @@ func (w *writing) await(ctx context.Context, currency money.Currency, cause *Inp
 
 // apply prices, with a new card, what waits for cards of its currency in the periods of this shard.
 func (r *rater) apply(ctx context.Context, card *Input, currency money.Currency) error {
+	cards, err := r.booksOf(ctx, currency, card.Revision+1)
+	if err != nil {
+		return err
+	}
+	book := cards.at(card.Position)
 	a, err := r.awaitedOf(ctx, currency)
 	if err != nil {
 		return err
@@ -160,7 +182,7 @@ func (r *rater) apply(ctx context.Context, card *Input, currency money.Currency)
 		if ratingShard(portfolio) != r.shard {
 			continue
 		}
-		if err := r.insist(ctx, stream, func() error { return r.price(ctx, stream, portfolio, card) }); err != nil {
+		if err := r.insist(ctx, stream, func() error { return r.price(ctx, stream, portfolio, book, card) }); err != nil {
 			return fmt.Errorf("in %s: %w", stream, err)
 		}
 	}
@@ -169,7 +191,10 @@ func (r *rater) apply(ctx context.Context, card *Input, currency money.Currency)
 
 // price prices what is pending in one period. Only the last append says that the card was rated: after a crash between
 // two, the rest is priced as well. When nothing can be priced, nothing is appended, and nothing will be the next time.
-func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, card *Input) error {
+//
+// What no card can price, for want of a market or a policy, keeps its place in the period: each later card of the
+// currency reads from there on again. Both are rare.
+func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, book *pricing.Book, card *Input) error {
 	p, err := r.open(ctx, stream, true)
 	if err != nil {
 		return err
@@ -182,16 +207,12 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 	if err != nil {
 		return err
 	}
-	cards, err := r.booksOf(ctx, terms.Currency)
-	if err != nil {
-		return err
-	}
 	open, err := r.openSince(ctx, stream, since)
 	if err != nil {
 		return err
 	}
 	w := &writing{rater: r, period: p, account: portfolio, now: r.now().UTC().Round(0)}
-	w.failed = w.resolve(ctx, open, since, cards.at(card.Position), terms, card)
+	w.failed = w.resolve(ctx, open, since, book, terms, card)
 	return w.finish()
 }
 

@@ -157,7 +157,7 @@ func (w *writing) rate(ctx context.Context, g *group) error {
 			return err
 		}
 	}
-	cards, err := w.booksOf(ctx, g.terms.Currency)
+	cards, err := w.booksOf(ctx, g.terms.Currency, 0)
 	if err != nil {
 		return err
 	}
