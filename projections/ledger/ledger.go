@@ -1,11 +1,12 @@
 // Package ledger posts every charge in double entry: what it costs, and the message that it is for.
 //
 // It owns the read model of the same name. Money and messages are assets of their own, so a correction of a price never
-// touches the count, and a dispute about prices never hides a lost message. All entries take effect when the message was
-// delivered. The chart of accounts is in chart.go.
+// touches the count, and a dispute about prices never hides a lost message. Entries take effect when the message was
+// delivered, and a reversal when what it takes back did. The chart of accounts is in chart.go.
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,56 +39,73 @@ func (b *book) charged(e events.MessageCharged, at projections.At) error {
 	if e.Held == nil {
 		return page.post(ledger.Charge, price, count)
 	}
-	return page.post(ledger.Priced, append([]posting{price}, settled(e.Delivery, count)...)...)
-}
-
-// settled moves a message from pending to where it is counted. It is pending under the category it was sent as, which
-// never changes; if it is priced under another, it leaves the one asset and enters the other.
-func settled(d events.Delivered, count posting) []posting {
-	out := posting{debit: world, credit: pending(d.Category), asset: messages(d.Category), amount: 1, effective: d.DeliveredAt}
-	if out.asset == count.asset {
-		count.credit = out.credit
-		return []posting{count}
+	if e.WasDeliveredAt == nil {
+		return errUntimed
 	}
-	return []posting{out, count}
+	return page.post(ledger.Priced, append([]posting{price}, settled(e.Delivery, *e.WasDeliveredAt, count)...)...)
 }
 
-// held counts a message that has no price yet, once, whatever else becomes known of it before it has one.
+// held counts a message that has no price yet, once, whatever else becomes known of it before it has one. A charge that
+// it takes back is no longer so, nor is a time at which it was thought to be delivered.
 func (b *book) held(e events.ChargePending, at projections.At) error {
-	if e.Held != nil {
-		return nil
+	page, is := b.open(at, e.Delivery), unpriced(e.Delivery, e.Delivery.DeliveredAt)
+	switch {
+	case e.Held == nil && e.Was == nil:
+		return page.post(ledger.Pending, is)
+	case e.WasDeliveredAt == nil:
+		return errUntimed
+	case e.Was == nil:
+		return page.replace(unpriced(e.Delivery, *e.WasDeliveredAt), ledger.Pending, is)
 	}
-	sent := e.Delivery.Category
-	return b.open(at, e.Delivery).post(ledger.Pending, posting{
-		debit: pending(sent), credit: world, asset: messages(sent), amount: 1, effective: e.Delivery.DeliveredAt,
-	})
+	price, count, err := postingsOf(*e.Was, *e.WasDeliveredAt)
+	if err != nil {
+		return err
+	}
+	if err = page.post(ledger.Reversal, price.reversed(), count.reversed()); err != nil {
+		return err
+	}
+	return page.post(ledger.Pending, is)
 }
 
 // adjusted takes back what is no longer so, as of when it was said to be, and posts what is so instead. What stays the
 // same is left alone: a new price does not touch the count.
 func (b *book) adjusted(e events.ChargeAdjusted, at projections.At) error {
-	wasPrice, wasCount, err := postingsOf(e.Was, e.WasDeliveredAt)
-	if err != nil {
-		return err
-	}
 	price, count, err := postingsOf(e.Charge, e.Delivery.DeliveredAt)
 	if err != nil {
 		return err
 	}
 	page := b.open(at, e.Delivery)
-	for _, change := range [][2]posting{{wasPrice, price}, {wasCount, count}} {
-		was, is := change[0], change[1]
-		if was.equal(is) {
-			continue
-		}
-		if err := page.post(ledger.Reversal, was.reversed()); err != nil {
-			return err
-		}
-		if err := page.post(ledger.Adjustment, is); err != nil {
-			return err
-		}
+	if e.Was == nil { // taken back already: it has been pending since
+		return page.post(ledger.Priced, append([]posting{price}, settled(e.Delivery, e.WasDeliveredAt, count)...)...)
 	}
-	return nil
+	wasPrice, wasCount, err := postingsOf(*e.Was, e.WasDeliveredAt)
+	if err != nil {
+		return err
+	}
+	if err = page.replace(wasPrice, ledger.Adjustment, price); err != nil {
+		return err
+	}
+	return page.replace(wasCount, ledger.Adjustment, count)
+}
+
+// errUntimed refuses an event that replaces another one and does not say when that took effect.
+var errUntimed = errors.New("was_delivered_at is missing: it is set where held or was is")
+
+// unpriced counts a message without a price, delivered at some time. It is pending under the category it was sent as,
+// which never changes.
+func unpriced(d events.Delivered, effective time.Time) posting {
+	return posting{pending(d.Category), world, messages(d.Category), 1, effective}
+}
+
+// settled moves a message from pending, as of when it was thought to be delivered, to where it is counted. If it is
+// priced under another category than it was sent as, it leaves the one asset and enters the other.
+func settled(d events.Delivered, was time.Time, count posting) []posting {
+	out := unpriced(d, was).reversed()
+	if out.asset == count.asset && out.effective.Equal(count.effective) {
+		count.credit = out.credit
+		return []posting{count}
+	}
+	return []posting{out, count}
 }
 
 // postingsOf is what a charge posts. The price of a free one moves nothing.

@@ -52,6 +52,30 @@ func waiting(n int, when time.Time) events.ChargePending {
 	}
 }
 
+// waitingOn is a pending message of which more is known, and still no price.
+func waitingOn(n int, was, is time.Time, held *events.Ref) events.ChargePending {
+	p := waiting(n, is)
+	p.Held, p.WasDeliveredAt = held, &was
+	return p
+}
+
+// takenBack is a charge that turned out to have no price.
+func takenBack(n int, was, is time.Time, charge events.Charge, charged *events.Ref) events.ChargePending {
+	p := waiting(n, is)
+	p.Was, p.Charged, p.WasDeliveredAt = &charge, charged, &was
+	return p
+}
+
+// resolved is the price of a message that was pending.
+func resolved(n int, was, is time.Time, charge events.Charge, held *events.Ref) events.MessageCharged {
+	return events.MessageCharged{Delivery: delivered(n, is), Charge: charge, Held: held, WasDeliveredAt: &was}
+}
+
+// pricedAgain is the price of a message whose charge had been taken back.
+func pricedAgain(n int, was, is time.Time, charge events.Charge, held, charged *events.Ref) events.ChargeAdjusted {
+	return events.ChargeAdjusted{Delivery: delivered(n, is), Charge: charge, Held: held, WasDeliveredAt: was, Charged: *charged}
+}
+
 func ref(revision uint64) *events.Ref { return &events.Ref{Stream: billing, Revision: revision} }
 
 const lines = `SELECT revision, n, kind, ledger_account, asset, amount, to_char(effective_at, 'HH24:MI') FROM entries ORDER BY position, n`
@@ -71,12 +95,15 @@ func TestConformance(t *testing.T) {
 			events.BatchRated{Charged: 2},
 		)
 		s.Given(billing,
-			events.MessageCharged{Delivery: delivered(2, at(3)), Charge: regular(events.Utility, 30_000), Held: ref(2)},
-			events.MessageCharged{Delivery: delivered(3, at(4)), Charge: regular(events.Marketing, 79_500), Held: ref(3)},
+			resolved(2, at(3), at(3), regular(events.Utility, 30_000), ref(2)),
+			resolved(3, at(4), at(4), regular(events.Marketing, 79_500), ref(3)),
 			events.ChargeAdjusted{
 				Delivery: delivered(0, at(1).Add(-24*time.Hour)), Charge: free(events.Utility, events.BasisFreeEntryPoint),
-				Was: regular(events.Utility, 30_000), WasDeliveredAt: at(1), Charged: *ref(0),
+				Was: new(regular(events.Utility, 30_000)), WasDeliveredAt: at(1), Charged: *ref(0),
 			},
+			takenBack(2, at(3), at(2), regular(events.Utility, 30_000), ref(5)),
+			waitingOn(2, at(2), at(1), ref(8)),
+			pricedAgain(2, at(1), at(0), regular(events.Utility, 28_000), ref(9), ref(5)),
 		)
 	})
 }
@@ -109,13 +136,13 @@ func TestAFreeMessageIsCountedOnly(t *testing.T) {
 
 func TestAPendingMessageIsCountedOnceAndMovesWhenItIsPriced(t *testing.T) {
 	t.Parallel()
-	again := waiting(0, at(1))
-	again.Category, again.Held = events.Marketing, ref(0) // more is known of it, but still no price
+	again := waitingOn(0, at(1), at(1), ref(0))
+	again.Category = events.Marketing // more is known of it, but still no price
 	given(t, waiting(0, at(1)), again).
 		Then(lines,
 			"0 | 0 | pending | usage:pending:utility | MSG.utility | 1 | 08:01",
 			"0 | 1 | pending | usage:world | MSG.utility | -1 | 08:01").
-		Given(billing, events.MessageCharged{Delivery: delivered(0, at(1)), Charge: regular(events.Utility, 30_000), Held: ref(1)}).
+		Given(billing, resolved(0, at(1), at(1), regular(events.Utility, 30_000), ref(1))).
 		Then(lines+" OFFSET 2",
 			"2 | 0 | priced | cost:messages:utility:italy | EUR | 30000 | 08:01",
 			"2 | 1 | priced | provider:whatsapp:payable | EUR | -30000 | 08:01",
@@ -128,8 +155,7 @@ func TestAPendingMessageIsCountedOnceAndMovesWhenItIsPriced(t *testing.T) {
 // The platform may say that a message counts as another category than the one it was sent as.
 func TestAPendingMessageMayBePricedUnderAnotherCategory(t *testing.T) {
 	t.Parallel()
-	given(t, waiting(0, at(1)),
-		events.MessageCharged{Delivery: delivered(0, at(1)), Charge: regular(events.Marketing, 79_500), Held: ref(0)}).
+	given(t, waiting(0, at(1)), resolved(0, at(1), at(1), regular(events.Marketing, 79_500), ref(0))).
 		Then(lines+" OFFSET 2",
 			"1 | 0 | priced | cost:messages:marketing:italy | EUR | 79500 | 08:01",
 			"1 | 1 | priced | provider:whatsapp:payable | EUR | -79500 | 08:01",
@@ -139,12 +165,55 @@ func TestAPendingMessageMayBePricedUnderAnotherCategory(t *testing.T) {
 			"1 | 5 | priced | usage:world | MSG.marketing | -1 | 08:01")
 }
 
+// A pending message is where its delivery is: at no instant is it missing, or there twice, or less than none.
+func TestAPendingMessageMovesInTime(t *testing.T) {
+	t.Parallel()
+	const early = `SELECT ledger_account, sum(amount) FROM entries WHERE effective_at < '2026-10-05 08:03Z' AND asset = 'MSG.utility'
+		GROUP BY 1 HAVING sum(amount) <> 0 ORDER BY 1`
+	s := given(t, waiting(0, at(5)), waitingOn(0, at(5), at(1), ref(0))).
+		Then(lines+" OFFSET 2",
+			"1 | 0 | reversal | usage:world | MSG.utility | 1 | 08:05",
+			"1 | 1 | reversal | usage:pending:utility | MSG.utility | -1 | 08:05",
+			"1 | 2 | pending | usage:pending:utility | MSG.utility | 1 | 08:01",
+			"1 | 3 | pending | usage:world | MSG.utility | -1 | 08:01").
+		Then(early, "usage:pending:utility | 1", "usage:world | -1")
+	s.Given(billing, resolved(0, at(1), at(0), regular(events.Utility, 30_000), ref(1))).
+		Then(lines+" OFFSET 6",
+			"2 | 0 | priced | cost:messages:utility:italy | EUR | 30000 | 08:00",
+			"2 | 1 | priced | provider:whatsapp:payable | EUR | -30000 | 08:00",
+			"2 | 2 | priced | usage:world | MSG.utility | 1 | 08:01",
+			"2 | 3 | priced | usage:pending:utility | MSG.utility | -1 | 08:01",
+			"2 | 4 | priced | usage:messages:utility:italy:billable | MSG.utility | 1 | 08:00",
+			"2 | 5 | priced | usage:world | MSG.utility | -1 | 08:00").
+		Then(early, "usage:messages:utility:italy:billable | 1", "usage:world | -1")
+}
+
+// What became known may leave a charge without a price: it is taken back until there is one.
+func TestAChargeTakenBackIsPendingUntilItIsPricedAgain(t *testing.T) {
+	t.Parallel()
+	was := regular(events.Marketing, 79_500)
+	given(t, events.MessageCharged{Delivery: delivered(0, at(5)), Charge: was}, takenBack(0, at(5), at(1), was, ref(0))).
+		Then(lines+" OFFSET 4",
+			"1 | 0 | reversal | provider:whatsapp:payable | EUR | 79500 | 08:05",
+			"1 | 1 | reversal | cost:messages:marketing:italy | EUR | -79500 | 08:05",
+			"1 | 2 | reversal | usage:world | MSG.marketing | 1 | 08:05",
+			"1 | 3 | reversal | usage:messages:marketing:italy:billable | MSG.marketing | -1 | 08:05",
+			"1 | 4 | pending | usage:pending:utility | MSG.utility | 1 | 08:01",
+			"1 | 5 | pending | usage:world | MSG.utility | -1 | 08:01").
+		Given(billing, pricedAgain(0, at(1), at(1), regular(events.Utility, 28_000), ref(1), ref(0))).
+		Then(lines+" OFFSET 10",
+			"2 | 0 | priced | cost:messages:utility:italy | EUR | 28000 | 08:01",
+			"2 | 1 | priced | provider:whatsapp:payable | EUR | -28000 | 08:01",
+			"2 | 2 | priced | usage:messages:utility:italy:billable | MSG.utility | 1 | 08:01",
+			"2 | 3 | priced | usage:pending:utility | MSG.utility | -1 | 08:01")
+}
+
 func TestAnAdjustmentTakesBackAndPostsAnew(t *testing.T) {
 	t.Parallel()
 	charged := events.MessageCharged{Delivery: delivered(0, at(5)), Charge: regular(events.Utility, 30_000)}
 	adjusted := func(when time.Time, is events.Charge) events.ChargeAdjusted {
 		return events.ChargeAdjusted{
-			Delivery: delivered(0, when), Charge: is, Was: charged.Charge, WasDeliveredAt: at(5), Charged: *ref(0),
+			Delivery: delivered(0, when), Charge: is, Was: &charged.Charge, WasDeliveredAt: at(5), Charged: *ref(0),
 		}
 	}
 	for name, c := range map[string]struct {
@@ -196,7 +265,7 @@ func TestTimesAreInstants(t *testing.T) {
 	given(t,
 		events.MessageCharged{Delivery: delivered(0, time.Date(2026, 10, 6, 1, 30, 0, 0, rome)), Charge: charge},
 		events.ChargeAdjusted{
-			Delivery: delivered(0, time.Date(2026, 10, 5, 23, 30, 0, 0, time.UTC)), Charge: charge, Was: charge,
+			Delivery: delivered(0, time.Date(2026, 10, 5, 23, 30, 0, 0, time.UTC)), Charge: charge, Was: &charge,
 			WasDeliveredAt: time.Date(2026, 10, 6, 1, 30, 0, 0, rome),
 		}).
 		Then("SELECT DISTINCT day, entries FROM balances", "2026-10-05 | 1").
@@ -224,8 +293,21 @@ func TestWhatTheChartDoesNotNameIsRefused(t *testing.T) {
 	}
 	require.Contains(t, refused(t, events.Envelope{}, waiting(0, at(1))), "the event belongs to no account")
 	require.Contains(t, refused(t, events.Envelope{Account: projectiontest.Account}, events.ChargeAdjusted{
-		Delivery: delivered(0, at(1)), Charge: regular(events.Utility, 1), Was: unheard,
+		Delivery: delivered(0, at(1)), Charge: regular(events.Utility, 1), Was: &unheard,
 	}), `no account for the basis "barter"`)
+}
+
+// The ledger does not guess when what is replaced took effect.
+func TestWhatReplacesSaysWhatItReplaces(t *testing.T) {
+	t.Parallel()
+	moved, back := waiting(0, at(1)), waiting(0, at(1))
+	moved.Held = ref(0)
+	back.Was = new(regular(events.Utility, 1))
+	for _, fact := range []events.Event{
+		moved, back, events.MessageCharged{Delivery: delivered(0, at(1)), Charge: regular(events.Utility, 1), Held: ref(0)},
+	} {
+		require.Contains(t, refused(t, events.Envelope{Account: projectiontest.Account}, fact), "was_delivered_at is missing")
+	}
 }
 
 // refused projects one event that the ledger must not take, and returns why.

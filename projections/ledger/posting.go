@@ -87,6 +87,17 @@ func (p *page) post(kind string, all ...posting) error {
 	return nil
 }
 
+// replace takes back what was posted and posts what is so instead, unless that is the same.
+func (p *page) replace(was posting, kind string, is posting) error {
+	if was.equal(is) {
+		return nil
+	}
+	if err := p.post(ledger.Reversal, was.reversed()); err != nil {
+		return err
+	}
+	return p.post(kind, is)
+}
+
 func (p *page) move(kind string, m posting) error {
 	switch {
 	case m.amount < 0:

@@ -43,7 +43,7 @@ func pending(n int, when time.Time) events.ChargePending {
 // adjusted is an event of eight entries: another price at another time.
 func adjusted(n int, was, is time.Time) events.ChargeAdjusted {
 	return events.ChargeAdjusted{
-		Delivery: charged(n, is, 0).Delivery, Charge: charge(20), Was: charge(10), WasDeliveredAt: was,
+		Delivery: charged(n, is, 0).Delivery, Charge: charge(20), Was: new(charge(10)), WasDeliveredAt: was,
 	}
 }
 

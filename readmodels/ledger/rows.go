@@ -29,7 +29,7 @@ type Entry struct {
 // The kinds of entries.
 const (
 	Charge     = "charge"     // of a delivery, priced at once
-	Pending    = "pending"    // of a delivery that has no price yet
+	Pending    = "pending"    // of a delivery that has no price yet, or no longer
 	Priced     = "priced"     // of a delivery that was pending
 	Reversal   = "reversal"   // takes back what is no longer so
 	Adjustment = "adjustment" // what is so instead
