@@ -26,6 +26,7 @@ func postCharges(p *projections.Projection, table *projections.PatchTable[messag
 	})
 	projections.On(p, func(e events.ChargePending, at projections.At) error {
 		row := charge(e.Delivery, at)
+		row.ChargeAdjusted = new(e.Charged != nil) // it takes that charge back
 		row.ChargePending = new(string(e.Reason))
 		row.ChargeCurrency = new(string(e.Currency))
 		row.ChargePolicy = text(e.Policy)

@@ -42,7 +42,7 @@ func charged(to id.Customer, micros int64) events.Event {
 
 // adjusted makes free what had been charged, on the platform's word.
 func adjusted(to id.Customer, was int64) events.Event {
-	return events.ChargeAdjusted{Delivery: delivery(to), Was: price(was), WasDeliveredAt: at(7), Charge: events.Charge{
+	return events.ChargeAdjusted{Delivery: delivery(to), Was: new(price(was)), WasDeliveredAt: at(7), Charge: events.Charge{
 		Amount: money.Amount{Currency: "EUR"}, Basis: events.BasisFreeEntryPoint, Expected: events.BasisRegular, Policy: "P3",
 		Day: "2026-10-05", Category: events.Utility,
 	}}
@@ -53,6 +53,13 @@ func held(to id.Customer) events.Event {
 		Delivery: delivery(to), Reason: events.RateUnavailable, Currency: "EUR", Day: "2026-10-05", Policy: "P3",
 		Category: events.Utility, Market: "Italy", MarketBasis: events.MarketByPrefix,
 	}
+}
+
+// takenBack is a charge that no longer has a price: the platform's word is one that nobody knows.
+func takenBack(to id.Customer, was int64) events.Event {
+	e := held(to).(events.ChargePending)
+	e.Reason, e.Was, e.Charged, e.WasDeliveredAt = events.PolicyUnavailable, new(price(was)), &events.Ref{Stream: billing}, new(at(7))
+	return e
 }
 
 // recorded is when the n-th given event was, counted from 0.
@@ -114,6 +121,27 @@ func TestAnAdjustmentReplacesTheWholeBasis(t *testing.T) {
 	require.Equal(t, []money.Amount{{Currency: "EUR"}}, info.Cost, "free is a price")
 }
 
+func TestAChargeTakenBackIsPending(t *testing.T) {
+	t.Parallel()
+	s := given(t).Given(billing, charged(customer, 30_000), takenBack(customer, 30_000))
+	info := get(t, s)
+	got := *info.Recipients[0].Charge
+	got.RecordedAt = time.Time{}
+	require.Equal(t, messageinfo.Charge{
+		Currency: "EUR", PendingReason: "PolicyUnavailable", Policy: "P3", Day: "2026-10-05", Category: "utility", Market: "Italy",
+		MarketBasis: "prefix", Adjusted: true, Recorded: messageinfo.Ref{Stream: billing, Revision: 1},
+	}, got, "no amount, no basis, no card is left of before")
+	require.Empty(t, info.Cost)
+	require.Equal(t, 1, info.Unpriced)
+
+	again := adjusted(customer, 0).(events.ChargeAdjusted)
+	again.Was, again.Held = nil, &events.Ref{Stream: billing, Revision: 1}
+	info = get(t, s.Given(billing, again))
+	require.Equal(t, &money.Amount{Currency: "EUR"}, info.Recipients[0].Charge.Amount)
+	require.Empty(t, info.Recipients[0].Charge.PendingReason)
+	require.Zero(t, info.Unpriced)
+}
+
 func TestAGroupMessageCostsWhatItsRecipientsCost(t *testing.T) {
 	t.Parallel()
 	third, fourth := id.Derive[id.Customer]("carla"), id.Derive[id.Customer]("dario")
@@ -143,7 +171,7 @@ func TestACostBeyondAllNumbersIsAnError(t *testing.T) {
 func TestChargesAndStepsMayInterleave(t *testing.T) {
 	t.Parallel()
 	steps := []events.Event{sent(3), delivered(7), read(20)}
-	charges := []events.Event{held(customer), charged(customer, 30_000), adjusted(customer, 30_000)}
+	charges := []events.Event{held(customer), charged(customer, 30_000), takenBack(customer, 30_000), adjusted(customer, 30_000)}
 	want := get(t, given(t, steps...).Given(billing, charges...))
 	want.Recipients[0].Charge.RecordedAt = time.Time{}
 	runs := 0
