@@ -83,8 +83,8 @@ func (*metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. When projections or policies cannot be asked, their metrics are missing, which
-// an alert on absence sees.
+// Collect implements prometheus.Collector. When the projections cannot be asked, their metrics are missing, which an alert
+// on absence sees. Those of the policies are there all the same: that they retry is what an alert is about.
 func (m *metrics) Collect(values chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -113,9 +113,8 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 
 func (m *metrics) collectPolicies(ctx context.Context, values chan<- prometheus.Metric) {
 	states, err := m.app.policies.Status(ctx)
-	if err != nil {
+	if err != nil { // what this process knows of itself comes beside it
 		m.app.log.Warn("reading the policies for metrics", "error", err)
-		return
 	}
 	for _, p := range states {
 		running, here := 0.0, 0
