@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"daybook/events"
 )
@@ -67,21 +68,24 @@ func systems(r *events.Record) bool {
 
 // deal decodes a record and gives it to the shard that it belongs to.
 func (w *worker) deal(ctx context.Context, b *batch, r *events.Record) error {
+	unreadable := func(err error) error {
+		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, r.Created, err}
+	}
 	event, envelope, err := events.DecodeRecord(*r)
 	if err != nil {
-		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, err}
+		return unreadable(err)
 	}
 	in := &Input{Record: *r, Envelope: envelope, Event: event}
 	shard, err := w.policy.Shard(ctx, in)
 	switch {
 	case err != nil:
-		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, fmt.Errorf("finding its shard: %w", err)}
+		return unreadable(fmt.Errorf("finding its shard: %w", err))
 	case shard == Every:
 		for i := range b.inputs {
 			b.inputs[i] = append(b.inputs[i], in)
 		}
 	case shard < 0 || shard >= len(b.inputs):
-		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, fmt.Errorf("it is of shard %d, of %d", shard, len(b.inputs))}
+		return unreadable(fmt.Errorf("it is of shard %d, of %d", shard, len(b.inputs)))
 	default:
 		b.inputs[shard] = append(b.inputs[shard], in)
 	}
@@ -95,6 +99,7 @@ type InputError struct {
 	Stream   string
 	Revision uint64
 	Type     string
+	Created  time.Time // by the store's clock: that of its recording may be what cannot be read
 	Err      error
 }
 

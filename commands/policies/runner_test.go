@@ -121,11 +121,13 @@ func TestAnUndecodableEventHoldsThePolicyThere(t *testing.T) {
 	h.write("devices-0", events.Proposed{ID: id.New[id.Event](), Type: "DeviceLinked", Data: []byte("noise")})
 	last := h.link(0, 1)
 	p := newTally(h.store, 1)
+	h.cfg.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	runner, _ := h.run(p)
 	h.wait(runner, good)
 	s := h.status(runner, func(s policies.Status) bool { return s.State == policies.StateRetrying })
 	require.Contains(t, s.Error, "policy tally stands before DeviceLinked at devices-0@4: decoding envelope")
 	require.Equal(t, good, s.Position)
+	require.GreaterOrEqual(t, s.Lag, time.Hour.Seconds(), "it waits since it was recorded")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err := runner.WaitFor(ctx, "tally", last)

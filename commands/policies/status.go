@@ -26,7 +26,7 @@ type Status struct {
 	Error    string          `json:"error,omitempty"` // why it is retrying
 	Position events.Position `json:"position"`        // all shards have passed it, in whichever process
 	Head     events.Position `json:"head"`            // of the log
-	Lag      float64         `json:"lag_seconds"`     // age of the oldest input that is being reacted to here, or rests
+	Lag      float64         `json:"lag_seconds"`     // age of the oldest input that is being reacted to here, rests or cannot be read
 	Shards   []ShardStatus   `json:"shards"`
 }
 
@@ -63,7 +63,7 @@ func (w *worker) status(states []ShardState, now time.Time) Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := Status{Policy: w.policy.Name(), Position: ^events.Position(0)}
-	var oldest time.Time
+	oldest := w.since
 	for n := range w.policy.Shards() {
 		s := ShardStatus{Shard: n, Position: w.passed(n)}
 		if n < len(states) {

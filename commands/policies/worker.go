@@ -2,6 +2,7 @@ package policies
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -34,6 +35,7 @@ type worker struct {
 	renewal   int                // which one the fuse belongs to
 	unsaved   bool               // a shard came further since the last save began
 	ill       error              // why the policy as a whole does not go on
+	since     time.Time          // when the input was recorded that all wait before; zero if there is none
 	unheld    error              // why leases cannot be renewed
 	moved     chan struct{}      // closed when a shard moves on or changes hands
 	elsewhere []events.Position  // of all shards, as last read from the leases
@@ -281,7 +283,10 @@ func (w *worker) past(team []*shard, b *batch) []*shard {
 func (w *worker) setIll(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ill = err
+	w.ill, w.since = err, time.Time{}
+	if before, ok := errors.AsType[*InputError](err); ok {
+		w.since = before.Created
+	}
 }
 
 // saveSoon asks for checkpoints to be saved, if there is something to save.
