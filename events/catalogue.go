@@ -129,6 +129,11 @@ func (t table) encode(e Event) (name string, version int, data []byte, err error
 	if k == nil {
 		return "", 0, nil, fmt.Errorf("encoding %T: %w", e, ErrUnknownType)
 	}
+	if fast, ok := e.(appender); ok {
+		if data, ok = fast.appendJSON(make([]byte, 0, roomyEvent)); ok {
+			return k.name, k.version(), data, nil
+		}
+	}
 	if data, err = json.Marshal(e); err != nil {
 		return "", 0, nil, fmt.Errorf("encoding %s: %w", k.name, err)
 	}

@@ -39,7 +39,12 @@ type Envelope struct {
 type Actor string
 
 // EncodeEnvelope returns the metadata bytes.
-func EncodeEnvelope(e Envelope) ([]byte, error) { return json.Marshal(e) }
+func EncodeEnvelope(e Envelope) ([]byte, error) {
+	if !plain(&e.OccurredAt, &e.RecordedAt) {
+		return json.Marshal(e)
+	}
+	return appendEnvelope(make([]byte, 0, roomyEnvelope), &e), nil
+}
 
 // DecodeEnvelope reads a record's metadata. Foreign events may have none or another shape, told by the version that
 // every envelope of ours carries: that is an error here, and the reader decides what it means.

@@ -23,7 +23,6 @@ type writing struct {
 
 	proposed []events.Proposed
 	bytes    int
-	memory   []byte     // that the proposed events lie in
 	source   events.Ref // what the next BatchRated names
 	cause    *Input     // of the last event
 	sent     chan error // the answer to the append under way; nil when there is none
@@ -34,7 +33,7 @@ type writing struct {
 // Once it is recorded, rating has come to source.
 func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) (at events.Ref, err error) {
 	d := billing.Subject(event)
-	proposed, err := w.encode(event, d, cause)
+	proposed, err := events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
 	if err != nil {
 		return at, err
 	}
@@ -105,8 +104,8 @@ func (w *writing) seal() (events.Expected, []events.Proposed, error) {
 	w.period.state = billing.Evolve(w.period.state, closing)
 	sealed := w.proposed
 	sealed = append(sealed, last)
-	w.proposed, w.bytes, w.memory = make([]events.Proposed, 0, len(sealed)), 0, nil // they belong to the append now
-	return events.Expected(first) - 1, sealed, nil                                  // before revision 0 is NoStream
+	w.proposed, w.bytes = make([]events.Proposed, 0, len(sealed)), 0 // they belong to the append now
+	return events.Expected(first) - 1, sealed, nil                   // before revision 0 is NoStream
 }
 
 func (w *writing) send(ctx context.Context, expected events.Expected, proposed []events.Proposed) error {
@@ -126,35 +125,6 @@ func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
 		Correlation: cause.Envelope.Correlation, Causation: cause.ID.String(),
 	}
 }
-
-// encode is events.Encode, and faster for charges.
-func (w *writing) encode(event events.Event, d *events.Delivered, cause *Input) (events.Proposed, error) {
-	charged, ok := event.(events.MessageCharged)
-	if !ok || !isPlain(&charged, w.now) {
-		return events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
-	}
-	envelope := w.envelope(d.DeliveredAt, cause)
-	envelope.Version = chargedVersion
-	if cap(w.memory)-len(w.memory) < encodedRoom {
-		w.memory = make([]byte, 0, encodedBlock)
-	}
-	from := len(w.memory)
-	w.memory = appendCharged(w.memory, &charged)
-	middle := len(w.memory)
-	w.memory = appendEnvelope(w.memory, &envelope)
-	return events.Proposed{
-		ID: chargeID(event, d, cause), Type: chargedName,
-		Data: w.memory[from:middle:middle], Metadata: w.memory[middle:len(w.memory):len(w.memory)],
-	}, nil
-}
-
-// Charges of one append share blocks of memory; one that has this much left takes another charge, mostly.
-const (
-	encodedBlock = 64 << 10
-	encodedRoom  = 2 << 10
-)
-
-var chargedName = events.NameOf[events.MessageCharged]()
 
 // chargeID is the same whenever the same fact or card has the same effect on the same delivery.
 func chargeID(event events.Event, d *events.Delivered, cause *Input) id.Event {

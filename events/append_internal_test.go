@@ -1,33 +1,48 @@
-package policies
+package events
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"daybook/events"
-	"daybook/events/id"
 )
 
-// What is written here without reflection is what events.Encode writes, whatever stands in the fields: also in those
-// that are added one day.
-func TestChargesAreEncodedAsEventsAre(t *testing.T) {
+// What is written without reflection is what encoding/json writes, whatever stands in the fields: also in those that are
+// added one day.
+func TestAppendedBytesAreThoseOfTheLibrary(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var charged events.MessageCharged
-		var envelope events.Envelope
+		var charged MessageCharged
+		var envelope Envelope
 		fill(t, reflect.ValueOf(&charged).Elem())
 		fill(t, reflect.ValueOf(&envelope).Elem())
-		envelope.Command, envelope.Digest = id.Command{}, "" // rating is no command
-		proposed, err := events.Encode(id.Event{}, charged, envelope)
+		data, ok := charged.appendJSON(nil)
+		require.True(t, ok)
+		want, err := json.Marshal(charged)
 		require.NoError(t, err)
-		envelope.Version = chargedVersion
-		require.Equal(t, string(proposed.Data), string(appendCharged(nil, &charged)))
-		require.Equal(t, string(proposed.Metadata), string(appendEnvelope(nil, &envelope)))
+		require.Equal(t, string(want), string(data))
+		metadata, err := EncodeEnvelope(envelope)
+		require.NoError(t, err)
+		want, err = json.Marshal(envelope)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(metadata))
 	})
+}
+
+func TestTimesThatAreNotPlainAreLeftToTheLibrary(t *testing.T) {
+	t.Parallel()
+	rome := time.FixedZone("CET", 3600)
+	at := time.Date(2026, 11, 2, 9, 0, 0, 0, rome)
+	metadata, err := EncodeEnvelope(Envelope{OccurredAt: at, RecordedAt: at})
+	require.NoError(t, err)
+	require.Contains(t, string(metadata), `"occurred_at":"2026-11-02T09:00:00+01:00"`)
+	_, ok := MessageCharged{WasDeliveredAt: &at}.appendJSON(nil)
+	require.False(t, ok)
+	_, err = EncodeEnvelope(Envelope{OccurredAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)})
+	require.Error(t, err)
 }
 
 // fill draws a value for every field, and often none.
