@@ -127,6 +127,39 @@ func TestEveryBadLineIsNamed(t *testing.T) {
 	require.Equal(t, "RateCardInvalid", rejection.Code)
 }
 
+// A market has its own account in the ledger, which is named after it.
+func TestMarketsThatTheLedgerCouldNotTellApart(t *testing.T) {
+	t.Parallel()
+	row := func(market, code, currency, from string) string {
+		return fmt.Sprintf("%s,%s,%d,utility,%s,0.03,%s,", market, code, 100+int(code[1]), currency, from)
+	}
+	_, err := pricing.ParseCards(strings.NewReader(file(
+		row("Rest of Asia", "AA", "USD", "2026-10-01"),
+		row("REST OF ASIA", "AB", "USD", "2026-10-01"),
+		row("Rest-of  Asia!", "AC", "USD", "2027-01-01"), // also of another date
+		row("Rest of Asia", "AA", "USD", "2027-01-01"),
+		row("Rest of Asia 2", "AD", "USD", "2026-10-01"),
+		row("rest of asia", "AE", "EUR", "2026-10-01"), // the cards of another currency are of other books
+		row("Ελλάδα", "AF", "USD", "2026-10-01"),
+		row("& (c)", "AG", "USD", "2026-10-01"),
+		row("Unresolved.", "AH", "USD", "2026-10-01"),
+	)))
+	var bad *pricing.FileError
+	require.ErrorAs(t, err, &bad)
+	var named []string
+	for _, l := range bad.Lines {
+		require.Equal(t, "market", l.Field)
+		named = append(named, l.String())
+	}
+	const rule = " would be one account of the ledger: names must differ in more than capitals and punctuation"
+	require.Equal(t, []string{
+		"line 3, market: REST OF ASIA and Rest of Asia by line 2" + rule,
+		"line 4, market: Rest-of  Asia! and Rest of Asia by line 2" + rule,
+		"line 8, market: must have one of the letters and digits a–z, A–Z, 0–9: the ledger names an account by them",
+		`line 10, market: must not be "unresolved": so the ledger calls the market of those whose market is unknown`,
+	}, named)
+}
+
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	row := "Italy,IT,39,utility,USD,0.03,2026-10-01,"

@@ -14,11 +14,14 @@ import (
 //   - a market has one list of countries and one of prefixes, in whatever order;
 //   - a country or a prefix belongs to one market, and one market at most has no prefixes.
 //
+// And of all dates together, markets differ in more than capitals and punctuation.
+//
 // The zero value says nothing yet.
 type Published struct {
 	rates  map[rateKey]publishedRate
 	lists  map[marketKey]publishedLists
 	claims map[claimKey]claim
+	names  map[string]claim // by what the ledger calls the market
 }
 
 type (
@@ -46,8 +49,9 @@ type (
 	claim struct{ market, where string }
 )
 
-// The columns that list who belongs to a market.
+// The columns that name a market, list who belongs to it and say its rates.
 const (
+	columnMarket    = "market"
 	columnCountries = "iso2"
 	columnPrefixes  = "calling_prefix"
 	columnRate      = "rate"
@@ -62,6 +66,10 @@ func (p *Published) Has(from events.Date, m events.MarketRates, r events.Rate) (
 	var against []Contradiction
 	contradict := func(column, detail string, args ...any) {
 		against = append(against, Contradiction{column, fmt.Sprintf(detail, args...)})
+	}
+	if other, taken := p.names[accountName(m.Market)]; taken && other.market != m.Market {
+		contradict(columnMarket, "%s and %s by %s would be one account of the ledger: names must differ in more than capitals and punctuation",
+			m.Market, other.market, other.where)
 	}
 	rate, hasRate := p.rates[rateKey{from, m.Market, r.Category}]
 	if hasRate && rate.micros != microsOf(r) {
@@ -117,13 +125,14 @@ func except(list, other []string) string {
 // Add publishes a rate and its market's lists. Where names the place for people.
 func (p *Published) Add(from events.Date, m events.MarketRates, r events.Rate, where string) {
 	if p.rates == nil {
-		*p = Published{map[rateKey]publishedRate{}, map[marketKey]publishedLists{}, map[claimKey]claim{}}
+		*p = Published{map[rateKey]publishedRate{}, map[marketKey]publishedLists{}, map[claimKey]claim{}, map[string]claim{}}
 	}
 	p.rates[rateKey{from, m.Market, r.Category}] = publishedRate{microsOf(r), where}
 	key := marketKey{from, m.Market}
 	if _, found := p.lists[key]; found {
 		return
 	}
+	p.names[accountName(m.Market)] = claim{m.Market, where}
 	p.lists[key] = publishedLists{canonical(m.Countries), canonical(m.Prefixes), where}
 	for _, c := range claimsOf(from, m) {
 		p.claims[c] = claim{m.Market, where}

@@ -31,7 +31,7 @@ type column struct {
 
 // columns are what a file must have, in any order.
 var columns = []column{
-	{"market", readMarket},
+	{columnMarket, readMarket},
 	{columnCountries, readCountries},
 	{columnPrefixes, readPrefixes},
 	{"category", readCategory},
@@ -68,7 +68,29 @@ func readMarket(r *row, field string) string {
 	if field == "" || !isLine(r.market.Market, maxText) {
 		return fmt.Sprintf("must be 1 to %d printable characters without spaces around them", maxText)
 	}
+	switch accountName(r.market.Market) {
+	case "":
+		return "must have one of the letters and digits a–z, A–Z, 0–9: the ledger names an account by them"
+	case unresolved:
+		return fmt.Sprintf("must not be %q: so the ledger calls the market of those whose market is unknown", unresolved)
+	}
 	return ""
+}
+
+// unresolved is where the ledger counts what belongs to no market.
+const unresolved = "unresolved"
+
+// accountName is what the ledger calls a market in the names of its accounts: in lower case, with a hyphen for each run of
+// other characters than a–z and 0–9. Of two markets with one name, nobody could tell what each cost. The ledger's own
+// rule is in projections/ledger/chart.go, with a test that holds both against each other.
+func accountName(market string) string {
+	lower := strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	}, market)
+	return strings.Join(strings.FieldsFunc(lower, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }), "-")
 }
 
 func readSource(r *row, field string) string {

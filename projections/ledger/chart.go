@@ -120,7 +120,9 @@ func classOf(b events.Basis) (string, error) {
 	return "", fmt.Errorf("no account for the basis %q", b)
 }
 
-// category and market turn names into segments of an account. The platform's categories keep their underscores.
+// category and market turn names into segments of an account. The platform's categories keep their underscores. Rate cards
+// may not name two markets so that they come to the same here, nor one so that it comes to "unresolved": that rule is
+// accountName in domain/pricing.
 func category(c events.Category) string { return slug(string(c), "_", "unknown") }
 func market(name string) string         { return slug(name, "", "unresolved") }
 
