@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,41 +10,23 @@ import (
 
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
-	"daybook/events"
 	"daybook/events/id"
 )
 
 // ledgerCommand reads what messages cost, posting by posting or as balances.
 func ledgerCommand() *cobra.Command {
-	ledger := noun("ledger", "What messages cost", ledgerEntriesCommand(), ledgerBalancesCommand())
-	ledger.PersistentFlags().String("account", "", "the account (required)")
-	return ledger
+	return noun("ledger", "What messages cost", ledgerEntriesCommand(), ledgerBalancesCommand())
 }
 
 func ledgerEntriesCommand() *cobra.Command {
-	var (
-		from, to string
-		after    uint64
-		limit    int
-	)
+	var filter client.LedgerFilter
 	entries := &cobra.Command{
 		Use:   "entries",
 		Short: "List the postings of an account, in the order of the store",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			filter := client.LedgerFilter{After: events.Position(after), Limit: limit}
-			var err error
-			if filter.Account, err = accountFlag(command); err != nil {
-				return err
-			}
-			if filter.From, err = instantFlag("--from", from); err != nil {
-				return err
-			}
-			if filter.To, err = instantFlag("--to", to); err != nil {
-				return err
-			}
-			if limit < 1 || limit > 1000 {
-				return fmt.Errorf("--limit: %d is not between 1 and 1000", limit)
+			if filter.Account.IsZero() {
+				return errNoAccount
 			}
 			return withServer(command, func(server *client.Client) error {
 				page, err := server.LedgerEntries(command.Context(), filter, waiting(command)...)
@@ -54,31 +37,23 @@ func ledgerEntriesCommand() *cobra.Command {
 			})
 		},
 	}
-	entries.Flags().StringVar(&from, "from", "", "only what took effect at or after this instant (RFC 3339)")
-	entries.Flags().StringVar(&to, "to", "", "only what took effect before this instant (RFC 3339)")
-	entries.Flags().Uint64Var(&after, "after", 0, "go on after this position")
-	entries.Flags().IntVar(&limit, "limit", 100, "most postings to list, at most 1000")
+	entries.Flags().Var(textFlag(&filter.Account, id.Parse[id.Account]), "account", "the account (required)")
+	listFlags(entries, "took effect", &filter.From, &filter.To, &filter.After, &filter.Limit)
 	return entries
 }
 
 func ledgerBalancesCommand() *cobra.Command {
-	var text string
+	var (
+		account id.Account
+		asOf    *time.Time
+	)
 	balances := &cobra.Command{
 		Use:   "balances",
 		Short: "List the balances of an account",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			account, err := accountFlag(command)
-			if err != nil {
-				return err
-			}
-			var asOf *time.Time
-			if text != "" {
-				at, err := instantFlag("--as-of", text)
-				if err != nil {
-					return err
-				}
-				asOf = &at
+			if account.IsZero() {
+				return errNoAccount
 			}
 			return withServer(command, func(server *client.Client) error {
 				answer, err := server.LedgerBalances(command.Context(), account, asOf, waiting(command)...)
@@ -89,40 +64,27 @@ func ledgerBalancesCommand() *cobra.Command {
 			})
 		},
 	}
-	balances.Flags().StringVar(&text, "as-of", "", "only what took effect before this instant (RFC 3339)")
+	balances.Flags().Var(textFlag(&account, id.Parse[id.Account]), "account", "the account (required)")
+	balances.Flags().Var(textFlag(&asOf, func(text string) (*time.Time, error) {
+		at, err := instant(text)
+		return &at, err
+	}), "as-of", "only what took effect before this instant (RFC 3339)")
 	return balances
 }
 
-// accountFlag reads --account, which has no sensible default.
-func accountFlag(command *cobra.Command) (id.Account, error) {
-	account, err := id.Parse[id.Account](command.Flag("account").Value.String())
-	if err != nil {
-		return account, fmt.Errorf("--account: %w", err)
-	}
-	return account, nil
-}
-
-// instantFlag reads a time; empty is the zero time.
-func instantFlag(name, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, fmt.Errorf("%s: %q is not an RFC 3339 instant", name, text)
-	}
-	return at, nil
-}
+var errNoAccount = errors.New("--account is required")
 
 func printPostings(out io.Writer, page api.LedgerEntries) error {
 	width := len("AMOUNT")
 	for _, e := range page.Entries {
 		width = max(width, len(e.Number()))
 	}
-	w := table(out, "POSITION", "EFFECTIVE", "LEDGER ACCOUNT", rightAligned("AMOUNT", width), "ASSET", "KIND", "MESSAGE")
+	w := table(out, "POSITION", "EFFECTIVE", "RECORDED", "LEDGER ACCOUNT", rightAligned("AMOUNT", width), "ASSET", "KIND", "MESSAGE",
+		"STREAM@REVISION.N")
 	for _, e := range page.Entries {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Position, e.EffectiveAt.Format(time.RFC3339), e.LedgerAccount,
-			rightAligned(e.Number(), width), e.Asset, e.Kind, e.MessageID)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s@%d.%d\n", e.Position, e.EffectiveAt.Format(time.RFC3339),
+			e.RecordedAt.Format(time.RFC3339), e.LedgerAccount, rightAligned(e.Number(), width), e.Asset, e.Kind, e.MessageID,
+			e.Stream, e.Revision, e.N)
 	}
 	if page.Next != nil {
 		fmt.Fprintf(w, "\nMore: --after %d\n", *page.Next)

@@ -50,7 +50,7 @@ func TestRatesAndLedgerFromTheCommandLine(t *testing.T) {
 	require.Equal(t, 1, strings.Count(run("ledger", "balances", "--account", account.String(), "--as-of", "2026-10-05T10:42:07Z"), "\n"))
 	entries := run("ledger", "entries", "--account", account.String(), "--from", "2026-10-05T10:42:07Z", "--limit", "4")
 	require.Equal(t, 5, strings.Count(entries, "\n"), entries)
-	require.Regexp(t, `\d+ +2026-10-05T10:42:07Z  provider:whatsapp:payable +-0\.024800  EUR +charge +[0-9a-f-]{36}\n`, entries)
+	require.Regexp(t, `\d+ +2026-10-05T10:42:07Z  20\S+Z  provider:whatsapp:payable +-0\.024800  EUR +charge +[0-9a-f-]{36}  billing-[0-9a-f-]{36}-2026-10@\d+\.\d\n`, entries)
 	require.Contains(t, run("projection", "ls", "--wait-for", head), "rating  running")
 
 	said, err := daybook(t.Context(), t, environment, "rates", "import", written(t, strings.ReplaceAll(pricing.ReferenceCards, "0.0248", "free")))
@@ -104,12 +104,17 @@ func TestLedgerVerbsSayWhatIsWrong(t *testing.T) {
 	nowhere := []string{"DAYBOOK_LISTEN=127.0.0.1:1", "DAYBOOK_DATA=" + t.TempDir() + "/none"}
 	const account = "--account 0192d3a4-7c5e-7b7e-9f51-3a1c5f2f7a10"
 	for _, c := range []struct{ arguments, want string }{
-		{"ledger balances", `--account: "" is not a UUID`},
-		{"ledger entries --account x", `--account: "x" is not a UUID`},
-		{"ledger entries --limit 0 " + account, "--limit: 0 is not between 1 and 1000"},
-		{"ledger entries --limit 1001 " + account, "--limit: 1001 is not between 1 and 1000"},
-		{"ledger entries --to later " + account, `--to: "later" is not an RFC 3339 instant`},
-		{"ledger balances --as-of now " + account, `--as-of: "now" is not an RFC 3339 instant`},
+		{"ledger balances", "daybook: --account is required"},
+		{"ledger entries", "daybook: --account is required"},
+		{"ledger entries --account=", `"--account" flag: "" is not a UUID`},
+		{"ledger entries --account x", `"--account" flag: "x" is not a UUID`},
+		{"ledger entries --limit 0 " + account, `"--limit" flag: expected a number between 1 and 1000`},
+		{"ledger entries --limit 1001 " + account, `"--limit" flag: expected a number between 1 and 1000`},
+		{"ledger entries --to later " + account, `"--to" flag: expected an RFC 3339 instant`},
+		{"ledger entries --from= " + account, `"--from" flag: expected an RFC 3339 instant`},
+		{"ledger entries --from 0001-01-01T00:00:00Z " + account, `"--from" flag: expected an instant of the years 1970 to 9999`},
+		{"ledger balances --as-of now " + account, `"--as-of" flag: expected an RFC 3339 instant`},
+		{"ledger balances --as-of 0001-01-01T00:00:00Z " + account, `"--as-of" flag: expected an instant of the years 1970 to 9999`},
 		{"ledger balances " + account, "there is no data in"},
 		{"rates import /nowhere/cards.csv", "FILE: open /nowhere/cards.csv: no such file"},
 		{"rates import", "accepts 1 arg"},

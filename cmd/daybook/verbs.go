@@ -16,24 +16,12 @@ import (
 
 // auditCommand reads the trail.
 func auditCommand() *cobra.Command {
-	var (
-		account, conversation, kind, from, to string
-		after                                 uint64
-		limit                                 int
-	)
+	var filter client.AuditFilter
 	list := &cobra.Command{
 		Use:   "ls",
 		Short: "List entries, oldest first",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			filter, err := auditFilter(account, conversation, from, to)
-			if err != nil {
-				return err
-			}
-			if limit < 1 || limit > 1000 {
-				return fmt.Errorf("--limit: %d is not between 1 and 1000", limit)
-			}
-			filter.Type, filter.After, filter.Limit = kind, events.Position(after), limit
 			return withServer(command, func(server *client.Client) error {
 				page, err := server.AuditEntries(command.Context(), filter, waiting(command)...)
 				if err != nil {
@@ -43,34 +31,11 @@ func auditCommand() *cobra.Command {
 			})
 		},
 	}
-	list.Flags().StringVar(&account, "account", "", "only this account")
-	list.Flags().StringVar(&conversation, "conversation", "", "only this conversation")
-	list.Flags().StringVar(&kind, "type", "", "only this type of event, such as MessageQueued")
-	list.Flags().StringVar(&from, "from", "", "only what happened at or after this instant (RFC 3339)")
-	list.Flags().StringVar(&to, "to", "", "only what happened before this instant (RFC 3339)")
-	list.Flags().Uint64Var(&after, "after", 0, "go on after this position")
-	list.Flags().IntVar(&limit, "limit", 100, "most entries to list, at most 1000")
+	list.Flags().Var(textFlag(&filter.Account, id.Parse[id.Account]), "account", "only this account")
+	list.Flags().Var(textFlag(&filter.Conversation, id.Parse[id.Conversation]), "conversation", "only this conversation")
+	list.Flags().StringVar(&filter.Type, "type", "", "only this type of event, such as MessageQueued")
+	listFlags(list, "happened", &filter.From, &filter.To, &filter.After, &filter.Limit)
 	return noun("audit", "The audit trail", list)
-}
-
-func auditFilter(account, conversation, from, to string) (client.AuditFilter, error) {
-	var filter client.AuditFilter
-	var err error
-	if account != "" {
-		if filter.Account, err = id.Parse[id.Account](account); err != nil {
-			return filter, fmt.Errorf("--account: %w", err)
-		}
-	}
-	if conversation != "" {
-		if filter.Conversation, err = id.Parse[id.Conversation](conversation); err != nil {
-			return filter, fmt.Errorf("--conversation: %w", err)
-		}
-	}
-	if filter.From, err = instantFlag("--from", from); err != nil {
-		return filter, err
-	}
-	filter.To, err = instantFlag("--to", to)
-	return filter, err
 }
 
 func printEntries(out io.Writer, page api.AuditEntries) error {
@@ -188,8 +153,8 @@ func noun(name, short string, verbs ...*cobra.Command) *cobra.Command {
 }
 
 func waiting(command *cobra.Command) []client.CallOption {
-	if token := command.Flag("wait-for").Value.String(); token != "" {
-		return []client.CallOption{client.WaitForToken(token)}
+	if token := command.Flag("wait-for"); token.Changed {
+		return []client.CallOption{client.WaitForToken(token.Value.String())}
 	}
 	return nil
 }

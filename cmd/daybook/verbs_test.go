@@ -33,6 +33,9 @@ func TestVerbsWorkWithAndWithoutAServer(t *testing.T) {
 	projections, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, projections)
 	require.Regexp(t, `audit +1 +running +\d+ +4 +0 events`, projections)
+	said, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for=")
+	require.Error(t, err)
+	require.Contains(t, said, "query.wait_for: expected a value")
 	server.stop(t)
 
 	refused, err := daybook(t.Context(), t, running, "audit", "ls")
@@ -47,9 +50,9 @@ func TestVerbsSayWhatIsWrong(t *testing.T) {
 	nowhere := []string{"DAYBOOK_LISTEN=127.0.0.1:1", "DAYBOOK_DATA=" + t.TempDir() + "/none"}
 	for _, c := range []struct{ arguments, want string }{
 		{"audit ls", "there is no data in"},
-		{"audit ls --account x", `--account: "x" is not a UUID`},
-		{"audit ls --from yesterday", `--from: "yesterday" is not an RFC 3339 instant`},
-		{"audit ls --limit 0", "--limit: 0 is not between 1 and 1000"},
+		{"audit ls --account x", `"--account" flag: "x" is not a UUID`},
+		{"audit ls --from yesterday", `"--from" flag: expected an RFC 3339 instant`},
+		{"audit ls --limit 0", `"--limit" flag: expected a number between 1 and 1000`},
 		{"quarantine redrive x", `ITEM: "x" is not a UUID`},
 		{"audit sl", "unknown command"},
 	} {
