@@ -33,10 +33,7 @@ func (s *server) registerRates(a huma.API) {
 	command(s, a, huma.Operation{
 		Method: http.MethodPost, Path: path, OperationID: "importRateCards", Tags: []string{"Billing"},
 		DefaultStatus: http.StatusCreated, MaxBodyBytes: pricing.MaxFileBytes, Summary: "Import rate cards",
-		Description: "Publishes the rates of a CSV file with the columns market, iso2, calling_prefix, category, currency, rate, " +
-			"effective_from and source: one card for each currency and effective date. The whole file counts, or nothing of it. A " +
-			"published rate is never edited: the same again is known and changes nothing, another one is a conflict. Deliveries " +
-			"that waited for a rate are priced.",
+		Description: importDescription,
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK: all of it was known", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}},
 		}},
@@ -47,6 +44,19 @@ func (s *server) registerRates(a huma.API) {
 		Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleFile,
 	}
 }
+
+const importDescription = "Publishes the rates of a CSV file with the columns market, iso2, calling_prefix, category, " +
+	"currency, rate, effective_from and source: one card for each currency and effective date. iso2 and calling_prefix are lists, separated " +
+	"by semicolons; both are empty for the market of all others. A rate is greater than 0 and has at most six decimals; n/a says " +
+	"that there is none from that day on, and binds like a rate. A file holds at most 8 MiB and 100,000 lines.\n\n" +
+	"A card may name some markets only: for the others, older cards stay in force. One that names the market of all others should " +
+	"name every market, because that market takes each recipient whom no card in force lists.\n\n" +
+	"A published rate is never edited: the same again is known and changes nothing, another one is a conflict. A file that is " +
+	"refused leaves nothing behind; up to 1,000 bad lines are listed, and the rest counted. Of a file that is taken, each currency " +
+	"is recorded by itself: after a crash in between, the same file again records the rest. A file that comes again, with the " +
+	"same Idempotency-Key or without, is answered with 200, the same position and cards that are not new.\n\n" +
+	"Import cards before they take effect: a delivery that was priced keeps its price when a card for its day comes later. What " +
+	"was pending is priced by the next card of its currency, if it can be."
 
 const exampleFile = "market,iso2,calling_prefix,category,currency,rate,effective_from,source\r\n" +
 	"Italy,IT,39,utility,USD,0.0300,2026-10-01,\r\n"

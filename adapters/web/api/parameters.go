@@ -7,7 +7,7 @@ import (
 
 // Idempotent is what every command takes.
 type Idempotent struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" pattern:"^[!-~]+$" patternDescription:"1 to 255 visible ASCII characters" doc:"A key of the caller's choice that names this request: a repeat changes nothing and gets the same answer, for as long as it is among the last 256 named requests on what it changed (the account, its devices, or the conversation). The same key with another request on it is refused." example:"order-4711-ready"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" pattern:"^[!-~]+$" patternDescription:"1 to 255 visible ASCII characters" doc:"A key of the caller's choice that names this request: a repeat changes nothing and gets the same answer, for as long as it is among the last 256 named requests on what it changed (the account, its devices, the conversation, or the rate cards of a currency). The same key with another request on it is refused." example:"order-4711-ready"`
 }
 
 // Identity is the key and what it is unique within: commands that belong to no account yet share one scope.
