@@ -106,6 +106,7 @@ func (s *system) cards() (found []events.Record) {
 func TestRateCardFilesThatAreNone(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	described := s.description()
 	huge := ratesHeader + strings.Repeat("x", pricing.MaxFileBytes)
 	for name, c := range map[string]struct {
 		contentType, body string
@@ -125,6 +126,7 @@ func TestRateCardFilesThatAreNone(t *testing.T) {
 			t.Parallel()
 			p := s.call(http.MethodPost, "/api/v1/rate-cards", c.body, "Content-Type", c.contentType).problem(t)
 			require.Equal(t, []any{c.status, c.code}, []any{p.Status, p.Code}, p.Detail)
+			described.lists(t, http.MethodPost, "/rate-cards", p.Status)
 		})
 	}
 	p := s.call(http.MethodPost, "/api/v1/rate-cards", huge, "Content-Type", "text/csv").problem(t)
