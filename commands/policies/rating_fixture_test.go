@@ -83,10 +83,12 @@ func open(t testing.TB, currency money.Currency, zone string) *shop {
 	return s
 }
 
-func (s *shop) publish(file string) {
+func (s *shop) publish(files ...string) {
 	s.Helper()
-	_, err := s.handler.ImportRateCards(s.Context(), asAdmin, []byte(file))
-	require.NoError(s, err)
+	for _, file := range files {
+		_, err := s.handler.ImportRateCards(s.Context(), asAdmin, []byte(file))
+		require.NoError(s, err)
+	}
 }
 
 // rows is a file of rate cards.
@@ -168,17 +170,21 @@ func (s *shop) rate() *books {
 
 // books are all billing periods of a store.
 type books struct {
-	rated   map[billing.Key]billing.Rated // what each delivery has come to
-	kinds   map[billing.Key][]string      // its events, in order
-	closing map[string]events.BatchRated  // of each period, the newest
-	names   []string                      // types of all events of billing periods
+	rated   map[billing.Key]billing.Rated        // what each delivery has come to
+	reasons map[billing.Key]events.PendingReason // of those that are pending
+	kinds   map[billing.Key][]string             // its events, in order
+	closing map[string]events.BatchRated         // of each period, the newest
+	names   []string                             // types of all events of billing periods
 }
 
 // readBooks reads the billing periods, and requires of them what always holds: one charge per message and recipient,
 // whole appends, and totals that are the sum of everything.
 func readBooks(t tester, store policiestest.Store) *books {
 	t.Helper()
-	b := &books{map[billing.Key]billing.Rated{}, map[billing.Key][]string{}, map[string]events.BatchRated{}, nil}
+	b := &books{
+		map[billing.Key]billing.Rated{}, map[billing.Key]events.PendingReason{}, map[billing.Key][]string{},
+		map[string]events.BatchRated{}, nil,
+	}
 	streams := map[string][]events.Record{}
 	for record, err := range store.(*embedded.Store).ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)
@@ -217,6 +223,10 @@ func (b *books) read(t tester, stream string, records []events.Record) {
 		requireSuccession(t, was, known, event)
 		if _, ok := event.(events.MessageCharged); ok {
 			charged++
+		}
+		delete(b.reasons, key)
+		if pending, ok := event.(events.ChargePending); ok {
+			b.reasons[key] = pending.Reason
 		}
 		mine[key], _ = billing.RatedBy(event, events.Ref{Stream: stream, Revision: record.Revision})
 		b.rated[key] = mine[key]

@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"daybook/adapters/embedded"
 	"daybook/commands/policies"
+	"daybook/domain/billing"
 	"daybook/domain/conversation"
 	"daybook/events"
 )
@@ -22,7 +24,7 @@ type told struct {
 }
 
 // The messages of the property, around the change of months, policies and cards. Each status has one word on the price,
-// however often it is told.
+// however often it is told; one word is known to no policy.
 var (
 	october  = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 	mixed    = []events.Category{events.Utility, events.Marketing, events.Authentication, events.Service, events.Utility, events.Service}
@@ -30,16 +32,21 @@ var (
 	wordings = []*events.Pricing{
 		nil, nil, {Model: "PMP", Type: "regular"}, {Model: "PMP", Type: "free_customer_service"},
 		{Model: "PMP", Type: "free_entry_point", Category: "marketing"}, {Type: "regular", Category: "utility"}, {Category: "authentication"},
+		{Type: "free_something_new"},
 	}
 )
 
-// prices has a rate for whatever the platform may say, before and after the change of cards.
-var prices = rows(
-	"Italy,IT,39,marketing,USD,0.0795,2026-07-01,test", "Italy,IT,39,utility,USD,0.0300,2026-07-01,test",
-	"Italy,IT,39,authentication,USD,0.0310,2026-07-01,test", "Italy,IT,39,service,USD,0.0290,2026-07-01,test",
-	"Italy,IT,39,marketing,USD,0.0800,2026-10-01,test", "Italy,IT,39,utility,USD,0.0320,2026-10-01,test",
-	"Italy,IT,39,authentication,USD,0.0330,2026-10-01,test", "Italy,IT,39,service,USD,0.0320,2026-10-01,test",
-)
+// published are the files of cards by category, in the order in which they come: the newer card first, or the older one
+// would price its days meanwhile. Of marketing the newer card says nothing of Italy and has the market for all others;
+// both come in one file. Service has no rate.
+var published = [][]string{
+	{rows(
+		"Italy,IT,39,marketing,USD,0.0795,2026-07-01,test", "Other,,,marketing,USD,0.0604,2026-07-01,test",
+		"Other,,,marketing,USD,0.0604,2026-10-01,test",
+	)},
+	{rows("Italy,IT,39,utility,USD,0.0320,2026-10-01,test"), rows("Italy,IT,39,utility,USD,0.0300,2026-07-01,test")},
+	{rows("Italy,IT,39,authentication,USD,0.0330,2026-10-01,test"), rows("Italy,IT,39,authentication,USD,0.0310,2026-07-01,test")},
+}
 
 func updates(t *rapid.T) []told {
 	words := map[int]*events.Pricing{}
@@ -56,47 +63,51 @@ func updates(t *rapid.T) []told {
 	return all
 }
 
-// Whatever the platform repeats, in whatever order and split, whenever and by whoever it is rated: every delivery comes
-// to the same charge, and is charged once.
-func TestTheOrderOfUpdatesDoesNotChangeTheCharges(t *testing.T) {
+// imports draws when each file of cards comes: before the update of that number, or after all.
+func imports(t *rapid.T, updates int) map[int][]string {
+	due := map[int][]string{}
+	for _, files := range published {
+		places := rapid.SliceOfN(rapid.IntRange(0, updates), len(files), len(files)).Draw(t, "cards come before")
+		slices.Sort(places)
+		for i, file := range files {
+			due[places[i]] = append(due[places[i]], file)
+		}
+	}
+	return due
+}
+
+// Whatever the platform repeats, in whatever order and split, wherever the cards come among it, whenever and by whoever
+// it is rated: every delivery comes to the same in the end, a price or the reason why there is none, and is charged once
+// at most.
+//
+// The limit: a recorded charge does not change because a card comes. So no card may come after a delivery was priced, of
+// a day and category that the card has another rate for, or another market. What was free before any card was known has
+// no market; a card that comes later does not give it one.
+func TestTheOrderOfUpdatesAndCardsDoesNotChangeTheCharges(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		late := rapid.Bool().Draw(rt, "cards come late")
 		facts := updates(rt)
 		straight := newTale(t, rt)
-		straight.publish(prices)
+		straight.publish(slices.Concat(published...)...)
 		for _, fact := range facts {
 			straight.tell(fact)
 		}
-		want := straight.rated()
 
 		shuffled := append(rapid.Permutation(facts).Draw(rt, "order"),
 			rapid.SliceOfN(rapid.SampledFrom(facts), 0, 4).Draw(rt, "repeats")...)
 		crooked := newTale(t, rt)
-		card := 0
-		if late {
-			card = rapid.IntRange(0, len(shuffled)).Draw(rt, "cards come after")
-		}
-		for i := 0; i < len(shuffled); {
-			if i >= card && card >= 0 {
-				crooked.publish(prices)
-				card = -1
+		due := imports(rt, len(shuffled))
+		for from := 0; from < len(shuffled); {
+			to := from + rapid.IntRange(1, len(shuffled)-from).Draw(rt, "split")
+			for i := from; i < to; i++ {
+				crooked.publish(due[i]...)
 			}
-			n := rapid.IntRange(1, len(shuffled)-i).Draw(rt, "split")
-			crooked.tell(shuffled[i : i+n]...)
-			i += n
+			crooked.tell(shuffled[from:to]...)
 			crooked.work()
+			from = to
 		}
-		if card >= 0 {
-			crooked.publish(prices)
-		}
-		got := crooked.rated()
-		for i := range got {
-			if got[i].basis != events.BasisRegular { // what is free needs no market, and no card tells one yet
-				got[i].market, want[i].market = "", ""
-			}
-		}
-		require.Equal(rt, want, got)
+		crooked.publish(due[len(shuffled)]...)
+		require.Equal(rt, straight.rated(), crooked.rated())
 	})
 }
 
@@ -112,9 +123,7 @@ type tale struct {
 
 func newTale(t *testing.T, rt *rapid.T) *tale {
 	t.Helper()
-	store, err := embedded.Open("events", embedded.InMemory())
-	require.NoError(rt, err)
-	rt.Cleanup(func() { require.NoError(rt, store.Close()) })
+	store := passingStore(rt)
 	tale := &tale{shop: newShop(t, store, "USD", "UTC"), rt: rt}
 	tale.receives(italian, october.Add(-time.Hour))
 	for _, category := range mixed {
@@ -124,6 +133,14 @@ func newTale(t *testing.T, rt *rapid.T) *tale {
 		tale.ratings = append(tale.ratings, policies.NewRatingInAppendsOf(store, fixedClock, 4, 1<<20))
 	}
 	return tale
+}
+
+// passingStore is a store for one attempt of a property.
+func passingStore(rt *rapid.T) *embedded.Store {
+	store, err := embedded.Open("events", embedded.InMemory())
+	require.NoError(rt, err)
+	rt.Cleanup(func() { require.NoError(rt, store.Close()) })
+	return store
 }
 
 func (t *tale) tell(facts ...told) {
@@ -146,24 +163,40 @@ func (t *tale) work() {
 	t.react(rating, rapid.IntRange(1, 40).Draw(t.rt, "inputs"))
 }
 
+// outcome is what a delivery comes to.
+type outcome struct {
+	line
+
+	reason events.PendingReason
+}
+
 // rated is what everything comes to when all of it is rated.
-func (t *tale) rated() []line {
+func (t *tale) rated() []outcome {
 	for _, rating := range t.ratings {
 		t.react(rating, everything)
 	}
+	t.forget()
+	b := readBooks(t.rt, t.store)
+	var outcomes []outcome
+	for _, m := range t.messages {
+		l := b.line(m)
+		if l.basis != events.BasisRegular {
+			l.market = "" // see the limit of the property
+		}
+		outcomes = append(outcomes, outcome{l, b.reasons[billing.Key{Message: m.id, Recipient: m.customer}]})
+	}
+	return outcomes
+}
+
+// forget requires that a rating which has forgotten everything does nothing twice.
+func (t *tale) forget() {
 	t.at = 0
 	head, err := t.store.Head(t.Context())
 	require.NoError(t.rt, err)
 	t.react(policies.NewRating(t.store, fixedClock), everything)
 	after, err := t.store.Head(t.Context())
 	require.NoError(t.rt, err)
-	require.Equal(t.rt, head, after, "who forgot everything does nothing twice")
-	b := readBooks(t.rt, t.store)
-	var lines []line
-	for _, m := range t.messages {
-		lines = append(lines, b.line(m))
-	}
-	return lines
+	require.Equal(t.rt, head, after)
 }
 
 // react lets a rating react to a stretch of the log.
