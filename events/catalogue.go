@@ -75,6 +75,9 @@ func (k *kind) version() int { return 1 + len(k.upcasters) }
 func entry[E Event](name string, upcasters ...Upcaster) kind {
 	return kind{name, reflect.TypeFor[E](), upcasters, func(data []byte) (Event, error) {
 		var e E
+		if scan(&e, data) {
+			return e, nil
+		}
 		err := jsonv2.Unmarshal(data, &e) // replays decode millions: nearly three times as fast as encoding/json
 		return e, err
 	}}

@@ -4,7 +4,7 @@
 //   - record.go: what an event store takes and gives; positions, revisions, expectations
 //   - envelope.go: who, when and why, around every event
 //   - catalogue.go: stored name and version of every event, and the upcasters of old versions
-//   - append.go: the JSON of what is written most, without reflection
+//   - append.go, scan.go: the JSON of what is written and read most, without reflection
 //   - sealed.go: the format of personal data inside events
 //   - account.go, devices.go, conversation.go, rates.go, billing.go, quarantine.go, store.go: the facts
 //     themselves

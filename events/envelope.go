@@ -49,9 +49,12 @@ func EncodeEnvelope(e Envelope) ([]byte, error) {
 // DecodeEnvelope reads a record's metadata. Foreign events may have none or another shape, told by the version that
 // every envelope of ours carries: that is an error here, and the reader decides what it means.
 func DecodeEnvelope(metadata []byte) (Envelope, error) {
-	var e Envelope
-	if err := jsonv2.Unmarshal(metadata, &e); err != nil {
-		return Envelope{}, fmt.Errorf("decoding envelope: %w", err)
+	e, ok := scanEnvelope(metadata)
+	if !ok {
+		e = Envelope{}
+		if err := jsonv2.Unmarshal(metadata, &e); err != nil {
+			return Envelope{}, fmt.Errorf("decoding envelope: %w", err)
+		}
 	}
 	if e.Version < 1 {
 		return Envelope{}, fmt.Errorf("decoding envelope: %w", errNoVersion)
