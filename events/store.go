@@ -1,6 +1,11 @@
 package events
 
-import "daybook/events/id"
+import (
+	"fmt"
+	"iter"
+
+	"daybook/events/id"
+)
 
 // StoreStream holds the store's identity as event 0, written when a store is first opened.
 const StoreStream = "daybook-store"
@@ -18,3 +23,21 @@ type VaultBound struct {
 
 func (StoreCreated) isEvent() {}
 func (VaultBound) isEvent()   {}
+
+// StoreIdentity reads the identity of a store from its stream StoreStream, read from the beginning.
+func StoreIdentity(stream iter.Seq2[Record, error]) (id.Store, error) {
+	for r, err := range stream {
+		if err != nil {
+			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
+		}
+		e, _, err := DecodeRecord(r)
+		if err != nil {
+			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
+		}
+		if created, ok := e.(StoreCreated); ok {
+			return created.StoreID, nil
+		}
+		break
+	}
+	return id.Store{}, fmt.Errorf("the store has no identity: stream %s does not begin with StoreCreated", StoreStream)
+}

@@ -148,25 +148,9 @@ func (e *Engine) start(ctx context.Context, topic string) (events.Position, erro
 
 // storeID reads the identity of the store, without which a position means nothing.
 func (e *Engine) storeID(ctx context.Context) (id.Store, error) {
-	for r, err := range e.cfg.Log.ReadStream(ctx, events.StoreStream, 0) {
-		if err != nil {
-			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
-		}
-		recorded := Decode([]events.Record{r})
-		if len(recorded) == 0 {
-			break
-		}
-		e, err := recorded[0].decode()
-		if err != nil {
-			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
-		}
-		if created, ok := e.(events.StoreCreated); ok {
-			return created.StoreID, nil
-		}
-		break
+	store, err := events.StoreIdentity(e.cfg.Log.ReadStream(ctx, events.StoreStream, 0))
+	if ctx.Err() != nil {
+		return id.Store{}, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
-		return id.Store{}, err
-	}
-	return id.Store{}, fmt.Errorf("the store has no identity: stream %s does not begin with StoreCreated", events.StoreStream)
+	return store, err
 }

@@ -28,9 +28,6 @@ const (
 	analyticsProjection = "analytics"
 )
 
-// ratingPolicy prices deliveries: what it records is what the ledger and the charges of messages are read from.
-const ratingPolicy = "rating"
-
 type auditInput struct {
 	api.Waiting
 	api.Paged

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/adapters/web/api"
+	"daybook/commands/policies"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -27,8 +28,8 @@ var (
 	fromAudit     = sources{projections: []string{auditProjection}}
 	fromRouting   = sources{projections: []string{routingProjection}}
 	fromMessages  = sources{projections: []string{messagesProjection}}
-	fromCharges   = sources{policies: []string{ratingPolicy}, projections: []string{messagesProjection}}
-	fromLedger    = sources{policies: []string{ratingPolicy}, projections: []string{ledgerProjection}}
+	fromCharges   = sources{policies: []string{policies.RatingName}, projections: []string{messagesProjection}}
+	fromLedger    = sources{policies: []string{policies.RatingName}, projections: []string{ledgerProjection}}
 	fromAnalytics = sources{projections: []string{analyticsProjection}}
 )
 

