@@ -73,11 +73,14 @@ type kind struct {
 func (k *kind) version() int { return 1 + len(k.upcasters) }
 
 func entry[E Event](name string, upcasters ...Upcaster) kind {
+	plain := scannerOf[E]()
 	return kind{name, reflect.TypeFor[E](), upcasters, func(data []byte) (Event, error) {
-		var e E
-		if scan(&e, data) {
-			return e, nil
+		if plain != nil {
+			if e, ok := plain(data); ok {
+				return e, nil
+			}
 		}
+		var e E
 		err := jsonv2.Unmarshal(data, &e) // replays decode millions: nearly three times as fast as encoding/json
 		return e, err
 	}}

@@ -13,27 +13,29 @@ import (
 // without spaces and escapes, are read here, more than twice as fast as by the library; whatever else they may be is left
 // to it, and so are all errors.
 
-// scan reads an event into a pointer to its type, where it stands plainly. After false the event is as it was.
-func scan(to any, data []byte) bool {
-	switch e := to.(type) {
-	case *MessageSent:
-		return scanInto(&e.StatusFact, data)
-	case *MessageDelivered:
-		return scanInto(&e.StatusFact, data)
-	case *MessageRead:
-		return scanInto(&e.StatusFact, data)
-	case *MessagePlayed:
-		return scanInto(&e.StatusFact, data)
+// scannerOf returns what reads events of E where they stand plainly; nil when only the library can.
+func scannerOf[E Event]() func(data []byte) (Event, bool) {
+	switch any(*new(E)).(type) {
+	case MessageSent:
+		return scanAs(func(f StatusFact) Event { return MessageSent{f} })
+	case MessageDelivered:
+		return scanAs(func(f StatusFact) Event { return MessageDelivered{f} })
+	case MessageRead:
+		return scanAs(func(f StatusFact) Event { return MessageRead{f} })
+	case MessagePlayed:
+		return scanAs(func(f StatusFact) Event { return MessagePlayed{f} })
 	}
-	return false
+	return nil
 }
 
-func scanInto(to *StatusFact, data []byte) bool {
-	fact, ok := scanStatus(data)
-	if ok {
-		*to = fact
+func scanAs(status func(StatusFact) Event) func(data []byte) (Event, bool) {
+	return func(data []byte) (Event, bool) {
+		fact, ok := scanStatus(data)
+		if !ok {
+			return nil, false
+		}
+		return status(fact), true
 	}
-	return ok
 }
 
 // scanEnvelope reads what appendEnvelope writes. Not ok: it is something else.
@@ -199,7 +201,25 @@ func (s *scanner) skip(text string) {
 }
 
 // text reads a string of plain characters.
-func (s *scanner) text() string { return string(s.quoted()) }
+func (s *scanner) text() string {
+	text := s.quoted()
+	if word, known := words[string(text)]; known {
+		return word
+	}
+	return string(text)
+}
+
+// words are texts that nearly every envelope and status repeats: they need not be kept once more each time.
+var words = func(list ...string) map[string]string {
+	known := map[string]string{}
+	for _, word := range list {
+		known[word] = word
+	}
+	return known
+}(
+	string(Marketing), string(Utility), string(Authentication), string(Service),
+	"PMP", "CBP", "regular", "free_customer_service", "free_entry_point", "platform:whatsapp", "webhook",
+)
 
 func (s *scanner) quoted() []byte {
 	s.skip(`"`)

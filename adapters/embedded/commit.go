@@ -48,7 +48,7 @@ func (c *committer) run() {
 // Every answer waits for the sync, also where nothing is written: a repeat or a conflict may refer to an event of this
 // very group.
 func (c *committer) commit(pending []*request) int {
-	batch := c.db.NewBatch()
+	batch := c.db.NewBatch(pebble.WithMaxRetainedSizeBytes(2 * maxGroup)) // grown once, used for many groups
 	taken := c.assemble(batch, pending)
 	if c.failed == nil {
 		c.fail(c.write(batch))

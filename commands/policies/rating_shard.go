@@ -312,9 +312,18 @@ func (r *rater) memories() iter.Seq2[int, recorded] {
 
 // termsOf reads an account's currency and time zone, which never change.
 func (r *rater) termsOf(ctx context.Context, owner id.Account) (pricing.Terms, error) {
-	if terms, remembered := r.terms.Get(owner); remembered {
+	terms, remembered := r.terms.Get(owner)
+	if remembered {
 		return terms, nil
 	}
+	terms, err := r.readTerms(ctx, owner)
+	if err == nil {
+		r.terms.Add(owner, terms)
+	}
+	return terms, err
+}
+
+func (r *rater) readTerms(ctx context.Context, owner id.Account) (pricing.Terms, error) {
 	var state account.State
 	for record, err := range r.store.ReadStream(ctx, account.Stream(owner), 0) {
 		if err != nil {
@@ -335,7 +344,5 @@ func (r *rater) termsOf(ctx context.Context, owner id.Account) (pricing.Terms, e
 	if err != nil {
 		return pricing.Terms{}, err
 	}
-	terms := pricing.Terms{Currency: state.Currency(), Zone: zone}
-	r.terms.Add(owner, terms)
-	return terms, nil
+	return pricing.Terms{Currency: state.Currency(), Zone: zone}, nil
 }

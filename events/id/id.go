@@ -5,6 +5,7 @@
 package id
 
 import (
+	"crypto/sha1" //nolint:gosec // RFC 9562 names this hash
 	"encoding/binary"
 	"fmt"
 
@@ -72,12 +73,16 @@ var namespace = uuid.MustParse("5f3b0f4e-3c53-5d0c-9d7a-6b1f0e6a2d11")
 // Derive computes an identifier from its parts (UUIDv5). Parts are length-prefixed, so ("ab","c") and ("a","bc") differ.
 // The first part should name what is derived.
 func Derive[T ID[K], K any](parts ...string) T {
-	var name []byte
+	name := append(make([]byte, 0, 256), namespace[:]...)
 	for _, part := range parts {
 		name = binary.AppendUvarint(name, uint64(len(part)))
 		name = append(name, part...)
 	}
-	return T{uuid.NewSHA1(namespace, name)}
+	sum := sha1.Sum(name) //nolint:gosec // as above; uuid.NewSHA1 does the same and allocates seven times
+	derived := uuid.UUID(sum[:16])
+	derived[6] = derived[6]&0x0f | 0x50 // version 5
+	derived[8] = derived[8]&0x3f | 0x80 // variant of RFC 9562
+	return T{derived}
 }
 
 // IsZero reports whether the identifier is unset. encoding/json's omitzero uses it.
