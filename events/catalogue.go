@@ -21,6 +21,10 @@ var ErrUnknownType = errors.New("unknown event type or version")
 var catalogue = newCatalogue(
 	entry[StoreCreated]("StoreCreated"),
 	entry[VaultBound]("VaultBound"),
+	entry[StoreSealed]("StoreSealed"),
+	entry[StoreUnsealed]("StoreUnsealed"),
+	entry[CopyBegun]("CopyBegun"),
+	entry[CopyFinished]("CopyFinished"),
 
 	entry[AccountRegistered]("AccountRegistered"),
 	entry[TermsAccepted]("TermsAccepted"),

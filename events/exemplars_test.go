@@ -18,6 +18,13 @@ func exemplars() map[string][]events.Event {
 		"StoreCreated": {events.StoreCreated{StoreID: of[id.Store](10)}},
 		"VaultBound":   {events.VaultBound{VaultID: "v1:00000000000000000000000000000011"}},
 
+		"StoreSealed":   {events.StoreSealed{}},
+		"StoreUnsealed": {events.StoreUnsealed{}},
+		"CopyBegun":     {events.CopyBegun{From: of[id.Store](10)}},
+		"CopyFinished": {events.CopyFinished{
+			From: of[id.Store](10), Events: 20000, Digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+		}},
+
 		"AccountRegistered": {events.AccountRegistered{
 			AccountID: of[id.Account](1), Name: "Trattoria «Da Mario» <Roma> & figli", Kind: events.AccountApp,
 			Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "900100200300400",

@@ -95,7 +95,7 @@ func envelope(version int) events.Envelope {
 // requireFilled makes sure that the exemplar shows every field, so that the golden file pins every name.
 func requireFilled(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
-	require.False(t, v.IsZero(), "%s is not filled in the exemplar", path)
+	require.False(t, v.IsZero() && v.Type().Size() > 0, "%s is not filled in the exemplar", path)
 	switch v.Kind() {
 	case reflect.Pointer:
 		requireFilled(t, v.Elem(), path)
