@@ -13,10 +13,15 @@ import (
 
 // Append writes events to the end of a stream, in order and side by side, and returns when they are on disk.
 //
-// The stream has to be where expected says, or the error is *events.WrongRevisionError and nothing is written. An
+// The stream has to be where expected says, or the error is *events.WrongRevisionError and nothing is written. Metadata
+// alone is enough for StreamExists. An
 // append that is already there is recognised by its event ids and answered with where it landed: at an exact revision
 // (or NoStream) for ever; with Any or StreamExists as long as the ids are among the last few ten thousand written since
-// the store was opened. No events means only the check; the answer is the stream's end.
+// the store was opened. No events means only the check; the answer is the stream's end, or zero if it has no events.
+//
+// A tombstoned stream takes nothing (*DeletedError). A soft-deleted one goes on after its last revision, whether expected
+// names that, or NoStream, or Any (StreamExists is a *DeletedError); a $metadata record that shows it from there on follows
+// in the same commit. Metadata written to a soft-deleted stream brings it back empty, in the same way.
 //
 // A context that ends while the append waits in the queue takes it out: nothing is written, and the error is the
 // context's. One that ends later is too late; Append then still returns what became of the append, which takes no
@@ -28,7 +33,12 @@ func (s *Store) Append(
 	if err := s.validate(stream, expected, proposed); err != nil {
 		return events.Appended{}, err
 	}
-	r := &request{stream: stream, expected: expected, proposed: proposed, done: make(chan struct{}, 1)}
+	return s.submit(ctx, &request{stream: stream, expected: expected, proposed: proposed})
+}
+
+// submit queues a request and waits for what becomes of it.
+func (s *Store) submit(ctx context.Context, r *request) (events.Appended, error) {
+	r.done = make(chan struct{}, 1)
 	if err := ctx.Err(); err != nil {
 		return events.Appended{}, r.unwritten(err)
 	}
@@ -47,13 +57,8 @@ func (s *Store) Append(
 }
 
 func (s *Store) validate(stream string, expected events.Expected, proposed []events.Proposed) error {
-	switch {
-	case stream == "" || stream == "$all" || stream == "$$":
-		return &InvalidError{stream, "the name is reserved"}
-	case len(stream) > maxStreamName:
-		return &InvalidError{stream[:64] + "…", fmt.Sprintf("the name is longer than %d bytes", maxStreamName)}
-	case expected < 0 && expected != events.NoStream && expected != events.Any && expected != events.StreamExists:
-		return &InvalidError{stream, fmt.Sprintf("%d is not an expectation", expected)}
+	if err := checkTarget(stream, expected); err != nil {
+		return err
 	}
 	size := 0
 	for i := range proposed {
@@ -69,8 +74,33 @@ func (s *Store) validate(stream string, expected events.Expected, proposed []eve
 	return nil
 }
 
-// request is one append on its way through the queue. Either its caller abandons it or the committer claims it.
+func checkTarget(stream string, expected events.Expected) error {
+	switch {
+	case stream == "" || stream == "$all" || stream == metadataPrefix:
+		return &InvalidError{stream, "the name is reserved"}
+	case nameTooLong(stream):
+		return &InvalidError{stream[:64] + "…", fmt.Sprintf("the name is longer than %d bytes", maxStreamName)}
+	case expected < 0 && expected != events.NoStream && expected != events.Any && expected != events.StreamExists:
+		return &InvalidError{stream, fmt.Sprintf("%d is not an expectation", expected)}
+	}
+	return nil
+}
+
+// action is what a request asks for.
+type action int
+
+const (
+	appending   action = iota
+	deleting           // of the one event proposed, into the metadata stream
+	tombstoning        // of the one event proposed, at the last of all revisions
+)
+
+func (a action) String() string { return [...]string{"appending to", "deleting", "tombstoning"}[a] }
+
+// request is one append on its way through the queue, or a delete, which is one in disguise. Either its caller abandons
+// it or the committer claims it.
 type request struct {
+	action   action
 	stream   string
 	expected events.Expected
 	proposed []events.Proposed
@@ -92,7 +122,7 @@ func (r *request) claim() bool {
 func (r *request) abandon() bool { return r.owned.CompareAndSwap(false, true) }
 
 func (r *request) unwritten(cause error) error {
-	return fmt.Errorf("appending to %s: %w", r.stream, cause)
+	return fmt.Errorf("%s %s: %w", r.action, r.stream, cause)
 }
 
 // queue holds the appends that wait for the committer, in order of arrival.

@@ -11,8 +11,12 @@ import (
 	"daybook/events"
 )
 
-// maxGroup is where a group is cut, in bytes of its Pebble batch. It is well below what Pebble treats as a large batch.
-const maxGroup = 4 << 20
+// A group is cut at so many bytes of its Pebble batch, well below what Pebble treats as a large one; and at so many
+// requests that none of the endings that it changes is forgotten before they are on disk: each asks for three at most.
+const (
+	maxGroup    = 4 << 20
+	maxRequests = endingsKept / 4
+)
 
 // committer is the one goroutine that writes.
 type committer struct {
@@ -79,23 +83,23 @@ func (c *committer) fail(err error) {
 func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int) {
 	created := c.now()
 	for _, r := range pending {
-		if batch.Len() >= maxGroup {
+		if batch.Len() >= maxGroup || len(c.group) >= maxRequests {
 			break
 		}
 		if !r.claim() {
 			taken++
 			continue
 		}
-		write, err := false, c.failed
+		what, err := plan{}, c.failed
 		if err == nil {
-			write, r.appended, err = c.decider.decide(r)
+			what, r.appended, err = c.decider.decide(r)
 		}
 		if errors.Is(err, errCommitFirst) {
 			break
 		}
 		taken++
-		if write {
-			r.appended, err = c.stage(batch, r, created)
+		if err == nil && !what.asked.empty() {
+			r.appended, err = c.stage(batch, &what, created)
 			c.fail(err)
 		}
 		r.err = err
@@ -104,25 +108,29 @@ func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int
 	return taken
 }
 
-// stage puts the events of one append into the batch, and into the decider's memory. After an error the batch must not
-// be written.
-func (c *committer) stage(batch *pebble.Batch, r *request, created time.Time) (events.Appended, error) {
-	end, err := c.decider.tip(r.stream)
-	if err != nil {
-		return events.Appended{}, err
+// stage puts what a request writes into the batch, and into the decider's memory, and returns where what it asked for
+// ends. After an error the batch must not be written.
+func (c *committer) stage(batch *pebble.Batch, what *plan, created time.Time) (events.Appended, error) {
+	end, err := c.stagePart(batch, &what.asked, created)
+	if err == nil && !what.follows.empty() {
+		_, err = c.stagePart(batch, &what.follows, created)
 	}
-	for i := range r.proposed {
-		e := &r.proposed[i]
-		end = tip{revision: end.revision + 1, position: c.next}
-		if err := stageEvent(batch, r.stream, end, e, created); err != nil {
-			return events.Appended{}, err
+	return end.appended(), err
+}
+
+func (c *committer) stagePart(batch *pebble.Batch, p *part, created time.Time) (end tip, err error) {
+	for i := range p.events {
+		e := &p.events[i]
+		end = tip{revision: p.from + int64(i), position: c.next}
+		if err := stageEvent(batch, p.stream, end, e, created); err != nil {
+			return end, err
 		}
-		c.decider.recent.add(r.stream, e.ID, end)
+		c.decider.recent.add(p.stream, e.ID, end)
 		c.last = end.position
-		c.next += events.Position(recordSize(r.stream, uint64(end.revision), e))
+		c.next += events.Position(recordSize(p.stream, uint64(end.revision), e))
 	}
-	c.decider.tips.Add(r.stream, end)
-	return end.appended(), nil
+	p.note(end)
+	return end, nil
 }
 
 // stageEvent writes a record and its index entry straight into the batch's memory.

@@ -49,10 +49,15 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("append to %s is %d bytes, more than the limit of %d", e.Stream, e.Size, e.Limit)
 }
 
-// InvalidError says that an append can never be taken, whatever the stream holds. Nothing was written.
+// DeletedError says that a stream is tombstoned, or soft-deleted where StreamExists was expected. Nothing was written.
+type DeletedError struct{ Stream string }
+
+func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s is deleted", e.Stream) }
+
+// InvalidError says that an append or a delete can never be taken, whatever the stream holds. Nothing was written.
 type InvalidError struct {
 	Stream string
 	Reason string
 }
 
-func (e *InvalidError) Error() string { return fmt.Sprintf("append to %q: %s", e.Stream, e.Reason) }
+func (e *InvalidError) Error() string { return fmt.Sprintf("writing to %q: %s", e.Stream, e.Reason) }

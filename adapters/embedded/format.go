@@ -33,8 +33,14 @@ const (
 	logKeySize = 1 + 8
 )
 
-// maxStreamName is the longest stream name in bytes; it keeps index keys small, here and in read models.
+// maxStreamName is the longest stream name in bytes; it keeps index keys small, here and in read models. Metadata streams
+// may be longer by their prefix, so that every stream can have one.
 const maxStreamName = 1024
+
+func nameTooLong(stream string) bool {
+	described, _ := describedBy(stream)
+	return len(described) > maxStreamName
+}
 
 func formatKey() []byte { return append([]byte{spaceMeta}, "format"...) }
 

@@ -25,6 +25,7 @@ type Store struct {
 	lock      *pebble.Lock
 	queue     *queue
 	head      *frontier
+	tail      tail
 	committer *committer
 	written   sync.WaitGroup // the committer's goroutine
 

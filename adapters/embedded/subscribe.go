@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync"
 
@@ -13,16 +14,17 @@ const maxBatchBytes = 16 << 20
 
 // SubscribeAll yields the records after a position, in log order, and then those that are appended, for as long as ctx
 // lives. A batch is what is there at that moment, at most limit records (and about 16 MiB); it is never empty and never
-// waits to be full. There is one cursor over the log and no buffer: no gap, no repeat, and a slow caller costs nothing.
+// waits to be full. There is one cursor over the log and no buffer of its own: no gap, no repeat, and a slow caller costs
+// nothing. Near the head, all subscriptions read the log together.
 //
 // It ends silently when ctx is done, and with an error when the log cannot be read or the store is closed (ErrClosed).
 func (s *Store) SubscribeAll(
 	ctx context.Context, after events.Position, limit int,
 ) iter.Seq2[[]events.Record, error] {
 	return func(yield func([]events.Record, error) bool) {
-		for ctx.Err() == nil {
+		for at := after; ctx.Err() == nil; {
 			head, advanced := s.head.watch()
-			if after >= head {
+			if at >= head {
 				select {
 				case <-ctx.Done():
 				case <-s.closing:
@@ -32,18 +34,28 @@ func (s *Store) SubscribeAll(
 				}
 				continue
 			}
-			records, err := s.scan(&arena{}, after, head, max(limit, 1), maxBatchBytes)
+			records, shared, err := s.following(at, head, max(limit, 1))
 			if err != nil {
-				yield(nil, err)
+				yield(nil, fmt.Errorf("reading the log: %w", err))
 				return
 			}
-			after = records[len(records)-1].Position
+			if shared {
+				records = own(records)
+			}
+			at = records[len(records)-1].Position
 			if !yield(records, nil) {
 				return
 			}
 		}
 	}
 }
+
+// Watch returns the head, and a channel that is closed once it has moved on from there. It is not closed by Close: wait
+// for Closing too.
+func (s *Store) Watch() (head events.Position, moved <-chan struct{}) { return s.head.watch() }
+
+// Closing is closed when the store begins to close: whoever waits for the head to move has to stop.
+func (s *Store) Closing() <-chan struct{} { return s.closing }
 
 // frontier is the last position on disk, and the bell that rings when it moves.
 type frontier struct {
