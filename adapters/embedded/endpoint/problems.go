@@ -92,6 +92,12 @@ func tooLarge(limit int) error {
 		fmt.Sprintf("Maximum Append Size of %d Exceeded.", limit), "maximum-append-size", strconv.Itoa(limit))
 }
 
+// missingProperty says that an event has no type or no content type.
+func missingProperty() error {
+	return problem(codes.InvalidArgument, missingMetadata,
+		"Required Metadata Property 'type' or 'content-type' is missing", "required-metadata-properties", "type,content-type")
+}
+
 // escape percent-encodes whatever is not printable ASCII, and the percent sign.
 func escape(value string) string {
 	var b strings.Builder
