@@ -1,0 +1,121 @@
+package storecopy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+
+	"daybook/events"
+)
+
+// system tells which records are the database's own; projections neither see nor count them.
+func system(r *events.Record) bool {
+	return strings.HasPrefix(r.Stream, "$") || strings.HasPrefix(r.Type, "$")
+}
+
+// copied tells which records a copy takes along.
+func copied(r *events.Record) bool {
+	return !strings.HasPrefix(r.Stream, "$") && (r.Stream != events.StoreStream || !mark(r.Type))
+}
+
+// tombstone tells whether a record is the end of a stream that was deleted for good.
+func tombstone(r *events.Record) bool {
+	return r.Type == "$streamDeleted" && r.Revision == math.MaxInt64
+}
+
+// cursor walks over what is copied of one store's log.
+type cursor struct {
+	next    func() (events.Record, error, bool)
+	close   func()
+	store   string
+	end     events.Position // nothing behind it belongs to the copy; 0: all does
+	closed  bool            // what is behind the end is an error
+	counted uint64          // events passed that are not the database's, whether copied or not
+}
+
+// source opens the log of the source, which ends with its seal.
+func (c *copying) source(ctx context.Context) *cursor {
+	return open(ctx, &cursor{store: "source", end: c.from.SealedAt, closed: true}, c.From)
+}
+
+// target opens the log of the target, which is a copy up to the mark that says so.
+func (c *copying) target(ctx context.Context) *cursor {
+	return open(ctx, &cursor{store: "target", end: c.to.FinishedAt}, c.To)
+}
+
+func open(ctx context.Context, c *cursor, store Store) *cursor {
+	c.next, c.close = iter.Pull2(store.ReadAll(ctx, events.Start))
+	return c
+}
+
+// step returns the next record that is copied; false at the end.
+func (c *cursor) step(ctx context.Context) (events.Record, bool, error) {
+	for {
+		r, err, more := c.next()
+		switch {
+		case err != nil:
+			return r, false, fmt.Errorf("reading the %s: %w", c.store, err)
+		case !more:
+			return r, false, ctx.Err()
+		case c.end > 0 && r.Position > c.end:
+			if c.closed && !system(&r) {
+				return r, false, refuse("the %s was written to after it was sealed: %s as %s@%d. Stop whoever does, unseal it, and copy again",
+					c.store, r.Type, r.Stream, r.Revision)
+			}
+			if !c.closed {
+				return r, false, nil
+			}
+			continue
+		case !strings.HasPrefix(r.Stream, "$") && tombstone(&r):
+			return r, false, refuse("stream %s of the %s was deleted for good, which a copy would undo", r.Stream, c.store)
+		}
+		if !system(&r) {
+			c.counted++
+		}
+		if copied(&r) {
+			return r, true, nil
+		}
+	}
+}
+
+// difference names the first field in which two records differ; empty when they are the same event at the same place of
+// the same stream. The stores' own stream is not the same: other events are between.
+func difference(a, b *events.Record) string {
+	switch {
+	case a.Stream != b.Stream:
+		return "stream"
+	case a.Revision != b.Revision && a.Stream != events.StoreStream:
+		return "revision"
+	case a.ID != b.ID:
+		return "id"
+	case a.Type != b.Type:
+		return "type"
+	case a.Binary != b.Binary:
+		return "kind of data"
+	case !bytes.Equal(a.Data, b.Data):
+		return "data"
+	case !bytes.Equal(a.Metadata, b.Metadata):
+		return "metadata"
+	}
+	return ""
+}
+
+// parting says how two logs differ at a place. Either record may be missing.
+func parting(a, b events.Record, hasA, hasB bool) string {
+	name := func(r *events.Record) string {
+		return fmt.Sprintf("%s %s as %s@%d", r.Type, r.ID, r.Stream, r.Revision)
+	}
+	switch {
+	case !hasB:
+		return fmt.Sprintf("the target lacks %s", name(&a))
+	case !hasA:
+		return fmt.Sprintf("the target holds %s beyond the end of the source", name(&b))
+	case a.Stream != b.Stream || a.Revision != b.Revision:
+		return fmt.Sprintf("where the source holds %s, the target holds %s", name(&a), name(&b))
+	default:
+		return fmt.Sprintf("the %s of %s", difference(&a, &b), name(&a))
+	}
+}
