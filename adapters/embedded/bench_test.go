@@ -89,10 +89,15 @@ type benchStore struct {
 
 func newBenchStore(b *testing.B) *benchStore {
 	b.Helper()
+	return newBenchStoreIn(b, b.TempDir())
+}
+
+func newBenchStoreIn(b *testing.B, dir string) *benchStore {
+	b.Helper()
 	s := &benchStore{event: events.Proposed{
 		Type: "MessageReceived", Data: []byte(`{"text":"` + strings.Repeat("x", 389) + `"}`),
 	}}
-	store, err := embedded.Open(b.TempDir(), embedded.FileSystem(walFS{vfs.Default, func() error {
+	store, err := embedded.Open(dir, embedded.FileSystem(walFS{vfs.Default, func() error {
 		s.syncs.Add(1)
 		return nil
 	}}))
@@ -158,4 +163,75 @@ func (r *benchRaw) round(b *testing.B) float64 {
 		}
 		return batch.Close()
 	})
+}
+
+// BenchmarkStoreRead measures reading the whole log, record by record, against a bare scan of the same keys and values
+// in the same database. The sides take turns, and the median of the rounds' ratios counts.
+func BenchmarkStoreRead(b *testing.B) {
+	const perAppend, appends, rounds = 500, 240, 21
+	for b.Loop() {
+		dir := b.TempDir()
+		s := fillBenchStore(b, dir, perAppend, appends)
+		var ratios, rates []float64
+		for n := range rounds {
+			var mine, theirs float64
+			read := func() { mine = perSecond(perAppend*appends, func() int { return readBench(b, s) }) }
+			scan := func() {
+				theirs = perSecond(perAppend*appends, func() int {
+					records, _ := embedded.ScanLog(b, s)
+					return records
+				})
+			}
+			if n%2 == 0 {
+				read()
+				scan()
+			} else {
+				scan()
+				read()
+			}
+			ratios, rates = append(ratios, mine/theirs), append(rates, mine)
+		}
+		b.ReportMetric(median(ratios), "store-read-vs-pebble-scan>=0.6")
+		b.ReportMetric(median(rates), "records/s")
+	}
+}
+
+// fillBenchStore returns a store that was opened again after it was filled, so that it lies in tables.
+func fillBenchStore(b *testing.B, dir string, perAppend, appends int) *embedded.Store {
+	b.Helper()
+	filled := newBenchStoreIn(b, dir)
+	for n := range appends {
+		proposed := make([]events.Proposed, perAppend)
+		for i := range proposed {
+			proposed[i] = filled.event
+			proposed[i].ID = id.New[id.Event]()
+		}
+		_, err := filled.store.Append(b.Context(), filled.streams[n], events.NoStream, proposed)
+		require.NoError(b, err)
+	}
+	require.NoError(b, filled.store.Close())
+	store, err := embedded.Open(dir)
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, store.Close()) })
+	return store
+}
+
+func perSecond(atLeast int, read func() int) float64 {
+	start := time.Now()
+	n := read()
+	if n < atLeast {
+		return 0
+	}
+	return float64(n) / time.Since(start).Seconds()
+}
+
+func readBench(b *testing.B, store *embedded.Store) (n int) {
+	b.Helper()
+	for _, err := range store.ReadAll(b.Context(), events.Start) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -35,4 +36,18 @@ func Pairs(tb testing.TB, s *Store, after events.Position) (pairs [][4][]byte) {
 	}
 	require.NoError(tb, it.Close())
 	return pairs
+}
+
+// ScanLog reads the whole log as Pebble gives it, and returns how many records there are and how many bytes.
+func ScanLog(tb testing.TB, s *Store) (records, size int) {
+	tb.Helper()
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceLog}, UpperBound: []byte{spaceLog + 1}})
+	require.NoError(tb, err)
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		require.NoError(tb, err)
+		records, size = records+1, size+len(it.Key())+len(value)
+	}
+	require.NoError(tb, errors.Join(it.Error(), it.Close()))
+	return records, size
 }
