@@ -43,6 +43,7 @@ type Server struct {
 	users users
 	grpc  *grpc.Server
 
+	encodings encodings     // what subscriptions have in common
 	ending    chan struct{} // closed when Shutdown begins: calls that would go on for ever end
 	endOnce   sync.Once
 	advertise *gossip.EndPoint // nil: what the client has dialled
