@@ -18,7 +18,7 @@ func (s streamService) Append(call streams.Streams_AppendServer) error {
 	reply, err := s.server.append(call)
 	if err != nil {
 		drain(call)
-		return storeProblem(err)
+		return err
 	}
 	return call.SendAndClose(reply)
 }
@@ -58,7 +58,7 @@ func (s *Server) append(call streams.Streams_AppendServer) (*streams.AppendResp,
 		return conflictReply(conflict), nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.answer(err, "append", stream)
 	}
 	return successReply(appended), nil
 }
@@ -101,8 +101,8 @@ func (s *Server) tooLarge(stream string, expected events.Expected, proposed []ev
 	ended, end := context.WithCancel(context.Background())
 	end()
 	_, err := s.store.Append(ended, stream, expected, proposed)
-	if _, ok := errors.AsType[*embedded.TooLargeError](err); ok {
-		return err
+	if large, ok := errors.AsType[*embedded.TooLargeError](err); ok {
+		return storeProblem(large)
 	}
 	return nil
 }

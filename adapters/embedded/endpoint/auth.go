@@ -63,6 +63,14 @@ func (u users) have(name, password string) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && known
 }
 
+// userName is who the client is, as records say it.
+func userName(ctx context.Context) string {
+	if name, known := ctx.Value(userKey{}).(string); known {
+		return name
+	}
+	return "system"
+}
+
 // permit is nil if the client may touch a stream ("$all" for the whole log); every call that names a stream asks here.
 // The metadata of a stream is as open as the stream itself.
 func (s *Server) permit(ctx context.Context, stream string) error {

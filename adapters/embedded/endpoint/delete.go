@@ -47,5 +47,5 @@ func (s *Server) remove(ctx context.Context, from options, exact bool, do remove
 	if conflict, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return 0, wrongRevision(conflict)
 	}
-	return at, storeProblem(err)
+	return at, s.answer(err, "delete", stream)
 }

@@ -62,9 +62,18 @@ func deleted(stream string) error {
 		fmt.Sprintf("Event stream '%s' is deleted.", stream), "stream-name", stream)
 }
 
-// storeProblem turns an error of the store into one for the client.
+// answer turns what went wrong in a call that writes into what the client gets, and tells the log what is our fault.
+func (s *Server) answer(err error, doing, stream string) error {
+	p := storeProblem(err)
+	if status.Code(p) == codes.Internal && !errors.Is(p, err) {
+		s.log.Error("call of a client failed", "doing", doing, "stream", stream, "error", err)
+	}
+	return p
+}
+
+// storeProblem turns an error of the store into one for the client. What has a status already keeps it.
 func storeProblem(err error) error {
-	if _, ok := errors.AsType[*problemError](err); ok || err == nil {
+	if _, ok := status.FromError(err); ok {
 		return err
 	}
 	if gone, ok := errors.AsType[*embedded.DeletedError](err); ok {
@@ -84,7 +93,7 @@ func storeProblem(err error) error {
 	case errors.Is(err, embedded.ErrFailed):
 		return problem(codes.Aborted, "", "the event store takes no more appends; whether this one was written is not known")
 	}
-	return problem(codes.Internal, "", "the event store cannot be read")
+	return problem(codes.Internal, "", "the event store cannot be used; its log says why")
 }
 
 func tooLarge(limit int) error {

@@ -41,7 +41,7 @@ func (s *Server) target(ctx context.Context, from options, exact bool) (string, 
 	if err != nil {
 		return "", 0, err
 	}
-	if stream == "$all" {
+	if stream == allStream {
 		return "", 0, denied("nobody may write to $all")
 	}
 	if err := s.permitWrite(ctx, stream); err != nil {
