@@ -2,17 +2,17 @@ package watermill
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
+	"log/slog"
 	"sort"
 	"sync"
+	"time"
 
 	"daybook/events"
 	"daybook/projections"
 )
 
-// Log is what the subscriber asks of the event store.
+// Log is what a reader asks of the event store.
 type Log interface {
 	// SubscribeAll yields batches: as many records as are there now, at most limit, never none; it blocks at the head.
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
@@ -25,14 +25,28 @@ type chunk struct {
 	bytes       int
 }
 
-// reader reads and decodes the log once for all subscriptions that are near one another. What was read lately is kept,
-// so a subscription a little behind finds it there; subscriptions at the same place wait for the same read. Memory is
-// bounded: the chunks kept, and one parked read per subscription.
-type reader struct {
-	log        Log
-	limit      int
-	chunkBytes int
-	keepBytes  int
+// Config tunes a reader and its subscribers. Only Log is needed.
+type Config struct {
+	Log      Log
+	Events   int           // most events in a batch; 1,000
+	Bytes    int           // most bytes of data and metadata in a batch, unless one event is larger; 4 MiB
+	MinPause time.Duration // after the first failure in a row; 50 ms
+	MaxPause time.Duration // pauses double up to this; 5 s
+	Logger   *slog.Logger  // nil: silent
+}
+
+func setDefault[N int | time.Duration](value *N, otherwise N) {
+	if *value <= 0 {
+		*value = otherwise
+	}
+}
+
+// Reader reads and decodes the log once for all subscriptions that are near one another, of whichever subscriber. What
+// was read lately is kept, so a subscription a little behind finds it there; subscriptions at the same place wait for
+// the same read. Memory is bounded: the chunks kept, and one parked read per subscription. A reader without
+// subscriptions holds nothing, so there is nothing to close.
+type Reader struct {
+	cfg Config
 
 	mu        sync.Mutex
 	recent    []*chunk                          // oldest first
@@ -42,18 +56,23 @@ type reader struct {
 	followers int
 }
 
-func newReader(cfg Config) *reader {
-	return &reader{
-		log: cfg.Log, limit: cfg.Events, chunkBytes: cfg.Bytes, keepBytes: cfg.Bytes,
-		reading: map[events.Position]chan struct{}{},
+// NewReader makes the reader of a log.
+func NewReader(cfg Config) *Reader {
+	setDefault(&cfg.Events, 1000)
+	setDefault(&cfg.Bytes, 4<<20)
+	setDefault(&cfg.MinPause, 50*time.Millisecond)
+	setDefault(&cfg.MaxPause, 5*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	return &Reader{cfg: cfg, reading: map[events.Position]chan struct{}{}}
 }
 
 // keepChunks bounds the chunks kept when they are small, which they are at the head.
 const keepChunks = 16
 
 // follow hands chunk after chunk to put, until put refuses, ctx ends, or the log fails.
-func (r *reader) follow(ctx context.Context, after events.Position, put func(context.Context, *chunk) bool) error {
+func (r *Reader) follow(ctx context.Context, after events.Position, put func(context.Context, *chunk) bool) error {
 	for {
 		c, err := r.next(ctx, after)
 		if err != nil {
@@ -67,7 +86,7 @@ func (r *reader) follow(ctx context.Context, after events.Position, put func(con
 }
 
 // next returns the chunk that begins after a position: a kept one, or one being read for another, or one it reads.
-func (r *reader) next(ctx context.Context, after events.Position) (*chunk, error) {
+func (r *Reader) next(ctx context.Context, after events.Position) (*chunk, error) {
 	for {
 		r.mu.Lock()
 		if c := r.find(after); c != nil {
@@ -103,11 +122,11 @@ func (r *reader) next(ctx context.Context, after events.Position) (*chunk, error
 }
 
 // read takes the next chunk off a pull, a new one if none was parked here, and parks it for whoever is next.
-func (r *reader) read(ctx context.Context, p *pull, after events.Position) (*chunk, error) {
+func (r *Reader) read(ctx context.Context, p *pull, after events.Position) (*chunk, error) {
 	if p == nil {
-		p = newPull(r.log, after, r.limit)
+		p = newPull(r.cfg.Log, after, r.cfg.Events)
 	}
-	c, err := p.next(ctx, r.chunkBytes)
+	c, err := p.next(ctx, r.cfg.Bytes)
 	if err != nil {
 		p.end()
 		return nil, err
@@ -120,7 +139,7 @@ func (r *reader) read(ctx context.Context, p *pull, after events.Position) (*chu
 }
 
 // find looks for a kept chunk that goes on after a position, and cuts off what lies before it.
-func (r *reader) find(after events.Position) *chunk {
+func (r *Reader) find(after events.Position) *chunk {
 	for i := len(r.recent) - 1; i >= 0; i-- {
 		c := r.recent[i]
 		switch {
@@ -134,10 +153,10 @@ func (r *reader) find(after events.Position) *chunk {
 	return nil
 }
 
-func (r *reader) keep(c *chunk) {
+func (r *Reader) keep(c *chunk) {
 	r.recent = append(r.recent, c)
 	r.kept += c.bytes
-	for len(r.recent) > keepChunks || r.kept > r.keepBytes && len(r.recent) > 1 {
+	for len(r.recent) > keepChunks || r.kept > r.cfg.Bytes && len(r.recent) > 1 {
 		r.kept -= r.recent[0].bytes
 		r.recent[0] = nil
 		r.recent = r.recent[1:]
@@ -145,7 +164,7 @@ func (r *reader) keep(c *chunk) {
 }
 
 // park keeps a pull for the next reader at its place. The one that must go is returned.
-func (r *reader) park(p *pull) (surplus *pull) {
+func (r *Reader) park(p *pull) (surplus *pull) {
 	if surplus = r.unpark(p.at); surplus == nil && len(r.parked) > 0 && len(r.parked) >= r.followers {
 		surplus, r.parked = r.parked[0], r.parked[1:]
 	}
@@ -154,7 +173,7 @@ func (r *reader) park(p *pull) (surplus *pull) {
 }
 
 // unpark takes the pull that stands at a position, if there is one.
-func (r *reader) unpark(at events.Position) *pull {
+func (r *Reader) unpark(at events.Position) *pull {
 	for i, p := range r.parked {
 		if p.at == at {
 			r.parked = append(r.parked[:i], r.parked[i+1:]...)
@@ -165,13 +184,13 @@ func (r *reader) unpark(at events.Position) *pull {
 }
 
 // join and leave count the subscriptions; the last one to leave ends all reading and forgets what was kept.
-func (r *reader) join() {
+func (r *Reader) join() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.followers++
 }
 
-func (r *reader) leave() {
+func (r *Reader) leave() {
 	r.mu.Lock()
 	r.followers--
 	var surplus []*pull
@@ -184,60 +203,5 @@ func (r *reader) leave() {
 	r.mu.Unlock()
 	for _, p := range surplus {
 		p.end()
-	}
-}
-
-// pull is one subscription to the log, taken from step by step, by one goroutine at a time.
-type pull struct {
-	at     events.Position // where its next chunk begins
-	cancel context.CancelFunc
-	step   func() ([]events.Record, error, bool)
-	stop   func()
-	rest   []events.Record // read, and too many bytes for the last chunk
-}
-
-func newPull(log Log, after events.Position, limit int) *pull {
-	ctx, cancel := context.WithCancel(context.Background())
-	step, stop := iter.Pull2(log.SubscribeAll(ctx, after, limit))
-	return &pull{at: after, cancel: cancel, step: step, stop: stop}
-}
-
-var errEnded = errors.New("the log's subscription ended")
-
-// next returns the next chunk, blocking at the head. When ctx ends meanwhile the pull is of no more use.
-func (p *pull) next(ctx context.Context, limit int) (*chunk, error) {
-	if len(p.rest) == 0 {
-		unhook := context.AfterFunc(ctx, p.cancel)
-		records, err, ok := p.step()
-		interrupted := !unhook()
-		switch {
-		case interrupted:
-			return nil, ctx.Err()
-		case err != nil:
-			return nil, fmt.Errorf("reading the log after position %d: %w", p.at, err)
-		case !ok || len(records) == 0:
-			return nil, errEnded
-		}
-		p.rest = records
-	}
-	n, bytes := 0, 0
-	for n < len(p.rest) {
-		size := len(p.rest[n].Data) + len(p.rest[n].Metadata)
-		if n > 0 && bytes+size > limit {
-			break
-		}
-		bytes += size
-		n++
-	}
-	c := &chunk{after: p.at, last: p.rest[n-1].Position, events: projections.Decode(p.rest[:n]), bytes: bytes}
-	p.at, p.rest = c.last, p.rest[n:]
-	return c, nil
-}
-
-// end gives the subscription back. A nil pull needs nothing.
-func (p *pull) end() {
-	if p != nil {
-		p.cancel()
-		p.stop()
 	}
 }

@@ -103,7 +103,7 @@ func (d *desk) advance(topic string, p events.Position) {
 	d.at[topic] = p
 }
 
-func subscribe(t require.TestingT, ctx context.Context, s *watermill.BatchSubscriber, d *desk, topic string) <-chan *message.Message { //nolint:revive // t first, as everywhere in tests
+func subscribe(t require.TestingT, ctx context.Context, s message.Subscriber, d *desk, topic string) <-chan *message.Message { //nolint:revive // t first, as everywhere in tests
 	messages, err := s.Subscribe(projections.WithStart(ctx, d.start), topic)
 	require.NoError(t, err)
 	return messages
@@ -297,19 +297,20 @@ func follow(messages <-chan *message.Message, d *desk, topic string, refuse []in
 // TestNothingIsLeftRunning is not parallel: it counts goroutines.
 func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
 	before := runtime.NumGoroutine()
-	ends := []func(*watermill.BatchSubscriber, context.CancelFunc){
-		func(s *watermill.BatchSubscriber, _ context.CancelFunc) { require.NoError(t, s.Close()) },
-		func(_ *watermill.BatchSubscriber, cancel context.CancelFunc) { cancel() },
+	ends := []func(message.Subscriber, context.CancelFunc){
+		func(s message.Subscriber, _ context.CancelFunc) { require.NoError(t, s.Close()) },
+		func(_ message.Subscriber, cancel context.CancelFunc) { cancel() },
 	}
-	for n := range 6 { // one that each round leaves would show
+	for n := range 12 { // one that each round leaves would show
 		end := ends[n%2]
 		log := newBook(50)
 		cfg := fast(log)
 		cfg.Events = 10
-		s := watermill.NewBatchSubscriber(cfg)
+		batches := watermill.NewBatchSubscriber(cfg)
+		s := []message.Subscriber{batches, watermill.NewReader(cfg).Events(new(watermill.Memory))}[n/2%2]
 		d := &desk{at: map[string]events.Position{"ahead": log.records[49].Position}}
 		ctx, cancel := context.WithCancel(t.Context())
-		unread, held, ahead := subscribe(t, ctx, s, d, "unread"), subscribe(t, ctx, s, d, "held"), subscribe(t, ctx, s, d, "ahead")
+		unread, held, ahead := subscribe(t, ctx, s, d, "s"), subscribe(t, ctx, s, d, "s"), subscribe(t, ctx, s, d, "ahead")
 		<-held
 		end(s, cancel)
 		for _, messages := range []<-chan *message.Message{unread, held, ahead} {
@@ -319,7 +320,7 @@ func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
 		require.NoError(t, s.Close())
 		_, err := s.Subscribe(projections.WithStart(t.Context(), d.start), "late")
 		require.ErrorContains(t, err, "closed")
-		_, err = s.Subscribe(t.Context(), "lost")
+		_, err = batches.Subscribe(t.Context(), "lost")
 		require.ErrorContains(t, err, "no projection engine")
 		cancel()
 	}
