@@ -46,11 +46,9 @@ func (d *decider) decide(r *request) (plan, events.Appended, error) {
 	if err != nil {
 		return plan{}, events.Appended{}, err
 	}
-	var its *ending // of the stream that this one describes
-	if described, ok := describedBy(r.stream); ok {
-		if its, err = d.ending(described); err != nil {
-			return plan{}, events.Appended{}, err
-		}
+	its, err := d.described(r.stream)
+	if err != nil {
+		return plan{}, events.Appended{}, err
 	}
 	if end.tombstoned() || its != nil && its.tombstoned() || end.softDeleted && r.expected == events.StreamExists {
 		return plan{}, events.Appended{}, &DeletedError{Stream: r.stream}

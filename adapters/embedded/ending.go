@@ -52,6 +52,16 @@ func (d *decider) ending(stream string) (*ending, error) {
 	return found, nil
 }
 
+// described returns what is known of the stream whose metadata a stream holds; nil if it holds none. That of metadata is
+// fixed, whatever a stream with such a name says.
+func (d *decider) described(stream string) (*ending, error) {
+	described, ok := describedBy(stream)
+	if _, isMetadata := describedBy(described); !ok || isMetadata {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	return d.ending(described)
+}
+
 func readEnding(db *pebble.DB, stream string) (*ending, error) {
 	end, err := readTip(db, stream, everything)
 	found := &ending{tip: end}

@@ -1,0 +1,476 @@
+package embedded_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"daybook/adapters/embedded"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// entry is one record of the model's log.
+type entry struct {
+	stream   string
+	revision uint64
+	kind     string
+	data     string
+	binary   bool
+	id       id.Event // zero where the store chose it
+}
+
+// model is the rules in their plainest words: one log, and every question answered by going through it.
+type model struct {
+	log    []entry
+	forgot int // entries before are not recognised by their id any more
+}
+
+func (m *model) records(stream string) (all []entry) {
+	for _, e := range m.log {
+		if e.stream == stream {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// cur is the last revision of a stream, -1 if it has none.
+func (m *model) cur(stream string) int64 {
+	all := m.records(stream)
+	if len(all) == 0 {
+		return -1
+	}
+	return int64(all[len(all)-1].revision)
+}
+
+func (m *model) tombstoned(stream string) bool {
+	return m.cur(stream) == math.MaxInt64 || m.cur(strings.TrimPrefix(stream, "$$")) == math.MaxInt64
+}
+
+// metadata reads the last record of a stream's metadata; nil stands for none, or none that can be read.
+func (m *model) metadata(stream string) map[string]int64 {
+	all := m.records("$$" + stream)
+	if strings.HasPrefix(stream, "$$") || len(all) == 0 {
+		return nil
+	}
+	last := all[len(all)-1]
+	var object map[string]any
+	decoder := json.NewDecoder(strings.NewReader(last.data))
+	decoder.UseNumber()
+	if last.kind != "$metadata" || last.binary || decoder.Decode(&object) != nil {
+		return nil
+	}
+	numbers := map[string]int64{}
+	for _, key := range []string{"$maxCount", "$maxAge", "$tb"} {
+		if value, ok := object[key]; ok {
+			number, _ := value.(json.Number)
+			n, err := number.Int64()
+			if err != nil {
+				return nil
+			}
+			numbers[key] = n
+		}
+	}
+	return numbers
+}
+
+func (m *model) softDeleted(stream string) bool { return m.metadata(stream)["$tb"] == math.MaxInt64 }
+
+func (m *model) described(stream string) bool {
+	return !strings.HasPrefix(stream, "$$") && m.cur("$$"+stream) >= 0
+}
+
+func (m *model) add(stream string, proposed ...events.Proposed) {
+	next := uint64(m.cur(stream) + 1)
+	for _, e := range proposed {
+		m.log = append(m.log, entry{stream, next, e.Type, string(e.Data), e.Binary, e.ID})
+		next++
+	}
+}
+
+// addMetadata writes $tb beside what raw says.
+func (m *model) addMetadata(stream, raw string, before int64) {
+	object := map[string]any{}
+	if json.Unmarshal([]byte(raw), &object) != nil || object == nil {
+		object = map[string]any{}
+	}
+	object["$tb"] = before
+	data, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
+	m.add("$$"+stream, events.Proposed{Type: "$metadata", Data: data})
+	if m.metadata(stream)["$tb"] != before { // it cannot be said beside that
+		m.log[len(m.log)-1].data = fmt.Sprintf(`{"$tb":%d}`, before)
+	}
+}
+
+// outcome is an answer: a revision, or which error.
+type outcome struct {
+	revision int64 // of the answer; -1: the stream has no events
+	conflict bool
+	actual   events.Expected
+	deleted  bool
+}
+
+// try decides an attempt and, if it passes, writes it.
+func (m *model) try(a attempt) outcome {
+	cur, missing := m.cur(a.stream), m.cur(a.stream) < 0 && !m.described(a.stream)
+	softDeleted := m.softDeleted(a.stream)
+	conflict := outcome{conflict: true, actual: events.Expected(cur)}
+	proposed := a.proposed
+	if a.do != "append" {
+		proposed = notes(1) // ids nobody has seen
+	}
+	switch {
+	case m.tombstoned(a.stream), a.expected == events.StreamExists && softDeleted:
+		return outcome{deleted: true}
+	case missing && (a.expected == events.StreamExists || a.do == "delete"):
+		return conflict
+	}
+	write, at, ok := m.check(a, proposed, cur, softDeleted)
+	switch {
+	case !ok:
+		return conflict
+	case !write:
+		return outcome{revision: at}
+	case a.do == "delete":
+		m.add("$$"+a.stream, events.Proposed{Type: "$metadata", Data: []byte(`{"$tb":9223372036854775807}`)})
+		return outcome{revision: m.cur("$$" + a.stream)}
+	case a.do == "tombstone":
+		m.log = append(m.log, entry{a.stream, math.MaxInt64, "$streamDeleted", "", true, id.Event{}})
+		return outcome{revision: math.MaxInt64}
+	}
+	original, isMetadata := strings.CutPrefix(a.stream, "$$")
+	revivesEmpty := isMetadata && m.softDeleted(original)
+	metadata := m.records("$$" + a.stream)
+	m.add(a.stream, proposed...)
+	if softDeleted {
+		m.addMetadata(a.stream, metadata[len(metadata)-1].data, cur+1)
+	}
+	if last := proposed[len(proposed)-1]; revivesEmpty {
+		raw := string(last.Data)
+		if last.Type != "$metadata" || last.Binary {
+			raw = ""
+		}
+		m.addMetadata(original, raw, m.cur(original)+1)
+	}
+	return outcome{revision: cur + int64(len(proposed))}
+}
+
+// check is rule 3 to 5 of the protocol's idempotency rules.
+func (m *model) check(a attempt, proposed []events.Proposed, cur int64, softDeleted bool) (write bool, at int64, ok bool) {
+	if a.expected == events.Any || a.expected == events.StreamExists {
+		at = cur
+		for i, e := range proposed {
+			place := m.placeOf(a.stream, e.ID)
+			if place < 0 {
+				return i == 0, 0, i == 0
+			}
+			at = place
+		}
+		return false, at, true
+	}
+	from := int64(a.expected) + 1
+	switch {
+	case from == cur+1:
+		return len(proposed) > 0, cur, true
+	case from > cur+1 || len(proposed) == 0:
+		return false, 0, false
+	}
+	stream := m.records(a.stream)
+	for i, e := range proposed {
+		at = from + int64(i)
+		if at > cur || stream[at].id != e.ID {
+			return i == 0 && softDeleted && a.expected == events.NoStream, 0, i == 0 && softDeleted && a.expected == events.NoStream
+		}
+	}
+	return false, at, true
+}
+
+// placeOf is where an id went last, as far as that is still remembered; -1 if nowhere.
+func (m *model) placeOf(stream string, eventID id.Event) int64 {
+	for i, e := range slices.Backward(m.log) {
+		if i >= m.forgot && e.stream == stream && e.id == eventID {
+			return int64(e.revision)
+		}
+	}
+	return -1
+}
+
+func (m *model) view(stream string) embedded.View {
+	cur, metadata := m.cur(stream), m.metadata(stream)
+	switch {
+	case m.tombstoned(stream):
+		return embedded.View{State: embedded.Tombstoned}
+	case cur < 0 && !m.described(stream):
+		return embedded.View{}
+	case strings.HasPrefix(stream, "$$"):
+		return embedded.View{State: embedded.Live, First: uint64(cur), Last: uint64(cur)}
+	}
+	v := embedded.View{State: embedded.Live, Empty: cur < 0, Last: uint64(max(cur, 0))}
+	if m.softDeleted(stream) {
+		v.State = embedded.SoftDeleted
+	}
+	first := max(metadata["$tb"], 0)
+	if n := metadata["$maxCount"]; n > 0 {
+		first = max(first, cur-n+1)
+	}
+	v.First, v.MaxAge = uint64(first), time.Duration(max(metadata["$maxAge"], 0))*time.Second
+	return v
+}
+
+// attempt is one request.
+type attempt struct {
+	do       string
+	stream   string
+	expected events.Expected
+	proposed []events.Proposed
+}
+
+// play plays a model and a store against each other.
+type play struct {
+	*testing.T
+
+	gate  *gate
+	files vfs.FS
+	store *embedded.Store
+	model *model
+	made  []attempt
+}
+
+// Random appends, metadata, deletes and tombstones meet the store several at once, so that they are decided within one
+// group, and one by one; the store is closed and opened in between; and every way to look at it says what an obvious
+// implementation of the rules says.
+func TestDeletionModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		p := &play{T: t, gate: newGate(), files: vfs.NewMem()}
+		p.open(rt)
+		defer func() { require.NoError(rt, p.store.Close()) }()
+		for r := range p.store.ReadAll(t.Context(), events.Start) {
+			p.model = &model{log: []entry{{r.Stream, r.Revision, r.Type, string(r.Data), r.Binary, r.ID}}}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"write":  p.write,
+			"group":  p.write,
+			"reopen": p.reopen,
+			"":       p.look,
+		})
+	})
+}
+
+func (p *play) open(rt *rapid.T) {
+	store, err := embedded.Open("store", embedded.FileSystem(walFS{p.files, p.gate.pass}))
+	require.NoError(rt, err)
+	p.store = store
+}
+
+func (p *play) reopen(rt *rapid.T) {
+	require.NoError(rt, p.store.Close())
+	p.open(rt)
+	p.model.forgot = len(p.model.log)
+}
+
+func drawStream(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "b", "$$a", "$$b", "$$$$a"}).Draw(rt, "stream")
+}
+
+func drawMetadata(rt *rapid.T) events.Proposed {
+	return events.Proposed{
+		ID:   id.New[id.Event](),
+		Type: rapid.SampledFrom([]string{"$metadata", "$metadata", "$metadata", "Noted"}).Draw(rt, "type"),
+		Data: []byte(rapid.SampledFrom([]string{
+			`{}`, `{"$tb":1}`, `{"$maxCount":2,"owner":"<me>"}`, `{"$maxAge":60,"$tb":-3}`, `{"$maxCount":0}`, `{"$maxCount":9}`,
+			`{"$tb":9223372036854775807}`, `{"$tb":9223372036854775807,"$maxCount":3}`, `{"$tb":"1"}`, `{"$maxCount":1.5,"$tb":2}`,
+			`{"$maxAge":null}`, `{"$TB":1}`, `[]`, `null`, `no json`, ``, `{"$tb":9223372036854775808}`, `{"$tb":1,"$tb":2}`,
+		}).Draw(rt, "metadata")),
+		Binary: rapid.IntRange(0, 9).Draw(rt, "binary") == 0,
+	}
+}
+
+func (p *play) draw(rt *rapid.T) attempt {
+	if len(p.made) > 0 && rapid.IntRange(0, 4).Draw(rt, "repeat") == 0 {
+		a := rapid.SampledFrom(p.made).Draw(rt, "attempt")
+		a.proposed = a.proposed[:rapid.IntRange(0, len(a.proposed)).Draw(rt, "length")]
+		if rapid.Bool().Draw(rt, "longer") {
+			a.proposed = append(slices.Clone(a.proposed), note())
+		}
+		return a
+	}
+	a := attempt{do: "append", stream: drawStream(rt)}
+	switch n := rapid.IntRange(0, 30).Draw(rt, "do"); {
+	case n == 0:
+		a.do = "tombstone"
+	case n <= 8:
+		a.do = "delete"
+	}
+	if a.do != "append" {
+		a.stream = strings.TrimLeft(a.stream, "$")
+	}
+	a.expected = rapid.OneOf(
+		rapid.SampledFrom([]events.Expected{events.Any, events.NoStream, events.StreamExists, events.Any}),
+		rapid.Custom(func(rt *rapid.T) events.Expected {
+			cur := min(p.model.cur(a.stream), 1000)
+			return events.Expected(max(-1, cur+rapid.Int64Range(-2, 3).Draw(rt, "off")))
+		}),
+	).Draw(rt, "expected")
+	for range rapid.IntRange(0, 3).Draw(rt, "events") {
+		if strings.HasPrefix(a.stream, "$$") {
+			a.proposed = append(a.proposed, drawMetadata(rt))
+		} else {
+			a.proposed = append(a.proposed, note())
+		}
+	}
+	return a
+}
+
+// answer is what the store said.
+type answer struct {
+	at  events.Appended
+	err error
+}
+
+// write sends some requests, in order, while a sync holds the committer up, and then compares the answers.
+func (p *play) write(rt *rapid.T) {
+	attempts := []attempt{{"append", "c", events.Any, notes(1)}}
+	for range rapid.IntRange(1, 5).Draw(rt, "requests") {
+		attempts = append(attempts, p.draw(rt))
+	}
+	p.made = append(p.made, attempts[1:]...)
+	p.gate.closed.Store(true)
+	answers := make([]chan answer, len(attempts))
+	for i, a := range attempts {
+		answers[i] = make(chan answer, 1)
+		queued := watchedContext{p.Context(), make(chan struct{}, 1)}
+		go func() {
+			at, err := p.send(queued, a)
+			answers[i] <- answer{at, err}
+		}()
+		<-queued.watched
+		if i == 0 {
+			<-p.gate.arrived
+		}
+	}
+	p.gate.closed.Store(false)
+	p.gate.release <- nil
+	for i, a := range attempts {
+		p.compare(rt, a, p.model.try(a), <-answers[i])
+	}
+}
+
+func (p *play) send(ctx watchedContext, a attempt) (at events.Appended, err error) {
+	switch a.do {
+	case "delete":
+		at.Position, err = p.store.Delete(ctx, a.stream, a.expected)
+	case "tombstone":
+		at.Position, err = p.store.Tombstone(ctx, a.stream, a.expected)
+	default:
+		return p.store.Append(ctx, a.stream, a.expected, a.proposed)
+	}
+	return at, err
+}
+
+func (p *play) compare(rt *rapid.T, a attempt, want outcome, got answer) {
+	if want.deleted {
+		deleted, ok := errors.AsType[*embedded.DeletedError](got.err)
+		require.True(rt, ok, "%+v: %v", a, got.err)
+		require.Equal(rt, a.stream, deleted.Stream)
+		return
+	}
+	if want.conflict {
+		conflict, ok := errors.AsType[*events.WrongRevisionError](got.err)
+		require.True(rt, ok, "%+v: %v", a, got.err)
+		require.Equal(rt, events.WrongRevisionError{Stream: a.stream, Expected: a.expected, Actual: want.actual}, *conflict)
+		return
+	}
+	require.NoError(rt, got.err, "%+v", a)
+	if want.revision < 0 {
+		require.Zero(rt, got.at)
+		return
+	}
+	stream := a.stream
+	if a.do == "delete" {
+		stream = "$$" + stream
+	}
+	for r, err := range p.store.ReadStream(p.Context(), stream, uint64(want.revision)) {
+		require.NoError(rt, err)
+		require.Equal(rt, r.Position, got.at.Position, "%+v", a)
+		break
+	}
+	if a.do == "append" {
+		require.Equal(rt, uint64(want.revision), got.at.Revision, "%+v", a)
+	}
+}
+
+// look compares everything that can be seen.
+func (p *play) look(rt *rapid.T) {
+	log := p.collect(rt, p.store.ReadAll(p.Context(), events.Start))
+	p.same(rt, p.model.log, log)
+	some := rapid.IntRange(0, len(log)).Draw(rt, "some")
+	before := events.Position(math.MaxUint64)
+	if some < len(log) {
+		before = log[some].Position
+	}
+	back := p.collect(rt, p.store.ReadAllBack(p.Context(), before))
+	slices.Reverse(back)
+	p.same(rt, p.model.log[:some], back)
+	for _, stream := range []string{"a", "b", "$$a", "$$b", "$$$$a", "none"} {
+		view, err := p.store.View(p.Context(), stream)
+		require.NoError(rt, err)
+		require.Equal(rt, p.model.view(stream), view, stream)
+		p.lookAtStream(rt, stream)
+	}
+}
+
+func (p *play) lookAtStream(rt *rapid.T, stream string) {
+	want := p.model.records(stream)
+	from := rapid.SampledFrom([]uint64{0, 1, 2, 3, 5, 8, math.MaxInt64 - 1, math.MaxInt64, math.MaxUint64}).Draw(rt, "from")
+	ahead := slices.DeleteFunc(slices.Clone(want), func(e entry) bool { return e.revision < from })
+	p.same(rt, ahead, p.collect(rt, p.store.ReadStream(p.Context(), stream, from)))
+	back := p.collect(rt, p.store.ReadStreamBack(p.Context(), stream, from))
+	slices.Reverse(back)
+	p.same(rt, slices.DeleteFunc(slices.Clone(want), func(e entry) bool { return e.revision > from }), back)
+	last, found, err := p.store.ReadLast(p.Context(), stream)
+	require.NoError(rt, err)
+	require.Equal(rt, len(want) > 0, found)
+	if found {
+		p.same(rt, want[len(want)-1:], []events.Record{last})
+	}
+}
+
+func (p *play) collect(rt *rapid.T, records iter.Seq2[events.Record, error]) []events.Record {
+	all := []events.Record{}
+	for r, err := range records {
+		require.NoError(rt, err)
+		all = append(all, r)
+	}
+	return all
+}
+
+// same compares records with entries; the ids of those that the store wrote by itself are its own.
+func (p *play) same(rt *rapid.T, want []entry, got []events.Record) {
+	require.Len(rt, got, len(want))
+	for i, r := range got {
+		w := want[i]
+		if w.id.IsZero() {
+			w.id = r.ID
+		}
+		if w.kind == "$metadata" && w.data != string(r.Data) {
+			require.JSONEq(rt, w.data, string(r.Data))
+			w.data = string(r.Data)
+		}
+		require.Equal(rt, w, entry{r.Stream, r.Revision, r.Type, string(r.Data), r.Binary, r.ID})
+	}
+}
