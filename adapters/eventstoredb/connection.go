@@ -1,0 +1,69 @@
+package eventstoredb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+)
+
+// settings are those of a connection string, in lower case, as in the official client's documentation
+// (https://developers.eventstore.com/clients/grpc/getting-started.html). The two that are ignored are the adapter's own
+// business: see Pauses.
+var settings = []string{
+	"tls", "tlscafile", "tlsverifycert", "usercertfile", "userkeyfile", "nodepreference", "gossiptimeout",
+	"keepaliveinterval", "keepalivetimeout", "defaultdeadline", "discoveryinterval", "maxdiscoverattempts",
+}
+
+// callDeadline is how long a short call may take, if the connection string has no defaultDeadline. It is the official
+// client's own.
+const callDeadline = 10 * time.Second
+
+// configure reads a connection string. The official client prints unknown settings, and takes a defaultDeadline that it
+// cannot read for 0, with which no append ever succeeds: both are errors here. No error repeats a password.
+func configure(connection string, log *slog.Logger) (*esdb.Configuration, error) {
+	_, query, _ := strings.Cut(connection, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("connection string: reading the settings: %w", err)
+	}
+	for name := range values {
+		if !slices.Contains(settings, strings.ToLower(name)) {
+			return nil, fmt.Errorf("connection string: unknown setting %q", name)
+		}
+	}
+	config, err := esdb.ParseConnectionString(connection)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // without the string, which may hold a password
+	}
+	if err == nil {
+		err = config.Validate()
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("connection string: %w", err)
+	case config.DefaultDeadline != nil && *config.DefaultDeadline <= 0:
+		return nil, errors.New("connection string: defaultDeadline has to be a number of milliseconds above 0")
+	case config.GossipTimeout <= 0:
+		return nil, errors.New("connection string: gossipTimeout has to be a number of seconds above 0")
+	}
+	if config.Username != "" && config.DisableTLS {
+		log.Warn("the connection string has a user, but without TLS no credentials are sent")
+	}
+	if config.DefaultDeadline == nil {
+		config.DefaultDeadline = new(callDeadline)
+	}
+	config.MaxDiscoverAttempts, config.DiscoveryInterval = 1, 0 // tries.go pauses and tries again
+	config.Logger = func(_ esdb.LogLevel, format string, args ...any) {
+		if log.Enabled(context.Background(), slog.LevelDebug) {
+			log.Debug("official client: " + fmt.Sprintf(format, args...))
+		}
+	}
+	return config, nil
+}
