@@ -31,7 +31,7 @@ func (t *tail) read(
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if head > t.to && head-t.to > tailBytes {
-		*t = tail{from: after, to: after}
+		t.records, t.from, t.to = nil, after, after
 	}
 	if after < t.from {
 		return nil, false, nil
