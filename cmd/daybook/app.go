@@ -38,14 +38,17 @@ type app struct {
 	adminToken string // given, or kept in the data folder
 	signIn     string // token of the printed sign-in link; none where nobody is to sign in
 
-	store    *embedded.Store
-	server   *postgres.Server // nil when a database was given
-	database *pgxpool.Pool
-	vault    *vault.Vault
-	commands *commands.Handler
-	engine   *projections.Engine
-	policies *policies.Runner
-	ingester *whatsapp.Ingester
+	store        eventStore
+	embedded     *embedded.Store  // the same; nil on an EventStoreDB
+	marks        marks            // what the store's own stream says, as read when it was opened
+	storeAddress string           // where the embedded store is offered to read; empty when it is not
+	server       *postgres.Server // nil when a database was given
+	database     *pgxpool.Pool
+	vault        *vault.Vault
+	commands     *commands.Handler
+	engine       *projections.Engine
+	policies     *policies.Runner
+	ingester     *whatsapp.Ingester
 
 	closers []func() error // run backwards
 }
@@ -58,7 +61,7 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if err := a.openStore(); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
 	if a.adminToken == "" {
@@ -81,22 +84,6 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	}
 	a.ingester = &whatsapp.Ingester{Recorder: a.commands, Vault: safe{a.vault}, Routes: routes{a}, Now: now}
 	return a, nil
-}
-
-// storeFolder is where the embedded store lives, in the data folder.
-const storeFolder = "store"
-
-// maxAppendBytes lets the largest delivery that is accepted, which is sealed and so a third longer, be kept whole.
-const maxAppendBytes = 8 << 20
-
-func (a *app) openStore() (err error) {
-	a.store, err = embedded.Open(filepath.Join(a.config.Data, storeFolder), embedded.Log(a.log), embedded.Clock(a.now),
-		embedded.MaxAppendBytes(maxAppendBytes))
-	if err != nil {
-		return fmt.Errorf("opening the event store: %w", err)
-	}
-	a.onClose(a.store.Close)
-	return nil
 }
 
 // openPostgres opens the given databases, or starts the private server for whichever is not given.
@@ -151,11 +138,14 @@ func definitions() []*projections.Projection {
 	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
 }
 
-// openPolicies lists the policies: one line to add one. The store is ours alone, so nobody else is at work on it.
+// openPolicies lists the policies: one line to add one. An embedded store is ours alone, so nobody else is at work on it,
+// and leases are those of a process that has ended.
 func (a *app) openPolicies(ctx context.Context) (err error) {
 	leases := postgres.NewLeases(a.database)
-	if err = leases.Evict(ctx); err != nil {
-		return err
+	if a.embedded != nil {
+		if err = leases.Evict(ctx); err != nil {
+			return err
+		}
 	}
 	a.policies, err = policies.NewRunner(policies.Config{
 		Log: a.store, Leases: leases, Now: a.now, Logger: a.log,
@@ -186,6 +176,9 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	group, ctx := errgroup.WithContext(ctx)
+	if err = a.offerStore(ctx, group); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	group.Go(func() error { return a.engine.Run(behind) })
 	group.Go(func() error { return a.policies.Run(behind) })
 	group.Go(func() error { return a.redrive(behind) })

@@ -37,7 +37,7 @@ func TestConfigurationReferenceIsTrue(t *testing.T) {
 
 func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
 	bad := Config{
-		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://localhost:2113",
+		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://admin:hunter2@",
 		DatabaseURL: "postgres://user:hunter2@host:notaport/db", VaultURL: "%%", AdminToken: "two words",
 		URL: "foo", LogLevel: "loud",
 		WhatsAppAppSecrets: []string{"one", ""},

@@ -37,10 +37,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// process is a running `daybook serve`.
+// process is a running `daybook serve` or `daybook store serve`.
 type process struct {
 	command *exec.Cmd
-	base    string
+	base    string        // how to reach it
 	printed *bytes.Buffer // on stdout, complete once it serves
 	stderr  *bytes.Buffer
 	ended   chan error
@@ -49,9 +49,22 @@ type process struct {
 // serve starts the binary and waits until it says that it serves.
 func serve(t *testing.T, environment ...string) *process {
 	t.Helper()
+	return launch(t, environment, func(line string) (string, bool) { return strings.CutPrefix(line, "Daybook serves on ") }, "serve")
+}
+
+// serveStore starts a plain store and waits until it says how to connect to it.
+func serveStore(t *testing.T, listen, data string) *process {
+	t.Helper()
+	connection := func(line string) (string, bool) { return line, strings.HasPrefix(line, "esdb://") }
+	return launch(t, nil, connection, "store", "serve", "--listen", listen, "--data", data)
+}
+
+// launch starts the binary and waits until it prints how to reach it.
+func launch(t *testing.T, environment []string, reached func(line string) (string, bool), arguments ...string) *process {
+	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	p := &process{command: exec.Command(path, "serve"), printed: &bytes.Buffer{}, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
+	p := &process{command: exec.Command(path, arguments...), printed: &bytes.Buffer{}, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stderr = p.stderr
 	stdout, err := p.command.StdoutPipe()
@@ -63,7 +76,7 @@ func serve(t *testing.T, environment ...string) *process {
 	go func() {
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			p.printed.WriteString(lines.Text() + "\n")
-			if base, ok := strings.CutPrefix(lines.Text(), "Daybook serves on "); ok {
+			if base, ok := reached(lines.Text()); ok {
 				serving <- base
 			}
 		}
@@ -72,9 +85,9 @@ func serve(t *testing.T, environment ...string) *process {
 	select {
 	case p.base = <-serving:
 	case err := <-p.ended:
-		require.FailNow(t, "daybook serve ended before it served", "%v\n%s", err, p.stderr)
+		require.FailNow(t, "it ended before it served", "%v\n%s", err, p.stderr)
 	case <-t.Context().Done():
-		require.FailNow(t, "daybook serve did not come up", p.stderr.String())
+		require.FailNow(t, "it did not come up", p.stderr.String())
 	}
 	return p
 }

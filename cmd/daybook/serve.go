@@ -56,6 +56,11 @@ func (a *app) announce(out io.Writer, base string) error {
 			return err
 		}
 	}
+	if a.storeAddress != "" {
+		if _, err := fmt.Fprintf(out, "Event store: esdb://%s?tls=false (to read)\n", a.storeAddress); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(out, "Sign in:     %s/sign-in?token=%s\nDaybook serves on %s\n", base, a.signIn, base)
 	return err
 }

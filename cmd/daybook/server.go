@@ -38,10 +38,10 @@ func withServer(command *cobra.Command, verb func(*client.Client) error) error {
 		}
 		return verb(client.New(config.ServerURL(), token))
 	}
-	if _, err := os.Stat(filepath.Join(config.Data, storeFolder)); err != nil {
+	if there, err := config.hasData(); err != nil || !there {
 		return fmt.Errorf("no server answers at %s, and there is no data in %s: start one with `daybook serve`", config.ServerURL(), config.Data)
 	}
-	config.Listen = "127.0.0.1:0"
+	config.Listen, config.StoreListen = "127.0.0.1:0", "off"
 	return withOwnServer(command, config, verb)
 }
 

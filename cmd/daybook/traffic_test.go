@@ -98,8 +98,8 @@ func newTraffic(t *testing.T, base string) *traffic {
 	return tr
 }
 
-// post keeps several posters busy and kills the server after so many acknowledgements, in the middle of their work.
-func (tr *traffic) post(t *testing.T, server *process, killAfter int) {
+// post keeps several posters busy and kills something after so many acknowledgements, in the middle of their work.
+func (tr *traffic) post(t *testing.T, base string, killAfter int, kill func(*testing.T)) {
 	t.Helper()
 	var acknowledged atomic.Int64
 	enough := make(chan struct{})
@@ -109,7 +109,7 @@ func (tr *traffic) post(t *testing.T, server *process, killAfter int) {
 		group.Go(func() {
 			for ctx.Err() == nil {
 				d := tr.make()
-				ok := deliver(ctx, server.base, d)
+				ok := deliver(ctx, base, d)
 				tr.note(d, ok)
 				if ok && acknowledged.Add(1) == int64(killAfter) {
 					close(enough)
@@ -118,7 +118,7 @@ func (tr *traffic) post(t *testing.T, server *process, killAfter int) {
 		})
 	}
 	<-enough
-	server.kill(t)
+	kill(t)
 	cancel()
 	group.Wait()
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"daybook/adapters/embedded"
+	"daybook/adapters/embedded/endpoint"
+	"daybook/adapters/eventstoredb"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+// eventStore is what the parts of Daybook ask of an event store, taken together. Each of them names its own part.
+type eventStore interface {
+	ID() id.Store
+	Append(ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed) (events.Appended, error)
+	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
+	ReadLast(ctx context.Context, stream string) (events.Record, bool, error)
+	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
+	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
+	Head(ctx context.Context) (events.Position, error)
+	Close() error
+}
+
+// storeFolder is where the embedded store lives, in the data folder.
+const storeFolder = "store"
+
+// maxAppendBytes lets the largest delivery that is accepted, which is sealed and so a third longer, be kept whole.
+const maxAppendBytes = 8 << 20
+
+// openStore opens the EventStoreDB that was named, or the embedded store of the data folder. One that is being moved is
+// not to be used.
+func (a *app) openStore(ctx context.Context) (err error) {
+	if a.config.EventStore != "" {
+		err = a.connectStore(ctx)
+	} else {
+		err = a.embedStore()
+	}
+	if err != nil {
+		return fmt.Errorf("opening the event store: %w", err)
+	}
+	a.onClose(a.store.Close)
+	return a.readMarks(ctx)
+}
+
+func (a *app) connectStore(ctx context.Context) error {
+	store, err := eventstoredb.Open(ctx, a.config.EventStore, eventstoredb.Log(a.log), eventstoredb.Clock(a.now))
+	if err != nil {
+		return err
+	}
+	a.store = store
+	return nil
+}
+
+func (a *app) embedStore() error {
+	store, err := embedded.Open(filepath.Join(a.config.Data, storeFolder), embedded.Log(a.log), embedded.Clock(a.now),
+		embedded.MaxAppendBytes(maxAppendBytes))
+	if err != nil {
+		return err
+	}
+	a.store, a.embedded = store, store
+	return nil
+}
+
+// marks are what the store's own stream says of it.
+type marks struct {
+	vault   string          // the vault it is bound to; empty: none yet
+	sealed  bool            // moved, or being moved
+	copying id.Store        // the store that it is not yet a whole copy of
+	last    events.Expected // revision of the newest mark
+}
+
+// readMarks reads what the store is, and refuses one that must not be used.
+func (a *app) readMarks(ctx context.Context) error {
+	a.marks = marks{last: events.NoStream}
+	for record, err := range a.store.ReadStream(ctx, events.StoreStream, 0) {
+		if err != nil {
+			return fmt.Errorf("reading what the store is: %w", err)
+		}
+		event, _, err := events.DecodeRecord(record)
+		if err != nil {
+			return fmt.Errorf("reading what the store is: %w", err)
+		}
+		a.marks.evolve(event)
+		a.marks.last = events.Exactly(record.Revision)
+	}
+	switch {
+	case !a.marks.copying.IsZero():
+		return fmt.Errorf("this store is not yet a whole copy of store %s: finish `daybook store copy` first", a.marks.copying)
+	case a.marks.sealed:
+		return errors.New("this store is sealed, because its history goes on in a copy: use that one. If the move was called off, " +
+			"open it again with `daybook store unseal`")
+	}
+	return ctx.Err()
+}
+
+func (m *marks) evolve(event events.Event) {
+	switch e := event.(type) {
+	case events.VaultBound:
+		m.vault = e.VaultID
+	case events.StoreSealed:
+		m.sealed = true
+	case events.StoreUnsealed:
+		m.sealed = false
+	case events.CopyBegun:
+		m.copying = e.From
+	case events.CopyFinished:
+		m.copying = id.Store{}
+	}
+}
+
+// offerStore offers the embedded store to read, over EventStoreDB's protocol, until ctx is done. An open port must not
+// bypass the commands, so nothing can be written there.
+func (a *app) offerStore(ctx context.Context, group *errgroup.Group) error {
+	if a.embedded == nil || a.config.StoreListen == "off" {
+		return nil
+	}
+	server, err := endpoint.New(endpoint.Config{Store: a.embedded, Logger: a.log, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.StoreListen)
+	if err != nil {
+		return fmt.Errorf("offering the event store: %w: set DAYBOOK_STORE_LISTEN to another address, or to off", err)
+	}
+	a.storeAddress = listener.Addr().String()
+	group.Go(func() error { return server.Serve(listener) })
+	group.Go(func() error {
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		server.Shutdown(limit)
+		return nil
+	})
+	return nil
+}
+
+// hasData tells whether there is a store to look at, without making one.
+func (c Config) hasData() (bool, error) {
+	if c.EventStore != "" {
+		return true, nil
+	}
+	_, err := os.Stat(filepath.Join(c.Data, storeFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// systems tells the streams that an event store keeps for itself.
+func systems(stream string) bool { return strings.HasPrefix(stream, "$") }
