@@ -151,3 +151,14 @@ func (s *suite) appendAndReadBack() error {
 	}
 	return nil
 }
+
+// concurrently calls f n times at once and joins the errors.
+func concurrently(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var running sync.WaitGroup
+	for i := range n {
+		running.Go(func() { errs[i] = f(i) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}

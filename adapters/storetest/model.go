@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -12,15 +12,20 @@ import (
 	"daybook/events/id"
 )
 
-// model lets random appends, repeats and reads loose on the store and on an obvious implementation of the same rules.
+// model lets random appends, repeats, deletions and reads loose on the store and on the rules.
 func (s *suite) model() {
 	rapid.Check(s.T, func(t *rapid.T) {
-		m := &modelStore{suite: s, unique: s.stream(), streams: map[string][]id.Event{}, start: s.head()}
+		m := &modelStore{suite: s, start: s.head(), streams: map[string]*modelStream{}}
+		for range 3 {
+			m.streams[s.stream()] = &modelStream{}
+		}
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.appendSome,
-			"repeat": m.repeat,
-			"read":   m.readOne,
-			"":       func(*rapid.T) {},
+			"append":   m.appendSome,
+			"repeat":   m.repeat,
+			"describe": m.describe,
+			"delete":   m.delete,
+			"read":     m.readOne,
+			"":         func(*rapid.T) {},
 		})
 		m.readEverything(t)
 	})
@@ -29,29 +34,31 @@ func (s *suite) model() {
 type modelStore struct {
 	*suite
 
-	unique  string
 	start   events.Position
-	streams map[string][]id.Event // what each stream holds
-	log     []id.Event            // what the log holds, of our streams
-	made    []attempt             // what was tried before, to be tried again
+	streams map[string]*modelStream
+	log     []id.Event // what the log holds, of our streams
+	made    []attempt  // what was tried before, to be tried again
 }
 
-type attempt struct {
-	stream   string
-	expected events.Expected
-	proposed []events.Proposed
+type modelStream struct {
+	image
+
+	first int // the revision from which it shows its events
 }
 
-func (m *modelStore) drawStream(t *rapid.T) string {
-	return m.unique + rapid.SampledFrom([]string{"", "-a", "-b"}).Draw(t, "stream")
+func (m *modelStore) drawStream(t *rapid.T) (string, *modelStream) {
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(m.streams))).Draw(t, "stream")
+	return name, m.streams[name]
 }
 
 func (m *modelStore) appendSome(t *rapid.T) {
-	a := attempt{stream: m.drawStream(t), proposed: some(rapid.IntRange(0, 4).Draw(t, "events"))}
-	end := len(m.streams[a.stream]) - 1
+	name, stream := m.drawStream(t)
+	a := attempt{stream: name, proposed: some(rapid.IntRange(0, 4).Draw(t, "events"))}
 	a.expected = rapid.OneOf(
-		rapid.SampledFrom([]events.Expected{events.Any, events.NoStream, events.StreamExists, events.Expected(end)}),
-		rapid.Map(rapid.IntRange(0, end+2), func(n int) events.Expected { return events.Expected(n) }),
+		rapid.SampledFrom([]events.Expected{
+			events.Any, events.NoStream, events.StreamExists, events.Expected(stream.end()),
+		}),
+		rapid.Map(rapid.IntRange(0, stream.end()+2), func(n int) events.Expected { return events.Expected(n) }),
 	).Draw(t, "expected")
 	m.made = append(m.made, a)
 	m.try(t, a)
@@ -79,94 +86,79 @@ func (m *modelStore) repeat(t *rapid.T) {
 
 // try makes an append on both sides and compares the answers.
 func (m *modelStore) try(t *rapid.T, a attempt) {
-	wantRevision, write, ok := m.decide(a)
+	stream, before := m.streams[a.stream], m.head()
+	want := stream.decide(a)
+	if stream.deleted && len(a.proposed) == 0 && !want.gone && !want.conflict {
+		t.Skip("whether nothing brings a stream back is nobody's concern")
+	}
 	at, err := m.store.Append(m.Context(), a.stream, a.expected, a.proposed)
-	if !ok {
-		conflict, is := errors.AsType[*events.WrongRevisionError](err)
-		require.True(t, is, "%v", err)
-		require.Equal(t, events.Expected(len(m.streams[a.stream])-1), conflict.Actual)
+	conflict, isConflict := errors.AsType[*events.WrongRevisionError](err)
+	require.Equal(t, want.conflict, isConflict, "%v", err)
+	switch {
+	case want.conflict:
+		require.Equal(t, events.Expected(stream.end()), conflict.Actual)
+		return
+	case want.gone:
+		require.Error(t, err)
 		return
 	}
 	require.NoError(t, err)
-	require.Equal(t, max(wantRevision, 0), int(at.Revision))
-	if write {
-		m.streams[a.stream] = append(m.streams[a.stream], idsOf(a.proposed)...)
-		m.log = append(m.log, idsOf(a.proposed)...)
+	require.Equal(t, max(want.revision, 0), int(at.Revision))
+	if !want.write {
+		return
+	}
+	if stream.deleted {
+		stream.deleted, stream.first = false, len(stream.ids)
+		m.requireRevived(before, a.stream, 1, uint64(stream.first))
+	}
+	stream.ids = append(stream.ids, idsOf(a.proposed)...)
+	m.log = append(m.log, idsOf(a.proposed)...)
+}
+
+// describe writes metadata that hides nothing, unless the stream was deleted: then it comes back without its past.
+func (m *modelStore) describe(t *rapid.T) {
+	name, stream := m.drawStream(t)
+	before := m.head()
+	m.metadata(name, `{"note":"kept"}`)
+	stream.known, stream.first = true, 0
+	if stream.deleted {
+		stream.deleted, stream.first = false, len(stream.ids)
+		m.requireRevived(before, name, 2, uint64(stream.first))
 	}
 }
 
-// decide is the rule in its plainest words: the revision to answer, whether to write, or a conflict.
-func (m *modelStore) decide(a attempt) (revision int, write, ok bool) {
-	stream, ids := m.streams[a.stream], idsOf(a.proposed)
-	end := len(stream) - 1
-	if a.expected == events.StreamExists && end < 0 {
-		return 0, false, false
+func (m *modelStore) delete(t *rapid.T) {
+	name, stream := m.drawStream(t)
+	if stream.deleted {
+		t.Skip("deleted already")
 	}
-	if a.expected == events.Any || a.expected == events.StreamExists {
-		return m.decideByID(stream, ids)
-	}
-	from := int(a.expected) + 1
-	switch {
-	case from == end+1:
-		return end + len(ids), true, true
-	case from > end+1 || len(ids) == 0 || from+len(ids) > len(stream):
-		return 0, false, false
-	default:
-		return from + len(ids) - 1, false, slices.Equal(stream[from:from+len(ids)], ids)
-	}
+	m.metadata(name, deletion)
+	stream.known, stream.deleted = true, true
 }
 
-func (m *modelStore) decideByID(stream, ids []id.Event) (revision int, write, ok bool) {
-	end := len(stream) - 1
-	if len(ids) == 0 {
-		return end, false, true
-	}
-	if !slices.Contains(stream, ids[0]) {
-		return end + len(ids), true, true
-	}
-	for _, eventID := range ids {
-		revision = lastIndex(stream, eventID)
-		if revision < 0 {
-			return 0, false, false
-		}
-	}
-	return revision, false, true
-}
-
-// lastIndex is where an id went last: it may have been written again at the end of its stream.
-func lastIndex(stream []id.Event, eventID id.Event) int {
-	for i := range slices.Backward(stream) {
-		if stream[i] == eventID {
-			return i
-		}
-	}
-	return -1
-}
-
+// readOne reads what a stream shows. What deleted streams show differs between stores.
 func (m *modelStore) readOne(t *rapid.T) {
-	stream := m.drawStream(t)
-	want := m.streams[stream]
-	from := rapid.IntRange(0, len(want)+1).Draw(t, "from")
+	name, stream := m.drawStream(t)
+	if stream.deleted {
+		t.Skip("deleted")
+	}
+	from := rapid.IntRange(stream.first, len(stream.ids)+1).Draw(t, "from")
 	got := []id.Event{}
-	for r, err := range m.store.ReadStream(m.Context(), stream, uint64(from)) {
+	for r, err := range m.store.ReadStream(m.Context(), name, uint64(from)) {
 		require.NoError(t, err)
 		require.Equal(t, uint64(from+len(got)), r.Revision)
 		got = append(got, r.ID)
 	}
-	require.Equal(t, append([]id.Event{}, want[min(from, len(want)):]...), got)
+	require.Equal(t, append([]id.Event{}, stream.ids[min(from, len(stream.ids)):]...), got)
 }
 
 func (m *modelStore) readEverything(t *rapid.T) {
-	var streams []string
-	for stream := range m.streams {
-		streams = append(streams, stream)
-	}
 	got := []id.Event{}
 	for r, err := range m.store.ReadAll(m.Context(), m.start) {
 		require.NoError(t, err)
-		if slices.Contains(streams, r.Stream) {
+		if _, ours := m.streams[r.Stream]; ours {
 			got = append(got, r.ID)
 		}
 	}
-	require.Equal(t, append([]id.Event{}, m.log...), got, fmt.Sprint(streams))
+	require.Equal(t, append([]id.Event{}, m.log...), got)
 }

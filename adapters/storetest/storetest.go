@@ -64,6 +64,13 @@ func tests() []namedTest {
 		{"OversizedAppendIsRefused", (*suite).oversizedAppendIsRefused},
 		{"CancelledAppendIsNotWritten", (*suite).cancelledAppendIsNotWritten},
 
+		{"MetadataIsExistence", (*suite).metadataIsExistence},
+		{"MetadataIsAStream", (*suite).metadataIsAStream},
+		{"DeletedStreamsGoOn", (*suite).deletedStreamsGoOn},
+		{"DeletedStreamsRefuse", (*suite).deletedStreamsRefuse},
+		{"MetadataRevives", (*suite).metadataRevives},
+		{"DeletedStreamsComeBackOnce", (*suite).deletedStreamsComeBackOnce},
+
 		{"BytesAreKept", (*suite).bytesAreKept},
 		{"StreamNamesAreKept", (*suite).streamNamesAreKept},
 		{"StreamsDoNotMix", (*suite).streamsDoNotMix},
@@ -81,6 +88,7 @@ func tests() []namedTest {
 		{"AppendsBecomeVisibleWhole", (*suite).appendsBecomeVisibleWhole},
 		{"WritersOfOneStream", (*suite).writersOfOneStream},
 		{"AppendsReadBackAtOnce", (*suite).appendsReadBackAtOnce},
+		{"Linearisable", (*suite).linearisable},
 
 		{"SubscriptionHasNoGapAndNoRepeat", (*suite).subscriptionHasNoGapAndNoRepeat},
 		{"SubscriptionStartsAfterThePosition", (*suite).subscriptionStartsAfterThePosition},
