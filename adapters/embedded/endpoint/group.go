@@ -15,6 +15,8 @@ import (
 
 const allStream = "$all"
 
+const maxGroupName = 1024 // bytes, as for streams
+
 // group is a group of a persistent subscription. Times are milliseconds.
 //
 //nolint:tagliatelle // EventStoreDB's names
@@ -50,6 +52,8 @@ func parseGroup(options *persistent.CreateReq_Options) (group, *persistent.Creat
 	switch {
 	case options.GetGroupName() == "":
 		return group{}, nil, invalid("the group's name is missing")
+	case len(options.GetGroupName()) > maxGroupName:
+		return group{}, nil, invalid("the group's name is longer than %d bytes", maxGroupName)
 	case settings == nil:
 		return group{}, nil, invalid("the group's settings are missing")
 	}

@@ -31,9 +31,15 @@ type problemError struct {
 	trailers metadata.MD
 }
 
+// maxText is the longest text of a status, in bytes: it may quote what a client has sent, and travels in a header.
+const maxText = 2048
+
 // problem makes the error of a call. exception may be empty; trailers are names and values in turn. Values may hold
 // anything: what is not printable ASCII is percent-encoded.
 func problem(code codes.Code, exception, text string, trailers ...string) error {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
 	p := &problemError{status: status.New(code, text), trailers: metadata.MD{}}
 	if exception != "" {
 		p.trailers.Set("exception", exception)

@@ -55,12 +55,19 @@ func serve(t testing.TB, change func(*endpoint.Config), opts ...embedded.Option)
 	served := make(chan error, 1)
 	go func() { served <- r.server.Serve(listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		r.server.Shutdown(ctx)
+		shutdown(t, r)
 		require.NoError(t, <-served)
 	})
 	return r
+}
+
+// shutdown ends the endpoint; what does not finish in time is cut off.
+func shutdown(t testing.TB, r *rig) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r.server.Shutdown(ctx)
+	require.NoError(t, ctx.Err(), "the endpoint had to cut off calls")
 }
 
 // serveTLS is serve with TLS, the two users, and passwords of their own.
@@ -68,7 +75,7 @@ func serveTLS(t testing.TB, change func(*endpoint.Config)) *rig {
 	t.Helper()
 	certificate, trusted := selfSigned(t)
 	r := serve(t, func(config *endpoint.Config) {
-		config.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		config.TLS = tlsConfig(certificate)
 		config.Users = map[string]string{"admin": "secret", "ops": "other"}
 		if change != nil {
 			change(config)
@@ -76,6 +83,10 @@ func serveTLS(t testing.TB, change func(*endpoint.Config)) *rig {
 	})
 	r.trusted = trusted
 	return r
+}
+
+func tlsConfig(certificate tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 }
 
 func selfSigned(t testing.TB) (tls.Certificate, *x509.CertPool) {
