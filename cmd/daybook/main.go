@@ -31,7 +31,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	command.AddCommand(serveCommand(), demoCommand(), auditCommand(), ledgerCommand(), ratesCommand(), projectionCommand(),
-		quarantineCommand(), configCommand())
+		quarantineCommand(), storeCommand(), configCommand())
 	return command
 }
 

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"daybook/events"
+)
+
+func storeCensusCommand() *cobra.Command {
+	return storeFlag(&cobra.Command{
+		Use:   "census",
+		Short: "Count every type and version of event that is stored; an error when this binary cannot read one",
+		Long: "Count every type and version of event that is stored, by reading all of it. It is an error when this binary cannot " +
+			"read one of them. Streams of which something is deleted, hidden or missing are warned of.",
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return withStore(command, func(store eventStore) error {
+				c, err := takeCensus(command.Context(), store)
+				if err != nil {
+					return err
+				}
+				return c.print(command.OutOrStdout(), command.ErrOrStderr())
+			})
+		},
+	})
+}
+
+// census is what kinds of events a store holds, and what is wrong with its streams.
+type census struct {
+	kinds    map[stored]*kindCount
+	next     map[string]uint64 // revision that each stream goes on with
+	metadata map[string]string // the streams whose newest metadata hides something, and what it says
+	trouble  map[string]string // streams of which something is missing
+}
+
+// stored is a stored name with the schema version in the envelope; version 0 is an event without an envelope of ours.
+type stored struct {
+	name    string
+	version int
+}
+
+type kindCount struct {
+	events      int
+	first, last string // stream@revision, and when
+	unreadable  int
+	reason      string // of the first that is
+}
+
+func takeCensus(ctx context.Context, store eventStore) (*census, error) {
+	c := &census{kinds: map[stored]*kindCount{}, next: map[string]uint64{}, metadata: map[string]string{}, trouble: map[string]string{}}
+	for r, err := range store.ReadAll(ctx, events.Start) {
+		if err != nil {
+			return nil, err
+		}
+		c.add(&r)
+	}
+	return c, ctx.Err()
+}
+
+func (c *census) add(r *events.Record) {
+	if governed, ok := strings.CutPrefix(r.Stream, "$$"); ok && r.Type == "$metadata" && !systems(governed) {
+		c.govern(governed, r.Data)
+	}
+	switch {
+	case systems(r.Stream):
+		return
+	case r.Type == "$streamDeleted" && r.Revision == math.MaxInt64:
+		c.trouble[r.Stream] = "is deleted for good (tombstone)"
+		return
+	}
+	if want := c.next[r.Stream]; r.Revision != want && c.trouble[r.Stream] == "" {
+		c.trouble[r.Stream] = fmt.Sprintf("lacks what was before revision %d, from %d on", r.Revision, want)
+	}
+	if _, known := c.next[r.Stream]; !known {
+		r.Stream = strings.Clone(r.Stream) // it may lie in the memory of many records
+	}
+	c.next[r.Stream] = r.Revision + 1
+	c.count(r)
+}
+
+func (c *census) count(r *events.Record) {
+	_, envelope, err := events.DecodeRecord(*r)
+	kind := stored{r.Type, envelope.Version}
+	if known, bad := events.DecodeEnvelope(r.Metadata); bad == nil {
+		kind.version = known.Version
+	}
+	at := fmt.Sprintf("%s@%d %s", shown(r.Stream), r.Revision, r.Created.UTC().Format(time.RFC3339))
+	n := c.kinds[kind]
+	if n == nil {
+		kind.name = strings.Clone(kind.name)
+		n = &kindCount{first: at}
+		c.kinds[kind] = n
+	}
+	n.events++
+	n.last = at
+	if err == nil {
+		return
+	}
+	if n.unreadable++; n.reason == "" {
+		n.reason = fmt.Sprintf("%s: %s", at, err)
+	}
+}
+
+// govern reads what the metadata of a stream hides of it. Metadata that is no JSON object governs nothing.
+func (c *census) govern(stream string, metadata []byte) {
+	var rules map[string]json.RawMessage
+	var says []string
+	if json.Unmarshal(metadata, &rules) == nil {
+		for _, key := range []string{"$maxAge", "$maxCount", "$tb"} {
+			if value, ok := rules[key]; ok {
+				says = append(says, key+" "+string(value))
+			}
+		}
+	}
+	switch {
+	case len(says) == 0:
+		delete(c.metadata, stream)
+	case string(rules["$tb"]) == strconv.FormatInt(math.MaxInt64, 10):
+		c.metadata[stream] = "is deleted (its events are still in the log)"
+	default:
+		c.metadata[stream] = "hides events by its metadata: " + strings.Join(says, ", ")
+	}
+}
+
+func (c *census) print(out, warnings io.Writer) error {
+	w := table(out, "TYPE", "VERSION", "EVENTS", "FIRST", "LAST")
+	kinds := slices.SortedFunc(maps.Keys(c.kinds), func(a, b stored) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.version, b.version))
+	})
+	var unreadable []error
+	for _, kind := range kinds {
+		n := c.kinds[kind]
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", shown(kind.name), kind.versionText(), n.events, n.first, n.last)
+		if n.unreadable > 0 {
+			unreadable = append(unreadable, fmt.Errorf("this binary cannot read %s version %s (%d of %d events), the first of them %s",
+				shown(kind.name), kind.versionText(), n.unreadable, n.events, n.reason))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, found := range []map[string]string{c.trouble, c.metadata} {
+		for _, stream := range slices.Sorted(maps.Keys(found)) {
+			fmt.Fprintf(warnings, "warning: stream %s %s\n", shown(stream), found[stream])
+		}
+	}
+	return errors.Join(unreadable...)
+}
+
+func (s stored) versionText() string {
+	if s.version == 0 {
+		return "none"
+	}
+	return strconv.Itoa(s.version)
+}

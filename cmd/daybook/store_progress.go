@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"daybook/cmd/daybook/storecopy"
+)
+
+// progress shows how far a copy is: as a bar on a terminal, and elsewhere as a line now and then.
+type progress struct {
+	out      io.Writer
+	now      func() time.Time
+	terminal bool
+
+	bar     *progressbar.ProgressBar
+	phase   storecopy.Phase
+	began   time.Time // the phase
+	offset  storecopy.Progress
+	last    storecopy.Progress
+	printed time.Time
+}
+
+// printEvery is how often a line comes.
+const printEvery = 5 * time.Second
+
+func newProgress(out io.Writer, now func() time.Time) *progress {
+	p := &progress{out: out, now: now}
+	if file, ok := out.(*os.File); ok {
+		info, err := file.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// show is called for every event, so it does little for most.
+func (p *progress) show(at storecopy.Progress) {
+	if at.Phase != p.phase {
+		p.end()
+		p.begin(at)
+	}
+	p.last = at
+	if p.terminal {
+		p.bar.Describe(fmt.Sprintf("%s, %d events", at.Phase, at.Events))
+		_ = p.bar.Set64(int64(at.At - p.offset.At)) // it is only shown
+		return
+	}
+	if now := p.now(); now.Sub(p.printed) >= printEvery {
+		p.printed = now
+		fmt.Fprintln(p.out, p.line(now))
+	}
+}
+
+// begin begins a phase. A copy that goes on does not begin at the beginning of the log. Positions are near enough to bytes.
+func (p *progress) begin(at storecopy.Progress) {
+	p.phase, p.began, p.printed, p.offset = at.Phase, p.now(), p.now(), at
+	if p.terminal {
+		p.bar = progressbar.NewOptions64(max(int64(at.Of-at.At), 1), progressbar.OptionSetWriter(p.out), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth(),
+			progressbar.OptionSetRenderBlankState(true))
+	}
+}
+
+// end ends a phase, if there is one.
+func (p *progress) end() {
+	switch {
+	case p.phase == "":
+		return
+	case p.terminal:
+		_ = p.bar.Exit()
+		fmt.Fprintln(p.out)
+	default:
+		fmt.Fprintln(p.out, p.line(p.now()))
+	}
+	p.phase = ""
+}
+
+// line is how far the phase is, how fast, and how much time it needs at that pace.
+func (p *progress) line(now time.Time) string {
+	at, took := p.last, now.Sub(p.began)
+	text := fmt.Sprintf("%s: %d events, %d %% of the log", at.Phase, at.Events, 100*at.At/max(at.Of, 1))
+	if took < time.Second {
+		return text
+	}
+	text += fmt.Sprintf(", %.0f events/s", float64(at.Events-p.offset.Events)/took.Seconds())
+	if done := at.At - p.offset.At; done > 0 && at.At < at.Of {
+		left := time.Duration(float64(took) * float64(at.Of-at.At) / float64(done))
+		text += fmt.Sprintf(", %s left", left.Round(time.Second))
+	}
+	return text
+}

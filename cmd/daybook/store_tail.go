@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"daybook/events"
+	"daybook/events/id"
+)
+
+func storeTailCommand() *cobra.Command {
+	var t tail
+	command := storeFlag(&cobra.Command{
+		Use:   "tail",
+		Short: "List the last events of the log, oldest first",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if t.lines < 0 {
+				return errors.New("--lines: expected 0 or more")
+			}
+			return withStore(command, func(store eventStore) error {
+				return t.print(command.Context(), command.OutOrStdout(), store)
+			})
+		},
+	})
+	command.Flags().IntVarP(&t.lines, "lines", "n", 10, "how many")
+	command.Flags().BoolVarP(&t.follow, "follow", "f", false, "go on with what is appended, until stopped")
+	command.Flags().BoolVar(&t.system, "system", false, `with the streams of the database, whose names begin with "$"`)
+	return command
+}
+
+// tail is what of the end of a log is shown.
+type tail struct {
+	lines  int
+	follow bool
+	system bool
+}
+
+func (t *tail) print(ctx context.Context, out io.Writer, store eventStore) error {
+	head, err := store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	last, err := t.last(ctx, store, head)
+	if err != nil {
+		return err
+	}
+	for i := range last {
+		if err = printLine(out, &last[i]); err != nil {
+			return err
+		}
+	}
+	if !t.follow {
+		return nil
+	}
+	for batch, err := range store.SubscribeAll(ctx, head, 100) {
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			if !t.shows(&batch[i]) {
+				continue
+			}
+			if err = printLine(out, &batch[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil // it was stopped
+}
+
+func (t *tail) shows(r *events.Record) bool { return t.system || !systems(r.Stream) }
+
+// last returns the last records up to the head, oldest first. A store that cannot be read backwards is read whole.
+func (t *tail) last(ctx context.Context, store eventStore, head events.Position) ([]events.Record, error) {
+	backwards, ok := store.(interface {
+		ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
+	})
+	var last []events.Record
+	if !ok {
+		for r, err := range store.ReadAll(ctx, events.Start) {
+			if err != nil {
+				return nil, err
+			}
+			if r.Position <= head && t.shows(&r) {
+				last = append(last, r)
+				last = last[max(len(last)-t.lines, 0):]
+			}
+		}
+		return last, ctx.Err()
+	}
+	for r, err := range backwards.ReadAllBack(ctx, head+1) {
+		if err != nil {
+			return nil, err
+		}
+		if len(last) >= t.lines {
+			break
+		}
+		if t.shows(&r) {
+			last = append(last, r)
+		}
+	}
+	slices.Reverse(last)
+	return last, nil
+}
+
+func printLine(out io.Writer, r *events.Record) error {
+	_, err := fmt.Fprintf(out, "%d\t%s\t%s\t%s@%d\n",
+		r.Position, r.Created.UTC().Format(time.RFC3339), shown(r.Type), shown(r.Stream), r.Revision)
+	return err
+}
+
+func storeCatCommand() *cobra.Command {
+	var from uint64
+	command := storeFlag(&cobra.Command{
+		Use:   "cat STREAM",
+		Short: "Print the events of a stream, as JSON, one a line",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withStore(command, func(store eventStore) error {
+				return printStream(command.Context(), command.OutOrStdout(), store, arguments[0], from)
+			})
+		},
+	})
+	command.Flags().Uint64Var(&from, "from", 0, "begin with this revision")
+	return command
+}
+
+// line is an event as JSON. What is not JSON itself is given as base64.
+type line struct {
+	Stream         string          `json:"stream"`
+	Revision       uint64          `json:"revision"`
+	Position       events.Position `json:"position"`
+	ID             id.Event        `json:"id"`
+	Type           string          `json:"type"`
+	Created        time.Time       `json:"created"`
+	Data           json.RawMessage `json:"data,omitempty"`
+	DataBase64     []byte          `json:"data_base64,omitempty"`
+	Metadata       json.RawMessage `json:"metadata,omitempty"`
+	MetadataBase64 []byte          `json:"metadata_base64,omitempty"`
+}
+
+func printStream(ctx context.Context, out io.Writer, store eventStore, stream string, from uint64) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	found := false
+	for r, err := range store.ReadStream(ctx, stream, from) {
+		if err != nil {
+			return err
+		}
+		found = true
+		l := line{Stream: r.Stream, Revision: r.Revision, Position: r.Position, ID: r.ID, Type: r.Type, Created: r.Created.UTC()}
+		l.Data, l.DataBase64 = readable(r.Data, r.Binary)
+		l.Metadata, l.MetadataBase64 = readable(r.Metadata, false)
+		if err = encoder.Encode(l); err != nil {
+			return err
+		}
+	}
+	if found || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	_, there, err := store.ReadLast(ctx, stream)
+	if err == nil && !there {
+		return fmt.Errorf("there is no stream %s", shown(stream))
+	}
+	return err
+}
+
+// readable splits bytes into JSON and what is none.
+func readable(raw []byte, binary bool) (json.RawMessage, []byte) {
+	if !binary && utf8.Valid(raw) && json.Valid(raw) {
+		return bytes.Clone(raw), nil
+	}
+	return nil, raw
+}
