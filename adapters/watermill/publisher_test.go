@@ -183,6 +183,6 @@ func TestARouterPassesEventsOnOnceAndInOrder(t *testing.T) {
 	require.NoError(t, <-ended)
 	in, out := stored(t, s, "in"), stored(t, s, "out")
 	require.True(t, slices.EqualFunc(in, out, func(a, b events.Record) bool {
-		return a.ID == b.ID && a.Type == b.Type && string(a.Data) == string(b.Data)
+		return a.ID == b.ID && a.Type == b.Type && string(a.Data) == string(b.Data) && string(a.Metadata) == string(b.Metadata)
 	}))
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	wm "github.com/ThreeDotsLabs/watermill"
@@ -115,30 +116,58 @@ func TestWhatAMessageHoldsIsItsOwn(t *testing.T) {
 	}
 }
 
-// TestAnAckBeforeTheEndCounts closes right after the Ack, and goes on with another subscriber.
+// TestAnAckBeforeTheEndCounts ends a subscription right after the Ack, and goes on with another one.
 func TestAnAckBeforeTheEndCounts(t *testing.T) {
 	t.Parallel()
-	const rounds = 100
-	s := openEmbedded(t)
-	note(t, s, "a", 0, rounds)
-	checkpoints := new(watermill.Memory)
-	for round := range rounds {
-		subscriber := newReader(s).Events(checkpoints)
-		ctx, cancel := context.WithCancel(t.Context())
-		messages, err := subscriber.Subscribe(ctx, "a")
-		require.NoError(t, err)
-		m := <-messages
-		require.Equal(t, strconv.Itoa(round), string(m.Payload))
-		m.Ack()
-		if round%2 == 0 {
+	synctest.Test(t, func(t *testing.T) {
+		const rounds = 100
+		log, checkpoints := newBook(rounds), new(fickle)
+		for round := range rounds {
+			subscriber := watermill.NewReader(fast(log)).Events(checkpoints)
+			ctx, cancel := context.WithCancel(t.Context())
+			messages, err := subscriber.Subscribe(ctx, "s")
+			require.NoError(t, err)
+			synctest.Wait() // the message is on offer, so the end may come before its sender goes on
+			m := <-messages
+			r, _ := watermill.RecordOf(m.Context())
+			require.Equal(t, log.records[round].Position, r.Position)
+			m.Ack()
+			if round%2 == 0 {
+				cancel()
+			}
+			require.NoError(t, subscriber.Close())
 			cancel()
 		}
-		require.NoError(t, subscriber.Close())
-		cancel()
-	}
+	})
 }
 
-// fickle checkpoints fail as often as they are told to.
+// TestPausesGrowUntilSomethingIsTaken, for both subscribers.
+func TestPausesGrowUntilSomethingIsTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reader := watermill.NewReader(watermill.Config{Log: newBook(9), Events: 3, MinPause: time.Second, MaxPause: 20 * time.Second})
+		for _, s := range []message.Subscriber{reader.Batches(), reader.Events(new(watermill.Memory))} {
+			d := &desk{at: map[string]events.Position{}}
+			messages := subscribe(t, t.Context(), s, d, "s")
+			begun := time.Now()
+			waited := func() time.Duration { defer func() { begun = time.Now() }(); return time.Since(begun) }
+			for _, most := range []time.Duration{0, 1, 2, 4, 8, 16, 20, 20} {
+				m := <-messages
+				require.InDelta(t, 0.75*float64(most), waited().Seconds(), 0.25*float64(most))
+				m.Nack()
+			}
+			(<-messages).Ack()
+			waited()
+			(<-messages).Nack()
+			require.Zero(t, waited())
+			<-messages
+			require.LessOrEqual(t, waited(), time.Second)
+			require.NoError(t, s.Close())
+		}
+	})
+}
+
+// fickle checkpoints fail as often as they are told to, and when they are called too late.
 type fickle struct {
 	watermill.Memory
 
@@ -161,7 +190,7 @@ func (f *fickle) Load(ctx context.Context, topic string) (events.Position, error
 func (f *fickle) Save(ctx context.Context, topic string, at events.Position) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.save--; f.save >= 0 {
+	if f.save--; f.save >= 0 || ctx.Err() != nil {
 		return errAway
 	}
 	f.saved = append(f.saved, at)

@@ -1,6 +1,7 @@
 package watermill_test
 
 import (
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,8 @@ var features = tests.Features{
 	Persistent:          true,  // the log stays
 	ExactlyOnceDelivery: false, // a crash between the Ack and the saved checkpoint delivers again
 	ContextPreserved:    false, // the log keeps what was said, not who waits for it
+
+	ForceShort: os.Getenv("DAYBOOK_TEST_LONG") != "1",
 }
 
 type store interface {
