@@ -37,25 +37,27 @@ func (r *reading) resolve(record *events.Record) (event, link *events.Record, er
 	if !ok {
 		return record, nil, nil
 	}
-	if r.permit(r.call.Context(), at.stream) != nil {
-		return nil, record, nil
+	if r.permit(r.call.Context(), at.stream) == nil {
+		event, err = r.lookUp(at)
 	}
-	event, err = r.lookUp(at)
 	return event, record, err
 }
 
 // lookUp reads one event as it would be seen in its stream; nil if it would not.
-func (r *reading) lookUp(at target) (*events.Record, error) {
+func (r *reading) lookUp(at target) (found *events.Record, err error) {
 	ctx := r.call.Context()
 	view, err := r.store.View(ctx, at.stream)
 	if err != nil || view.State != embedded.Live || view.Empty {
 		return nil, err
 	}
 	for record, err := range r.visible(view, r.store.ReadStream(ctx, at.stream, at.revision)) {
-		if err != nil || record.Revision != at.revision {
+		if err != nil {
 			return nil, err
 		}
-		return &record, nil
+		if record.Revision == at.revision {
+			found = &record
+		}
+		break
 	}
-	return nil, nil
+	return found, nil
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"daybook/adapters/embedded"
+	"daybook/adapters/embedded/endpoint"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -105,7 +106,7 @@ func TestMetadataHides(t *testing.T) {
 func TestMaxAgeHides(t *testing.T) {
 	t.Parallel()
 	now := clock()
-	l := newLabWith(t, now.time, embedded.Clock(now.time))
+	l := newLabWith(t, func(c *endpoint.Config) { c.Now = now.time }, embedded.Clock(now.time))
 	ids := l.write("s", 2)
 	now.move(time.Minute)
 	ids = append(ids, l.write("s", 2)...)

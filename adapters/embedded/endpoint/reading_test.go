@@ -1,15 +1,12 @@
 package endpoint_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,8 +15,6 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"daybook/adapters/embedded"
 	"daybook/adapters/embedded/endpoint"
@@ -27,16 +22,12 @@ import (
 	"daybook/events/id"
 )
 
-// lab is a store in memory, an endpoint in front of it, the official client, and the bare stub for what that client
-// would never send.
+// lab is a rig with the official client, and with the bare stub for what that client would never send.
 type lab struct {
-	testing.TB
+	*rig
 
-	store  *embedded.Store
-	server *endpoint.Server
 	client *esdb.Client
 	stub   streams.StreamsClient
-	target string
 }
 
 func newLab(t testing.TB, opts ...embedded.Option) *lab {
@@ -44,12 +35,11 @@ func newLab(t testing.TB, opts ...embedded.Option) *lab {
 	return newLabWith(t, nil, opts...)
 }
 
-func newLabWith(t testing.TB, now func() time.Time, opts ...embedded.Option) *lab {
+// newLabWith takes what serve takes.
+func newLabWith(t testing.TB, change func(*endpoint.Config), opts ...embedded.Option) *lab {
 	t.Helper()
-	store, err := embedded.Open("lab", append(opts, embedded.InMemory())...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return newLabOn(t, endpoint.Config{Store: store, Now: now})
+	r := serve(t, change, opts...)
+	return &lab{r, r.client("esdb", ""), streams.NewStreamsClient(r.dial())}
 }
 
 // hands is a clock that tests move.
@@ -64,46 +54,6 @@ func clock() *hands {
 func (h *hands) time() time.Time { return time.Unix(0, h.nanoseconds.Load()).UTC() }
 
 func (h *hands) move(by time.Duration) { h.nanoseconds.Add(int64(by)) }
-
-func newLabOn(t testing.TB, cfg endpoint.Config) *lab {
-	t.Helper()
-	server, err := endpoint.New(cfg)
-	require.NoError(t, err)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-		cancel()
-		server.Shutdown(ctx)
-		serving.Wait()
-	})
-	l := &lab{TB: t, store: cfg.Store, server: server, target: listener.Addr().String()}
-	l.client = l.dialClient()
-	l.stub = streams.NewStreamsClient(l.dial())
-	return l
-}
-
-// dial opens a connection for bare calls.
-func (l *lab) dial(opts ...grpc.DialOption) *grpc.ClientConn {
-	l.Helper()
-	connection, err := grpc.NewClient(l.target, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
-	require.NoError(l, err)
-	l.Cleanup(func() { _ = connection.Close() })
-	return connection
-}
-
-func (l *lab) dialClient() *esdb.Client {
-	l.Helper()
-	settings, err := esdb.ParseConnectionString("esdb://" + l.target + "?tls=false")
-	require.NoError(l, err)
-	settings.Logger = esdb.NoopLogging()
-	client, err := esdb.NewClient(settings)
-	require.NoError(l, err)
-	l.Cleanup(func() { _ = client.Close() })
-	return client
-}
 
 // append writes events straight into the store and returns their ids.
 func (l *lab) append(stream string, proposed ...events.Proposed) []id.Event {
@@ -160,8 +110,13 @@ func (l *lab) tombstone(stream string) {
 // records returns the whole log as the store has it.
 func (l *lab) records() []events.Record {
 	l.Helper()
+	return l.recordsAfter(events.Start)
+}
+
+func (l *lab) recordsAfter(after events.Position) []events.Record {
+	l.Helper()
 	var all []events.Record
-	for record, err := range l.store.ReadAll(l.Context(), events.Start) {
+	for record, err := range l.store.ReadAll(l.Context(), after) {
 		require.NoError(l, err)
 		all = append(all, record)
 	}
@@ -175,14 +130,14 @@ type (
 
 var (
 	nothing = &shared.Empty{}
-	forever = change(func(o *options) {
+	forever = func(o *options) {
 		o.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-	})
-	backwards = change(func(o *options) { o.ReadDirection = streams.ReadReq_Options_Backwards })
-	resolving = change(func(o *options) { o.ResolveLinks = true })
-	stringIDs = change(func(o *options) {
+	}
+	backwards = func(o *options) { o.ReadDirection = streams.ReadReq_Options_Backwards }
+	resolving = func(o *options) { o.ResolveLinks = true }
+	stringIDs = func(o *options) {
 		o.UuidOption = &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: nothing}}
-	})
+	}
 )
 
 // Where to begin. The end can also be said as the greatest number there is.
@@ -208,7 +163,7 @@ func log(from int64, changes ...change) *streams.ReadReq {
 }
 
 func of(stream string, from int64, changes ...change) *streams.ReadReq {
-	one := &streams.ReadReq_Options_StreamOptions{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}}
+	one := &streams.ReadReq_Options_StreamOptions{StreamIdentifier: named(stream)}
 	switch from {
 	case start:
 		one.RevisionOption = &streams.ReadReq_Options_StreamOptions_Start{Start: nothing}
