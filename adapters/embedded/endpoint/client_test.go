@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -20,12 +19,11 @@ func note(text string) esdb.EventData {
 	}
 }
 
-func requireCode(t testing.TB, code esdb.ErrorCode, err error) *esdb.Error {
+func requireCode(t testing.TB, code esdb.ErrorCode, err error) {
 	t.Helper()
 	var failure *esdb.Error
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, code, failure.Code(), failure)
-	return failure
 }
 
 func TestOfficialClientAppends(t *testing.T) {
@@ -56,11 +54,11 @@ func TestOfficialClientAppends(t *testing.T) {
 	require.Len(t, r.stored("naïve/stream 🙂"), 2)
 
 	_, err = client.AppendToStream(t.Context(), "naïve/stream 🙂", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Revision(0)}, note("late"))
-	failure := requireCode(t, esdb.ErrorCodeWrongExpectedVersion, err)
-	require.ErrorContains(t, failure, "expecting '0' but got '1'")
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, err)
+	require.ErrorContains(t, err, "expecting '0' but got '1'")
 	_, err = client.AppendToStream(t.Context(), "none", esdb.AppendToStreamOptions{ExpectedRevision: esdb.StreamExists{}}, note("early"))
-	failure = requireCode(t, esdb.ErrorCodeWrongExpectedVersion, err)
-	require.ErrorContains(t, failure, "expecting 'stream_exists' but got 'no_stream'")
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, err)
+	require.ErrorContains(t, err, "expecting 'stream_exists' but got 'no_stream'")
 }
 
 func TestOfficialClientIsToldThatAnAppendIsTooLarge(t *testing.T) {
@@ -69,13 +67,15 @@ func TestOfficialClientIsToldThatAnAppendIsTooLarge(t *testing.T) {
 	client := r.client("esdb", "")
 	large := note(strings.Repeat("x", 3<<20))
 	_, err := client.AppendToStream(t.Context(), "large", esdb.AppendToStreamOptions{}, large)
-	require.ErrorContains(t, requireCode(t, esdb.ErrorCodeUnknown, err), "Maximum Append Size of 1048576 Exceeded")
+	requireCode(t, esdb.ErrorCodeUnknown, err)
+	require.ErrorContains(t, err, "Maximum Append Size of 1048576 Exceeded")
 	many := make([]esdb.EventData, 64)
 	for i := range many {
 		many[i] = note(strings.Repeat("x", 100_000))
 	}
 	_, err = client.AppendToStream(t.Context(), "large", esdb.AppendToStreamOptions{}, many...)
-	require.ErrorContains(t, requireCode(t, esdb.ErrorCodeUnknown, err), "Maximum Append Size of 1048576 Exceeded",
+	requireCode(t, esdb.ErrorCodeUnknown, err)
+	require.ErrorContains(t, err, "Maximum Append Size of 1048576 Exceeded",
 		"the client learns why, although it was not done sending")
 	require.Empty(t, r.stored("large"))
 }
@@ -178,20 +178,20 @@ func TestOnlyThoseWhoMayAreLetIn(t *testing.T) {
 	t.Parallel()
 	r := serveTLS(t, nil)
 	require.NoError(t, r.server.Boot(t.Context()))
-	append := func(client *esdb.Client, stream string) error {
+	write := func(client *esdb.Client, stream string) error {
 		_, err := client.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, note("one"))
 		return err
 	}
 	administrator, operator := r.client("esdb", "admin:secret@"), r.client("esdb", "ops:other@")
-	require.NoError(t, append(administrator, "orders"))
-	require.NoError(t, append(administrator, "$settings"))
-	require.NoError(t, append(operator, "orders"))
-	require.NoError(t, append(operator, "$$orders"), "the metadata of a stream is as open as the stream")
-	requireCode(t, esdb.ErrorCodeAccessDenied, append(operator, "$settings"))
-	requireCode(t, esdb.ErrorCodeAccessDenied, append(operator, "$$$settings"))
-	requireCode(t, esdb.ErrorCodeAccessDenied, append(r.client("esdb", ""), "orders"))
-	requireCode(t, esdb.ErrorCodeUnauthenticated, append(r.client("esdb", "admin:wrong@"), "orders"))
-	requireCode(t, esdb.ErrorCodeUnauthenticated, append(r.client("esdb", "nobody:secret@"), "orders"))
+	require.NoError(t, write(administrator, "orders"))
+	require.NoError(t, write(administrator, "$settings"))
+	require.NoError(t, write(operator, "orders"))
+	require.NoError(t, write(operator, "$$orders"), "the metadata of a stream is as open as the stream")
+	requireCode(t, esdb.ErrorCodeAccessDenied, write(operator, "$settings"))
+	requireCode(t, esdb.ErrorCodeAccessDenied, write(operator, "$$$settings"))
+	requireCode(t, esdb.ErrorCodeAccessDenied, write(r.client("esdb", ""), "orders"))
+	requireCode(t, esdb.ErrorCodeUnauthenticated, write(r.client("esdb", "admin:wrong@"), "orders"))
+	requireCode(t, esdb.ErrorCodeUnauthenticated, write(r.client("esdb", "nobody:secret@"), "orders"))
 
 	override := esdb.AppendToStreamOptions{Authenticated: &esdb.Credentials{Login: "admin", Password: "secret"}}
 	_, err := operator.AppendToStream(t.Context(), "$settings", override, note("two"))
@@ -255,7 +255,7 @@ func TestBootWritesTheUsersOnce(t *testing.T) {
 		require.Equal(t, "$metadata", r.stored("$$$user-" + user)[0].Type)
 	}
 	_, err = read.Recv()
-	require.True(t, errors.Is(err, io.EOF))
+	require.ErrorIs(t, err, io.EOF)
 }
 
 // TestBootLeavesWhatIsThere: whoever may write these streams must not be able to keep the server from starting.

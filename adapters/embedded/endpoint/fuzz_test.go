@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"context"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -16,8 +15,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-
-	"daybook/events"
 )
 
 // raw is a codec for messages that are bytes already, whatever they say.
@@ -174,10 +171,7 @@ func FuzzRequest(f *testing.F) {
 		r := &rig{TB: t, store: r.store}
 		_, trailers, err := r.call(connection, methods[int(method)%len(methods)], message)
 		requireProper(t, err, trailers)
-		for record, err := range r.store.ReadAll(context.Background(), events.Start) {
-			require.NoError(t, err)
-			require.NotEmpty(t, record.Stream)
-			return
-		}
+		_, headErr := r.store.Head(t.Context())
+		require.NoError(t, headErr)
 	})
 }

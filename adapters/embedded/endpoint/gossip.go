@@ -48,7 +48,7 @@ func (s *Server) reachable(ctx context.Context) *gossip.EndPoint {
 		if address, err := parseEndPoint(dialled); err == nil {
 			return address
 		}
-		if address, err := parseEndPoint(net.JoinHostPort(dialled, strconv.Itoa(int(local.Port)))); err == nil {
+		if address, err := parseEndPoint(net.JoinHostPort(dialled, strconv.Itoa(int(local.GetPort())))); err == nil {
 			return address
 		}
 	}

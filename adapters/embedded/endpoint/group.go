@@ -15,7 +15,11 @@ import (
 
 const allStream = "$all"
 
-const maxGroupName = 1024 // bytes, as for streams
+const (
+	maxGroupName = 1024 // bytes, as for streams
+
+	endOfLog = "C:-1/P:-1" // as a start position
+)
 
 // group is a group of a persistent subscription. Times are milliseconds.
 //
@@ -89,7 +93,7 @@ func strategy(settings *persistent.CreateReq_Settings) string {
 	if name := settings.GetConsumerStrategy(); name != "" {
 		return name
 	}
-	return settings.GetNamedConsumerStrategy().String() // of an unknown one, its number
+	return settings.GetNamedConsumerStrategy().String() //nolint:staticcheck // deprecated is not gone
 }
 
 func (g *group) ofStream(options *persistent.CreateReq_StreamOptions) error {
@@ -137,12 +141,12 @@ func (g *group) ofAll(options *persistent.CreateReq_AllOptions) error {
 		commit, prepare := start.Position.GetCommitPosition(), start.Position.GetPreparePosition()
 		g.StartPosition = fmt.Sprintf("C:%d/P:%d", commit, prepare)
 		if commit == endRevision && prepare == endRevision {
-			g.StartPosition = "C:-1/P:-1"
+			g.StartPosition = endOfLog
 		}
 	case *persistent.CreateReq_AllOptions_Start:
 		g.StartPosition = "C:0/P:0"
 	case *persistent.CreateReq_AllOptions_End:
-		g.StartPosition = "C:-1/P:-1"
+		g.StartPosition = endOfLog
 	default:
 		return invalid("where the group starts is missing")
 	}
@@ -204,7 +208,7 @@ func (g *group) flaw(start *persistent.CreateReq_Position, head events.Position)
 		return fmt.Sprintf("consumer strategy %q does not exist", g.NamedConsumerStrategy)
 	case g.ReadBatchSize >= g.HistoryBufferSize:
 		return "read batch size must be smaller than history buffer size"
-	case start == nil || g.StartPosition == "C:-1/P:-1":
+	case start == nil || g.StartPosition == endOfLog:
 		return ""
 	case prepare > commit:
 		return "the prepare position must not be after the commit position"

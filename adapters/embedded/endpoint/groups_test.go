@@ -2,8 +2,8 @@ package endpoint_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -89,7 +89,7 @@ func (r *rig) groups() []map[string]any {
 func TestGroupsAreRecordedInEveryShape(t *testing.T) {
 	t.Parallel()
 	legacy := func(revision uint64) *persistent.CreateReq {
-		return group(func(o *persistent.CreateReq_Options) {
+		return group(func(o *persistent.CreateReq_Options) { //nolint:staticcheck // deprecated is not gone
 			o.StreamOption, o.StreamIdentifier, o.Settings.Revision = nil, named("orders"), revision
 		})
 	}
@@ -133,7 +133,7 @@ func TestGroupsThatCannotBeAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t, nil)
 	set := func(change func(*persistent.CreateReq_Settings)) *persistent.CreateReq {
-		return group(func(o *persistent.CreateReq_Options) { change(o.Settings) })
+		return group(func(o *persistent.CreateReq_Options) { change(o.GetSettings()) })
 	}
 	const failed = "persistent-subscription-failed"
 	for name, c := range map[string]struct {
@@ -159,14 +159,12 @@ func TestGroupsThatCannotBeAreRefused(t *testing.T) {
 		"prepare > commit": {groupFrom(1, 2), codes.Internal, failed, "prepare"},
 		"beyond the log":   {groupFrom(1<<40, 1), codes.Internal, failed, "beyond"},
 		"unknown strategy": {set(func(s *persistent.CreateReq_Settings) { s.ConsumerStrategy = "naïve" }), codes.Internal, failed, "strategy"},
-		"unknown number":   {set(func(s *persistent.CreateReq_Settings) { s.NamedConsumerStrategy = 9 }), codes.Internal, failed, "strategy"},
+		"unknown number":   {set(func(s *persistent.CreateReq_Settings) { s.NamedConsumerStrategy = 9 }), codes.Internal, failed, "strategy"}, //nolint:staticcheck // deprecated is not gone
 		"batch >= history": {set(func(s *persistent.CreateReq_Settings) { s.ReadBatchSize = 500 }), codes.Internal, failed, "smaller"},
 		"negative retries": {set(func(s *persistent.CreateReq_Settings) { s.MaxRetryCount = -1 }), codes.Internal, failed, "negative"},
 		"name too long":    {group(func(o *persistent.CreateReq_Options) { o.GroupName = strings.Repeat("x", 2<<20) }), codes.InvalidArgument, "", "longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := &rig{TB: t, store: r.store, address: r.address}
 			a := r.create(c.request)
 			a.require(t, c.code, c.exception, nil)
 			require.ErrorContains(t, a.err, c.reason)
@@ -176,7 +174,7 @@ func TestGroupsThatCannotBeAreRefused(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(func() { require.Empty(t, r.stored("$persistentSubscriptionConfig")) })
+	require.Empty(t, r.stored("$persistentSubscriptionConfig"))
 }
 
 // TestGroupsAreNotLostToOneAnother: each list replaces the one before, so two at once could.
@@ -189,7 +187,7 @@ func TestGroupsAreNotLostToOneAnother(t *testing.T) {
 	refusals := 0
 	for i := range 40 {
 		all.Go(func() {
-			_, err := client.Create(t.Context(), group(func(o *persistent.CreateReq_Options) { o.GroupName = fmt.Sprint(i % 20) }))
+			_, err := client.Create(t.Context(), group(func(o *persistent.CreateReq_Options) { o.GroupName = strconv.Itoa(i % 20) }))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

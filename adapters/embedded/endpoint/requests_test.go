@@ -102,7 +102,7 @@ func TestMalformedAppendsAreRefused(t *testing.T) {
 	without := func(keys ...string) *streams.AppendReq {
 		return event(func(m *streams.AppendReq_ProposedMessage) {
 			for _, key := range keys {
-				delete(m.Metadata, key)
+				delete(m.GetMetadata(), key)
 			}
 		})
 	}
@@ -139,20 +139,17 @@ func TestMalformedAppendsAreRefused(t *testing.T) {
 		"a type that is not a name": {[]*streams.AppendReq{opening(nil), event(func(m *streams.AppendReq_ProposedMessage) { m.Metadata["type"] = "" })}, codes.InvalidArgument, missing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := (&rig{TB: t, store: r.store, address: r.address}).append(c.messages...)
+			a := r.append(c.messages...)
 			a.require(t, c.code, c.exception, nil)
 			if c.exception == missing {
 				a.require(t, c.code, missing, map[string]string{"required-metadata-properties": "type,content-type"})
 			}
 		})
 	}
-	t.Cleanup(func() {
-		for record, err := range r.store.ReadAll(context.Background(), events.Start) {
-			require.NoError(t, err)
-			require.Equal(t, "daybook-store", record.Stream, "nothing was written")
-		}
-	})
+	for record, err := range r.store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		require.Equal(t, "daybook-store", record.Stream, "nothing was written")
+	}
 }
 
 func TestAppendsTakeIdsInBothForms(t *testing.T) {

@@ -59,7 +59,7 @@ func TestShutdownEndsSubscriptionsAndLetsAppendsFinish(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		shutdown(t, r)
+		r.server.Shutdown(t.Context())
 	}()
 	for err == nil {
 		_, err = subscription.Recv()
