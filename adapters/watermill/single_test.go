@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/adapters/watermill"
 	"daybook/events"
 	"daybook/events/id"
 )
 
 // note appends n events, whose data is their number, and returns where the last one is.
-func note(t require.TestingT, s *embedded.Store, stream string, from, n int) events.Position {
+func note(t require.TestingT, s storetest.Store, stream string, from, n int) events.Position {
 	proposed := make([]events.Proposed, n)
 	for i := range proposed {
 		proposed[i] = events.Proposed{ID: id.New[id.Event](), Type: "Noted", Data: []byte(strconv.Itoa(from + i))}
@@ -43,7 +43,7 @@ func receive(t *testing.T, s *watermill.Subscriber, topic string) <-chan *messag
 
 func TestStreamsAreTopicsAndAllIsTheLog(t *testing.T) {
 	t.Parallel()
-	s := openEmbedded(t)
+	s := storetest.Lend(t)
 	note(t, s, "$settings", 0, 1)
 	note(t, s, "a", 0, 1)
 	note(t, s, "b", 1, 1)
@@ -77,7 +77,7 @@ func TestStreamsAreTopicsAndAllIsTheLog(t *testing.T) {
 
 func TestAnEnvelopeIsMetadata(t *testing.T) {
 	t.Parallel()
-	s := openEmbedded(t)
+	s := storetest.Lend(t)
 	at := time.Date(2026, 10, 1, 9, 30, 0, 0, time.UTC)
 	envelope := events.Envelope{Version: 1, OccurredAt: at, RecordedAt: at, Actor: "api:admin", Source: "<cli>", Causation: `a"b`}
 	store := s.ID()
@@ -100,7 +100,7 @@ func TestAnEnvelopeIsMetadata(t *testing.T) {
 // TestWhatAMessageHoldsIsItsOwn: handlers may do with a message what they like, others share the event.
 func TestWhatAMessageHoldsIsItsOwn(t *testing.T) {
 	t.Parallel()
-	s := openEmbedded(t)
+	s := storetest.Lend(t)
 	note(t, s, "a", 5, 1)
 	reader := newReader(s)
 	batches := reader.Batches()
@@ -205,7 +205,7 @@ func (f *fickle) saves() []events.Position {
 
 func TestFailingCheckpointsAreWaitedOut(t *testing.T) {
 	t.Parallel()
-	s := openEmbedded(t)
+	s := storetest.Lend(t)
 	last := note(t, s, "a", 0, 3)
 	checkpoints := &fickle{loads: 3, save: 2}
 	messages := receive(t, newReader(s).Events(checkpoints), "a")
@@ -249,7 +249,7 @@ func TestSharedCheckpointsNeverGoBack(t *testing.T) {
 // anew, at random. No message may come before those before it were acknowledged by the group, and none be left out.
 func TestEverySubscriberSeesItsTopicInOrder(t *testing.T) {
 	t.Parallel()
-	s := openEmbedded(t)
+	s := storetest.Lend(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		const n = 40
 		groups := []*group{newGroup(n, 1), newGroup(n, 1), newGroup(n, 2)}

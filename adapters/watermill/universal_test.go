@@ -10,7 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/adapters/watermill"
 )
 
@@ -25,21 +25,9 @@ var features = tests.Features{
 	ForceShort: os.Getenv("DAYBOOK_TEST_LONG") != "1",
 }
 
-type store interface {
-	watermill.Log
-	watermill.Appender
-}
-
-var stores = map[string]func(t *testing.T) store{
-	"Embedded": func(t *testing.T) store { t.Helper(); return openEmbedded(t) },
-}
-
-func openEmbedded(t *testing.T) *embedded.Store {
-	t.Helper()
-	s, err := embedded.Open(t.TempDir(), embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s
+var stores = map[string]func(t *testing.T) storetest.Store{
+	"Embedded":     func(t *testing.T) storetest.Store { t.Helper(); return storetest.LendEmbedded(t) },
+	"EventStoreDB": func(t *testing.T) storetest.Store { t.Helper(); return storetest.LendRemote(t) },
 }
 
 // TestUniversal runs Watermill's universal suite twice over each store: with subscribers that go on where others were,
@@ -66,7 +54,7 @@ func TestUniversal(t *testing.T) {
 	}
 }
 
-func universal(t *testing.T, on store, features tests.Features, ungrouped func() *watermill.Subscriber) {
+func universal(t *testing.T, on storetest.Store, features tests.Features, ungrouped func() *watermill.Subscriber) {
 	t.Helper()
 	pair := func(t *testing.T, subscriber *watermill.Subscriber) (message.Publisher, message.Subscriber) {
 		t.Helper()
