@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,7 +214,7 @@ func TestDeletionsSurviveTheCrash(t *testing.T) {
 	t.Parallel()
 	const streams = 8
 	for round := range 8 {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
+		t.Run(strconv.Itoa(round), func(t *testing.T) {
 			t.Parallel()
 			memory := vfs.NewCrashableMem()
 			store := open(t, "store", embedded.FileSystem(memory))

@@ -10,7 +10,11 @@
 // Pebble batch, syncs once, moves the head, and then answers everybody. So there is one fsync for many appends under
 // load, and no waiting when there is none.
 //
-// The files, from the outside in: store.go (open, close, identity), append.go (the queue in front of the committer),
-// commit.go (group commit), decide.go (expected revisions and repeats), read.go and subscribe.go, and format.go: the
-// bytes on disk, which are versioned and must stay readable.
+// Deletion and metadata are EventStoreDB's: the records of stream $$s say what is visible of stream s, and only View
+// applies that. Reads show every record, so a reader of the log misses nothing.
+//
+// The files, from the outside in: store.go (open, close, identity), append.go (the queue in front of the committer) and
+// delete.go, commit.go (group commit), decide.go (expected revisions and repeats), plan.go (what a request writes),
+// ending.go (what is known of a stream), metadata.go (View); read.go and scan.go, subscribe.go and tail.go (what those
+// who follow the log share); and format.go: the bytes on disk, which are versioned and must stay readable.
 package embedded

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -172,6 +174,7 @@ func TestNothingIsVisibleBeforeItIsSynced(t *testing.T) {
 	last, _, err := store.ReadLast(t.Context(), "s")
 	require.NoError(t, err)
 	require.Equal(t, before.Revision, last.Revision)
+	requireLastSeen(t, store, "s", before)
 	require.Empty(t, arrived)
 	// A conflict with it would tell of it too.
 	go func() {
@@ -189,6 +192,57 @@ func TestNothingIsVisibleBeforeItIsSynced(t *testing.T) {
 	cancel()
 	for range arrived {
 	}
+}
+
+// requireLastSeen checks that nothing after an append can be seen.
+func requireLastSeen(t *testing.T, store *embedded.Store, stream string, at events.Appended) {
+	t.Helper()
+	require.Equal(t, embedded.View{State: embedded.Live, Last: at.Revision}, view(t, store, stream))
+	shared, err := store.ReadShared(at.Position, 10)
+	require.NoError(t, err)
+	require.Empty(t, shared)
+	head, _ := store.Watch()
+	require.Equal(t, at.Position, head)
+	for _, back := range []iter.Seq2[events.Record, error]{
+		store.ReadStreamBack(t.Context(), stream, math.MaxUint64), store.ReadAllBack(t.Context(), math.MaxUint64),
+	} {
+		for r, err := range back {
+			require.NoError(t, err)
+			require.Equal(t, at.Position, r.Position)
+			break
+		}
+	}
+}
+
+// A delete is not seen before it is synced, not even half of what reviving a stream writes.
+func TestDeletesAreNotVisibleBeforeTheyAreSynced(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	store := open(t, "store", embedded.FileSystem(walFS{vfs.NewMem(), g.pass}))
+	at, err := store.Append(t.Context(), "s", events.NoStream, notes(2))
+	require.NoError(t, err)
+	g.closed.Store(true)
+	deleted := make(chan error, 1)
+	go func() {
+		_, err := store.Delete(t.Context(), "s", events.Exactly(1))
+		deleted <- err
+	}()
+	<-g.arrived
+	requireLastSeen(t, store, "s", at)
+	require.Equal(t, embedded.Missing, view(t, store, "$$s").State)
+	g.release <- nil
+	require.NoError(t, <-deleted)
+	require.Equal(t, embedded.SoftDeleted, view(t, store, "s").State)
+	revived := make(chan error, 1)
+	go func() {
+		_, err := store.Append(t.Context(), "s", events.Any, notes(1))
+		revived <- err
+	}()
+	<-g.arrived
+	require.Equal(t, embedded.SoftDeleted, view(t, store, "s").State)
+	g.open()
+	require.NoError(t, <-revived)
+	require.Equal(t, embedded.View{State: embedded.Live, First: 2, Last: 2}, view(t, store, "s"))
 }
 
 // A context that ends while the append still waits takes it out; one that ends during the sync is too late.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -264,10 +265,13 @@ func TestDeletionModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"write":  p.write,
-			"group":  p.write,
+			"write2": p.write, // more often than anything else
+			"write3": p.write,
+			"write4": p.write,
 			"reopen": p.reopen,
-			"":       p.look,
+			"":       func(rt *rapid.T) { p.lookAtStream(rt, drawStream(rt)) },
 		})
+		p.look(rt)
 	})
 }
 
@@ -427,15 +431,15 @@ func (p *play) look(rt *rapid.T) {
 	slices.Reverse(back)
 	p.same(rt, p.model.log[:some], back)
 	for _, stream := range []string{"a", "b", "$$a", "$$b", "$$$$a", "none"} {
-		view, err := p.store.View(p.Context(), stream)
-		require.NoError(rt, err)
-		require.Equal(rt, p.model.view(stream), view, stream)
 		p.lookAtStream(rt, stream)
 	}
 }
 
 func (p *play) lookAtStream(rt *rapid.T, stream string) {
 	want := p.model.records(stream)
+	view, err := p.store.View(p.Context(), stream)
+	require.NoError(rt, err)
+	require.Equal(rt, p.model.view(stream), view, stream)
 	from := rapid.SampledFrom([]uint64{0, 1, 2, 3, 5, 8, math.MaxInt64 - 1, math.MaxInt64, math.MaxUint64}).Draw(rt, "from")
 	ahead := slices.DeleteFunc(slices.Clone(want), func(e entry) bool { return e.revision < from })
 	p.same(rt, ahead, p.collect(rt, p.store.ReadStream(p.Context(), stream, from)))
@@ -461,16 +465,25 @@ func (p *play) collect(rt *rapid.T, records iter.Seq2[events.Record, error]) []e
 
 // same compares records with entries; the ids of those that the store wrote by itself are its own.
 func (p *play) same(rt *rapid.T, want []entry, got []events.Record) {
-	require.Len(rt, got, len(want))
+	found := make([]entry, len(got))
 	for i, r := range got {
-		w := want[i]
-		if w.id.IsZero() {
-			w.id = r.ID
+		found[i] = entry{r.Stream, r.Revision, r.Type, string(r.Data), r.Binary, r.ID}
+		if i < len(want) && want[i].id.IsZero() {
+			found[i].id = id.Event{}
 		}
-		if w.kind == "$metadata" && w.data != string(r.Data) {
-			require.JSONEq(rt, w.data, string(r.Data))
-			w.data = string(r.Data)
-		}
-		require.Equal(rt, w, entry{r.Stream, r.Revision, r.Type, string(r.Data), r.Binary, r.ID})
 	}
+	if !slices.EqualFunc(want, found, alike) { // fast, as there is much to compare
+		require.Equal(rt, want, found)
+	}
+}
+
+// alike compares entries, and metadata by what it says.
+func alike(want, found entry) bool {
+	if want == found || want.kind != "$metadata" {
+		return want == found
+	}
+	var a, b any
+	same := json.Unmarshal([]byte(want.data), &a) == nil && json.Unmarshal([]byte(found.data), &b) == nil
+	found.data = want.data
+	return same && want == found && reflect.DeepEqual(a, b)
 }

@@ -5,8 +5,9 @@ import "daybook/events/id"
 // recentIDs remembers where the last events went, by stream and id: a ring, so the oldest is forgotten first.
 type recentIDs struct {
 	places map[idInStream]tip
-	ring   []idInStream
-	next   int
+	size   int
+	ring   []idInStream // at most size
+	next   int          // the oldest, once the ring is full
 }
 
 type idInStream struct {
@@ -15,7 +16,7 @@ type idInStream struct {
 }
 
 func newRecentIDs(size int) *recentIDs {
-	return &recentIDs{places: map[idInStream]tip{}, ring: make([]idInStream, 0, size)}
+	return &recentIDs{places: map[idInStream]tip{}, size: size}
 }
 
 func (r *recentIDs) find(stream string, event id.Event) (tip, bool) {
@@ -25,7 +26,7 @@ func (r *recentIDs) find(stream string, event id.Event) (tip, bool) {
 
 func (r *recentIDs) add(stream string, event id.Event, place tip) {
 	key := idInStream{stream, event}
-	if len(r.ring) < cap(r.ring) {
+	if len(r.ring) < r.size {
 		r.ring = append(r.ring, key)
 	} else {
 		delete(r.places, r.ring[r.next])
