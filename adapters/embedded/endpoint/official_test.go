@@ -213,7 +213,9 @@ type signed struct {
 	key *ecdsa.PrivateKey
 }
 
-func (c signed) pem() []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) }
+func (c signed) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}
 
 func newAuthority(t *testing.T) signed {
 	t.Helper()
