@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 TESTFLAGS = -timeout 8m -p 2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating fuzz clean
+.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating bench/store fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ verify: ## check formatting, linters, modules and generated files; changes nothi
 	@$(GO) mod tidy -diff
 	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|TestConfigurationReference'
 
-bench: bench/main bench/rating ## run all benchmarks
+bench: bench/main bench/rating bench/store ## run all benchmarks
 
 # A benchmark reports each bound as a metric whose unit is NAME>=WANTED or NAME<=WANTED.
 bench/main: ## append, webhook and projecting against their ceilings
@@ -65,6 +65,12 @@ bench/rating: ## rating and the ledger against their ceilings
 	@mkdir -p .bench
 	@$(GO) test -run '^$$' -bench '^BenchmarkRating' -benchtime 1x -count 1 -p 1 -timeout 30m \
 		./commands/policies ./projections/... | tee .bench/output
+	@awk -f .ci/bounds.awk .bench/output
+
+bench/store: ## the event store over the wire, and reading it, against their ceilings
+	@mkdir -p .bench
+	@$(GO) test -run '^$$' -bench '^BenchmarkStore' -benchtime 1x -count 1 -p 1 -timeout 30m \
+		./adapters/embedded ./adapters/embedded/endpoint | tee .bench/output
 	@awk -f .ci/bounds.awk .bench/output
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)

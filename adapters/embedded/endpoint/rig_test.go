@@ -42,11 +42,18 @@ func serve(t testing.TB, change func(*endpoint.Config), opts ...embedded.Option)
 	store, err := embedded.Open(t.TempDir(), append([]embedded.Option{embedded.InMemory()}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return serveStore(t, store, change)
+}
+
+// serveStore starts a rig over a store.
+func serveStore(t testing.TB, store *embedded.Store, change func(*endpoint.Config)) *rig {
+	t.Helper()
 	r := &rig{TB: t, store: store}
 	config := endpoint.Config{Store: store}
 	if change != nil {
 		change(&config)
 	}
+	var err error
 	r.server, err = endpoint.New(config)
 	require.NoError(t, err)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
