@@ -33,8 +33,8 @@ func (s stores) ours(ctx context.Context) (eventStore, error) {
 	if _, taken := errors.AsType[*embedded.InUseError](err); !taken {
 		return store, err
 	}
-	if s.config.StoreListen == "off" {
-		return nil, fmt.Errorf("%w; and DAYBOOK_STORE_LISTEN is off, so that it cannot be asked", err)
+	if !strings.Contains(s.config.StoreListen, ":") { // Validate lets it be off, or host:port
+		return nil, fmt.Errorf("%w; and DAYBOOK_STORE_LISTEN is %s, so that it cannot be asked", err, s.config.StoreListen)
 	}
 	address := dialled(s.config.StoreListen)
 	remote, failed := eventstoredb.Open(ctx, connectionTo(address), eventstoredb.Log(s.log), eventstoredb.Patience(5*time.Second))
