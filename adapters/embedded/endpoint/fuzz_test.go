@@ -1,9 +1,11 @@
 package endpoint_test
 
 import (
+	"context"
 	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -31,10 +33,12 @@ func (raw) Unmarshal(data mem.BufferSlice, message any) error {
 	return nil
 }
 
-// call sends messages to a method and returns the only reply.
+// call sends messages to a method and returns the only reply. A call that hangs fails the test.
 func (r *rig) call(connection *grpc.ClientConn, method string, messages ...[]byte) (reply []byte, trailers metadata.MD, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
 	description := &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
-	call, err := connection.NewStream(r.Context(), description, method, grpc.ForceCodecV2(raw{}))
+	call, err := connection.NewStream(ctx, description, method, grpc.ForceCodecV2(raw{}))
 	require.NoError(r, err)
 	for _, message := range messages {
 		if call.SendMsg(&message) != nil {

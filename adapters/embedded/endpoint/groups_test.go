@@ -89,8 +89,9 @@ func (r *rig) groups() []map[string]any {
 func TestGroupsAreRecordedInEveryShape(t *testing.T) {
 	t.Parallel()
 	legacy := func(revision uint64) *persistent.CreateReq {
-		return group(func(o *persistent.CreateReq_Options) { //nolint:staticcheck // deprecated is not gone
-			o.StreamOption, o.StreamIdentifier, o.Settings.Revision = nil, named("orders"), revision
+		return group(func(o *persistent.CreateReq_Options) {
+			o.StreamOption, o.Settings.Revision = nil, revision
+			o.StreamIdentifier = named("orders") //nolint:staticcheck // deprecated is not gone
 		})
 	}
 	ofStream := func(start *persistent.CreateReq_StreamOptions) *persistent.CreateReq {
