@@ -306,6 +306,38 @@ func requireResolved(t *testing.T, records []events.Record, links []id.Event, wa
 	}
 }
 
+// TestLinksLeadNobodyWhereTheyMayNotGo: who may not read a stream does not get it by way of a link either.
+func TestLinksLeadNobodyWhereTheyMayNotGo(t *testing.T) {
+	t.Parallel()
+	r := serveTLS(t, nil)
+	l := &lab{rig: r}
+	secret := l.write("$secret", 1)[0]
+	l.append("links", linkTo("0@$secret"))
+	for user, want := range map[string]bool{"admin:secret@": true, "ops:other@": false} {
+		read, err := r.client("esdb", user).ReadStream(t.Context(), "links", esdb.ReadStreamOptions{ResolveLinkTos: true}, 1)
+		require.NoError(t, err)
+		got, err := read.Recv()
+		require.NoError(t, err)
+		require.NotNil(t, got.Link)
+		require.Equal(t, want, got.Event != nil && got.Event.EventID == secret.UUID)
+	}
+	read, err := r.client("esdb", "ops:other@").ReadAll(t.Context(), esdb.ReadAllOptions{}, 1)
+	require.NoError(t, err)
+	_, err = read.Recv()
+	known, _ := esdb.FromError(err)
+	require.Equal(t, esdb.ErrorCodeAccessDenied, known.Code(), "the log holds system streams")
+}
+
+// TestReadsWithoutARequestEnd closes the call's sending side and says nothing.
+func TestReadsWithoutARequestEnd(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	call, err := l.dial().NewStream(t.Context(), &streams.Streams_ServiceDesc.Streams[0], streams.Streams_Read_FullMethodName)
+	require.NoError(t, err)
+	require.NoError(t, call.CloseSend())
+	require.Error(t, call.RecvMsg(&streams.ReadResp{}))
+}
+
 func TestReadsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

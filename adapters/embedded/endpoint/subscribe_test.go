@@ -208,6 +208,17 @@ func TestSubscriptionsResolveLinks(t *testing.T) {
 	}
 }
 
+func TestSubscriptionsHideBookkeeping(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("$epoch-information", 2)
+	f := l.subscribe(log(start, forever, onStream(1000, "$")))
+	require.Equal(t, l.records()[2].Position, f.wantsCheckpoint(), "hidden records count as well")
+	f.wantsCaughtUp()
+	l.write("$epoch-information", 1)
+	f.wants(l.write("$shown", 1)...)
+}
+
 func TestSubscriptionsSendIDsInTheFormAskedFor(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
