@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands"
 	"daybook/domain"
 	"daybook/domain/account"
@@ -28,12 +28,9 @@ var (
 
 func at(moment time.Time) func() time.Time { return func() time.Time { return moment } }
 
-func openStore(t *testing.T) *embedded.Store {
+func openStore(t *testing.T) storetest.LentStore {
 	t.Helper()
-	store, err := embedded.Open("events", embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return store
+	return storetest.Lend(t)
 }
 
 func command(name string) commands.Meta {

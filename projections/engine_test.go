@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 	"daybook/adapters/watermill"
 	"daybook/events"
 	"daybook/events/id"
@@ -29,7 +29,7 @@ import (
 // house is a store and a database that engines come and go in.
 type house struct {
 	t     *testing.T
-	store *embedded.Store
+	store storetest.LentStore
 	url   string
 	pool  *pgxpool.Pool
 	given int
@@ -43,9 +43,7 @@ func newHouse(t *testing.T) *house {
 
 func houseAt(t *testing.T, url string) *house {
 	t.Helper()
-	store, err := embedded.Open("house", embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	store := storetest.Lend(t)
 	pool, err := postgres.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

@@ -16,9 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 	"daybook/adapters/vault"
 	"daybook/adapters/watermill"
 	"daybook/adapters/web"
@@ -49,7 +49,7 @@ type system struct {
 
 	t        *testing.T
 	url      string
-	store    *embedded.Store
+	store    storetest.LentStore
 	commands *commands.Handler
 	vault    *vault.Vault
 	engine   *projections.Engine
@@ -64,9 +64,7 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	t.Helper()
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store, err := embedded.Open(t.TempDir(), embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	store := storetest.Lend(t)
 	database, err := postgres.Open(t.Context(), pgtest.Database(t)) // projections make schemas of their own
 	require.NoError(t, err)
 	t.Cleanup(database.Close)

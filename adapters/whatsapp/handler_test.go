@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/adapters/whatsapp"
 	"daybook/events"
 )
@@ -235,7 +236,7 @@ var errDisk = errors.New("the disk is full")
 
 // faulty is a store that fails every nth append: before writing, or after, when the caller cannot know.
 type faulty struct {
-	*embedded.Store
+	storetest.LentStore
 
 	every, count atomic.Int64
 }
@@ -243,10 +244,10 @@ type faulty struct {
 func (f *faulty) Append(ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed) (events.Appended, error) {
 	n, every := f.count.Add(1), f.every.Load()
 	if every == 0 || n%every != 0 {
-		return f.Store.Append(ctx, stream, expected, proposed)
+		return f.LentStore.Append(ctx, stream, expected, proposed)
 	}
 	if n%(2*every) == 0 {
-		if _, err := f.Store.Append(ctx, stream, expected, proposed); err != nil {
+		if _, err := f.LentStore.Append(ctx, stream, expected, proposed); err != nil {
 			return events.Appended{}, err
 		}
 	}
@@ -257,10 +258,8 @@ func (f *faulty) Append(ctx context.Context, stream string, expected events.Expe
 // everything stands once.
 func TestFailureInTheMiddle(t *testing.T) {
 	t.Parallel()
-	store, err := embedded.Open("log", embedded.InMemory(), embedded.Clock(noon))
-	require.NoError(t, err)
-	defer store.Close() //nolint:errcheck // in memory
-	flaky := &faulty{Store: store}
+	store := storetest.Lend(t, embedded.Clock(noon))
+	flaky := &faulty{LentStore: store}
 	r := wire(t.Context(), store, flaky, openVault(t))
 	bodies := samples(t)
 	owner, device := r.register(t)

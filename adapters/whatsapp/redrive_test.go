@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/adapters/vault"
 	"daybook/adapters/whatsapp"
 	"daybook/commands"
@@ -207,10 +208,8 @@ func TestErasedUpdateStays(t *testing.T) {
 // TestRedriveThatFailsInTheMiddle: whatever append fails, the update stays open until it is closed; then it stands once.
 func TestRedriveThatFailsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	store, err := embedded.Open("log", embedded.InMemory(), embedded.Clock(noon))
-	require.NoError(t, err)
-	defer store.Close() //nolint:errcheck // in memory
-	flaky := &faulty{Store: store}
+	store := storetest.Lend(t, embedded.Clock(noon))
+	flaky := &faulty{LentStore: store}
 	r := wire(t.Context(), store, flaky, openVault(t))
 	bodies := samples(t)
 	var all [][]byte

@@ -21,6 +21,7 @@ import (
 
 	"daybook/adapters/embedded"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 	"daybook/adapters/vault"
 	"daybook/adapters/whatsapp"
 	"daybook/commands"
@@ -81,7 +82,7 @@ func reopen(tb testing.TB, pool *pgxpool.Pool, dir string) safe {
 
 // bindings is a routing read model that is always caught up: it reads the log forward before it answers.
 type bindings struct {
-	store *embedded.Store
+	store storetest.LentStore
 	mu    sync.Mutex
 	read  events.Position
 	known map[events.WamidHash]whatsapp.Route
@@ -129,22 +130,21 @@ func decode(record events.Record) (events.Envelope, events.Event, error) {
 // rig is the whole way in, of real parts.
 type rig struct {
 	ctx      context.Context // of the test
-	store    *embedded.Store
+	store    storetest.LentStore
 	vault    safe
 	commands *commands.Handler
 	handler  *whatsapp.Handler
 	logged   *bytes.Buffer
 }
 
-func newRig(ctx context.Context, t failing, v safe) *rig {
+func newRig(ctx context.Context, t storetest.TB, v safe) *rig {
 	t.Helper()
-	store, err := embedded.Open("log", embedded.InMemory(), embedded.Clock(noon))
-	require.NoError(t, err)
+	store := storetest.Lend(t, embedded.Clock(noon))
 	return wire(ctx, store, store, v)
 }
 
 // wire puts a store between the log and the commands, so that it can fail.
-func wire(ctx context.Context, store *embedded.Store, through commands.EventStore, v safe) *rig {
+func wire(ctx context.Context, store storetest.LentStore, through commands.EventStore, v safe) *rig {
 	handling, logged := commands.New(through, noon), &bytes.Buffer{}
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return &rig{ctx: ctx, store: store, vault: v, commands: handling, logged: logged, handler: &whatsapp.Handler{
@@ -159,9 +159,7 @@ func wire(ctx context.Context, store *embedded.Store, through commands.EventStor
 // start is a rig for one test.
 func start(t *testing.T) *rig {
 	t.Helper()
-	r := newRig(t.Context(), t, openVault(t))
-	t.Cleanup(func() { require.NoError(t, r.store.Close()) })
-	return r
+	return newRig(t.Context(), t, openVault(t))
 }
 
 // post delivers a body as the platform does.

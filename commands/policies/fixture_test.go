@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
 	"daybook/events"
@@ -142,7 +142,7 @@ func (p *tally) seen() []*policies.Input {
 type house struct {
 	t      *testing.T
 	log    policiestest.Store
-	store  *embedded.Store // the same
+	store  storetest.LentStore // the same
 	leases *policiestest.Leases
 	cfg    policies.Config
 	linked map[int]int // devices by shard
@@ -150,9 +150,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	store, err := embedded.Open("store", embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	store := storetest.Lend(t)
 	leases := policiestest.NewLeases(time.Now)
 	return &house{t, store, store, leases, policies.Config{
 		Log: store, Leases: leases, Now: time.Now, MinPause: time.Microsecond, MaxPause: 5 * time.Millisecond, SaveGap: time.Microsecond,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
 	"daybook/events"
@@ -52,7 +52,7 @@ func TestWhatCannotBePricedWaitsInEitherOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t, newStore(t), "USD", "UTC")
+			s := newShop(t, storetest.Lend(t), "USD", "UTC")
 			s.publish(c.known)
 			s.receives(italian, noon.Add(-time.Hour))
 			var sent [2]message
@@ -81,7 +81,7 @@ func TestWhatCannotBePricedWaitsInEitherOrder(t *testing.T) {
 func TestTheCardsOfAFileCountTogether(t *testing.T) {
 	t.Parallel()
 	autumn := time.Date(2026, 10, 15, 12, 0, 0, 0, time.UTC)
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	waits := s.sentAndDelivered(italian, events.Utility, autumn)
 	early := s.rating()
 	policiestest.Run(t, s.store, early)
@@ -103,7 +103,7 @@ func TestTheCardsOfAFileCountTogether(t *testing.T) {
 
 // short is a store whose streams end before what its log shows already.
 type short struct {
-	*embedded.Store
+	storetest.LentStore
 
 	stream string
 	length uint64
@@ -111,7 +111,7 @@ type short struct {
 
 func (s *short) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error] {
 	return func(yield func(events.Record, error) bool) {
-		for record, err := range s.Store.ReadStream(ctx, stream, from) {
+		for record, err := range s.LentStore.ReadStream(ctx, stream, from) {
 			if err == nil && stream == s.stream && record.Revision >= s.length || !yield(record, err) {
 				return
 			}
@@ -122,7 +122,7 @@ func (s *short) ReadStream(ctx context.Context, stream string, from uint64) iter
 // A card that the log shows and its stream does not show yet is waited for: nothing is rated without it.
 func TestACardIsWaitedForUntilItsStreamHasIt(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0800,2026-07-15,test"))
 	m := s.sentAndDelivered(italian, events.Marketing, summer)

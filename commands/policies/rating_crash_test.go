@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
 	"daybook/events"
@@ -17,9 +17,9 @@ import (
 
 // eventful is the history of two businesses in which everything happens that rating knows: cards that come too late,
 // charges that wait for them, later knowledge of charges and of what waits, charges taken back, two months, an allowance.
-func eventful(t testing.TB) *embedded.Store {
+func eventful(t testing.TB) storetest.LentStore {
 	t.Helper()
-	store := newStore(t)
+	store := storetest.Lend(t)
 	rome, bogota := newShop(t, store, "USD", "Europe/Rome"), newShop(t, store, "USD", "America/Bogota")
 	rome.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	noon := time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -53,14 +53,14 @@ func eventful(t testing.TB) *embedded.Store {
 }
 
 // copyHistory writes the same history into a store of its own, but for some streams.
-func copyHistory(t testing.TB, from *embedded.Store, without ...string) *embedded.Store {
+func copyHistory(t testing.TB, from storetest.LentStore, without ...string) storetest.LentStore {
 	t.Helper()
-	to := newStore(t)
+	to := storetest.Lend(t)
 	copyInto(t, to, from, without...)
 	return to
 }
 
-func copyInto(t testing.TB, to, from *embedded.Store, without ...string) {
+func copyInto(t testing.TB, to, from storetest.LentStore, without ...string) {
 	t.Helper()
 	for record, err := range from.ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)

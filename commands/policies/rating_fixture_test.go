@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
@@ -40,7 +40,7 @@ type tester interface {
 type shop struct {
 	testing.TB
 
-	store   *embedded.Store
+	store   storetest.LentStore
 	handler *commands.Handler
 	clock   time.Time
 	number  string
@@ -48,16 +48,8 @@ type shop struct {
 	device  id.Device
 }
 
-func newStore(t testing.TB) *embedded.Store {
-	t.Helper()
-	store, err := embedded.Open("events", embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return store
-}
-
 // newShop opens the books of a business in a store; several may share one.
-func newShop(t testing.TB, store *embedded.Store, currency money.Currency, zone string) *shop {
+func newShop(t testing.TB, store storetest.LentStore, currency money.Currency, zone string) *shop {
 	t.Helper()
 	s := &shop{TB: t, store: store, clock: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 	s.handler = commands.New(store, func() time.Time { return s.clock })
@@ -78,7 +70,7 @@ func newShop(t testing.TB, store *embedded.Store, currency money.Currency, zone 
 // open makes a shop in a store of its own, with the platform's published cards.
 func open(t testing.TB, currency money.Currency, zone string) *shop {
 	t.Helper()
-	s := newShop(t, newStore(t), currency, zone)
+	s := newShop(t, storetest.Lend(t), currency, zone)
 	s.publish(pricing.ReferenceCards)
 	return s
 }
@@ -186,7 +178,7 @@ func readBooks(t tester, store policiestest.Store) *books {
 		map[string]events.BatchRated{}, nil,
 	}
 	streams := map[string][]events.Record{}
-	for record, err := range store.(*embedded.Store).ReadAll(t.Context(), events.Start) {
+	for record, err := range store.(storetest.Store).ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)
 		if _, ok := billing.Portfolio(record.Stream); ok {
 			streams[record.Stream] = append(streams[record.Stream], record)

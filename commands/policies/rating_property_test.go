@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/domain/billing"
 	"daybook/domain/conversation"
@@ -123,7 +123,7 @@ type tale struct {
 
 func newTale(t *testing.T, rt *rapid.T) *tale {
 	t.Helper()
-	store := passingStore(rt)
+	store := storetest.Lend(rt)
 	tale := &tale{shop: newShop(t, store, "USD", "UTC"), rt: rt}
 	tale.receives(italian, october.Add(-time.Hour))
 	for _, category := range mixed {
@@ -133,14 +133,6 @@ func newTale(t *testing.T, rt *rapid.T) *tale {
 		tale.ratings = append(tale.ratings, policies.NewRatingInAppendsOf(store, fixedClock, 4, 1<<20))
 	}
 	return tale
-}
-
-// passingStore is a store for one attempt of a property.
-func passingStore(rt *rapid.T) *embedded.Store {
-	store, err := embedded.Open("events", embedded.InMemory())
-	require.NoError(rt, err)
-	rt.Cleanup(func() { require.NoError(rt, store.Close()) })
-	return store
 }
 
 func (t *tale) tell(facts ...told) {
@@ -210,7 +202,7 @@ func (t *tale) react(rating policies.Policy, limit int) {
 
 // dealt deals inputs out to the shards of a policy, as a runner does, and says where the stretch of the log ends.
 func dealt(
-	t tester, policy policies.Policy, store *embedded.Store, after events.Position, limit int,
+	t tester, policy policies.Policy, store storetest.LentStore, after events.Position, limit int,
 ) (map[int][]*policies.Input, events.Position) {
 	t.Helper()
 	inputs := map[int][]*policies.Input{}

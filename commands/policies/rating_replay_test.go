@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/domain/pricing"
 	"daybook/events"
@@ -64,7 +64,7 @@ func (t *tale) importSome() {
 
 // lossy is a store that loses some appends, and of others only the answer.
 type lossy struct {
-	*embedded.Store
+	storetest.LentStore
 
 	seed uint64
 	odds int // one in so many appends is lost, and one more the answer to it
@@ -81,10 +81,10 @@ func (s *lossy) Append(
 	case 0:
 		return events.Appended{}, errLost
 	case 1:
-		_, err := s.Store.Append(ctx, stream, expected, proposed)
+		_, err := s.LentStore.Append(ctx, stream, expected, proposed)
 		return events.Appended{}, errors.Join(errLost, err)
 	}
-	return s.Store.Append(ctx, stream, expected, proposed)
+	return s.LentStore.Append(ctx, stream, expected, proposed)
 }
 
 func (s *lossy) throw(stream string) int {
@@ -150,12 +150,12 @@ func TestTheSameLogGivesTheSameBooks(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			straight := newTale(t, rt)
 			straight.happens()
-			crooked := &tale{shop: &shop{TB: t, store: passingStore(rt)}, rt: rt}
+			crooked := &tale{shop: &shop{TB: t, store: storetest.Lend(rt)}, rt: rt}
 			copyInto(t, crooked.store, straight.store)
 			straight.react(policies.NewRating(straight.store, fixedClock), everything)
 
 			crooked.takeTurns(&lossy{
-				Store: crooked.store, seed: rapid.Uint64().Draw(rt, "losses"), odds: rapid.SampledFrom([]int{8, 50, 1000}).Draw(rt, "odds"),
+				LentStore: crooked.store, seed: rapid.Uint64().Draw(rt, "losses"), odds: rapid.SampledFrom([]int{8, 50, 1000}).Draw(rt, "odds"),
 				dice: map[string]*rand.Rand{},
 			})
 			crooked.react(small(crooked.store), everything)

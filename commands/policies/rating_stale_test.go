@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/storetest"
 	"daybook/commands"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
@@ -35,7 +36,7 @@ func (s *shift) rates(rating policies.Policy) *books {
 // is pending and of cards; and it was told nothing of what happened meanwhile.
 func TestALeaseThatComesBackFindsOldMemories(t *testing.T) {
 	t.Parallel()
-	s := &shift{shop: newShop(t, newStore(t), "USD", "Europe/Rome")}
+	s := &shift{shop: newShop(t, storetest.Lend(t), "USD", "Europe/Rome")}
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	here, elsewhere := s.rating(), s.rating()
 
@@ -71,7 +72,7 @@ func TestALeaseThatComesBackFindsOldMemories(t *testing.T) {
 // More is remembered than one turn of the ring holds, so the newest event of a delivery may lie before the older one.
 func TestTheNewestMemoryCounts(t *testing.T) {
 	t.Parallel()
-	s := &shift{shop: newShop(t, newStore(t), "USD", "Europe/Rome")}
+	s := &shift{shop: newShop(t, storetest.Lend(t), "USD", "Europe/Rome")}
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	rating := s.rating()
 	s.talk(policies.ChargesKept-1, events.Marketing)
@@ -88,7 +89,7 @@ func TestTheNewestMemoryCounts(t *testing.T) {
 // A card that another has ended prices nothing when it is seen again.
 func TestACardIsAppliedWhenItComesAndNeverAgain(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	s.publish(rows("Italy,IT,39,marketing,USD,n/a,2026-07-02,test"))
 	m := s.sentAndDelivered(italian, events.Marketing, summer)
@@ -99,7 +100,7 @@ func TestACardIsAppliedWhenItComesAndNeverAgain(t *testing.T) {
 // Only the last append of what a card prices says that the card was rated: after a crash between two, the rest comes.
 func TestTheLastAppendOfACardNamesIt(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	for range 10 {
 		s.sentAndDelivered(italian, events.Marketing, summer)
 	}
@@ -127,11 +128,11 @@ func TestTheLastAppendOfACardNamesIt(t *testing.T) {
 // code perhaps, must not be told that its own decision stands.
 func TestWhoDecidesOtherwiseProposesOtherIDs(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	s.sentAndDelivered(italian, events.Marketing, summer)
 	var ids [2][]string
 	for i, rate := range []string{"0.0795", "0.0800"} {
-		store := newStore(t)
+		store := storetest.Lend(t)
 		_, err := commands.New(store, fixedClock).ImportRateCards(t.Context(), asAdmin, []byte(rows("Italy,IT,39,marketing,USD,"+rate+",2026-07-01,test")))
 		require.NoError(t, err)
 		copyInto(t, store, s.store)

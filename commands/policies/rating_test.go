@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
 	"daybook/domain/billing"
@@ -53,7 +53,7 @@ func (s *shop) talk(deliveries int, category events.Category) {
 
 func TestAppendsStayWithinTheLimits(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	s.talk(1_100, events.Marketing)
 	rating := s.rating()
@@ -88,7 +88,7 @@ func TestAppendsStayWithinTheLimits(t *testing.T) {
 }
 
 // reactToAll lets a policy react to everything at once.
-func reactToAll(t *testing.T, rating policies.Policy, store *embedded.Store) {
+func reactToAll(t *testing.T, rating policies.Policy, store storetest.LentStore) {
 	t.Helper()
 	inputs, _ := dealt(t, rating, store, events.Start, everything)
 	for shard, inputs := range inputs {
@@ -98,7 +98,7 @@ func reactToAll(t *testing.T, rating policies.Policy, store *embedded.Store) {
 
 func TestAChargeSaysWhatCausedIt(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	m := s.sentAndDelivered(italian, events.Marketing, summer)
 	s.rate()
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
@@ -148,7 +148,7 @@ func TestAChargeSaysWhatCausedIt(t *testing.T) {
 // An account that cannot be rated holds up its shard, and says why. Nothing is skipped.
 func TestWhatCannotBeRatedIsAnError(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
+	store := storetest.Lend(t)
 	s := newShop(t, store, "USD", "Europe/Rome")
 	s.sentAndDelivered(italian, events.Marketing, summer)
 	rating := s.rating()
@@ -169,7 +169,7 @@ func TestWhatCannotBeRatedIsAnError(t *testing.T) {
 // Facts from before deliveries were told are not charged. What is told of such a delivery later is, once.
 func TestADeliveryFromBeforeDeliveriesWereTold(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test"))
 	m := s.sends(italian, events.Marketing, summer)
 	stream := conversation.Stream(s.conversation(m.customer))
@@ -201,7 +201,7 @@ func (s *shop) record(stream string, event events.Event) {
 // forgotten the charge since.
 func TestAnAdjustmentStaysInThePeriodOfItsCharge(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "UTC")
+	s := newShop(t, storetest.Lend(t), "USD", "UTC")
 	s.publish(rows("Italy,IT,39,marketing,USD,0.0795,2026-07-01,test", "Italy,IT,39,marketing,USD,0.0800,2026-10-01,test"))
 	before := october.Add(-time.Second)
 	m := s.sends(italian, events.Marketing, before)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/storetest"
 	"daybook/commands/policies/policiestest"
 	"daybook/domain/conversation"
 	"daybook/events"
@@ -69,7 +70,7 @@ func TestVector12_OneLineHoweverOftenItIsTold(t *testing.T) {
 	noon := time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
 	word := &events.Pricing{Model: "PMP", Type: "regular", Category: "utility"}
 	want := line{"0.0300 USD", events.BasisRegular, events.Utility, "Italy", noon.Add(2 * time.Second), false}
-	store := newStore(t)
+	store := storetest.Lend(t)
 	s := newShop(t, store, "USD", "Europe/Rome")
 	s.publish(rows("Italy,IT,39,utility,USD,0.0300,2026-07-01,test"))
 	var told []message
@@ -152,7 +153,7 @@ func TestVector14_TheCardOfTheDayOfDelivery(t *testing.T) {
 
 func TestVector15_TheDayIsTheAccounts(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
+	store := storetest.Lend(t)
 	rome, bogota := newShop(t, store, "USD", "Europe/Rome"), newShop(t, store, "USD", "America/Bogota")
 	rome.publish(rows(
 		"Pakistan,PK,92,utility,USD,0.0100,2026-07-01,test", "Pakistan,PK,92,utility,USD,0.0150,2026-10-01,test",
@@ -170,7 +171,7 @@ func TestVector15_TheDayIsTheAccounts(t *testing.T) {
 // No rate is no zero: the charge waits, and the next card that has one prices it. A card that offers none does not.
 func TestVector28_AMissingRateIsPendingUntilACardHasIt(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, newStore(t), "USD", "Europe/Rome")
+	s := newShop(t, storetest.Lend(t), "USD", "Europe/Rome")
 	noon := time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
 	m := s.sentAndDelivered(italian, events.Utility, noon)
 	rating := s.rating() // one process, all along

@@ -26,6 +26,7 @@ import (
 	"daybook/adapters/embedded"
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 	"daybook/adapters/watermill"
 	"daybook/events"
 	"daybook/events/id"
@@ -39,7 +40,7 @@ var Epoch = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 type Scenario struct {
 	t          testing.TB
 	projection *projections.Projection
-	store      *embedded.Store
+	store      storetest.LentStore
 	url        string
 	pool       *pgxpool.Pool
 	envelope   events.Envelope
@@ -52,9 +53,7 @@ type Scenario struct {
 // For begins a scenario. Nothing is projected before Then, Rows or Settle.
 func For(t testing.TB, p *projections.Projection) *Scenario {
 	t.Helper()
-	store, err := embedded.Open("scenario", embedded.InMemory(), embedded.Clock(func() time.Time { return Epoch }))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	store := storetest.Lend(t, embedded.Clock(func() time.Time { return Epoch }))
 	url := pgtest.Database(t)
 	pool, err := postgres.Open(t.Context(), url)
 	require.NoError(t, err)

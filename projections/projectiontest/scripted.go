@@ -7,7 +7,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/events"
 	"daybook/projections"
 )
@@ -17,7 +17,7 @@ type scripted struct {
 	script
 
 	t      testing.TB
-	store  *embedded.Store
+	store  storetest.LentStore
 	topic  string
 	active sync.WaitGroup
 }

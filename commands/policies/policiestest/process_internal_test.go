@@ -5,16 +5,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
+	"daybook/adapters/storetest"
 	"daybook/events"
 	"daybook/events/id"
 )
 
 func TestAProcessCrashesOnceItsCallIsReached(t *testing.T) {
 	t.Parallel()
-	store, err := embedded.Open("store", embedded.InMemory())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	store := storetest.Lend(t)
 	written := 0
 	for _, late := range []bool{false, true} {
 		p := newProcess(t.Context(), store, life{call: 2, late: late})
@@ -25,7 +23,7 @@ func TestAProcessCrashesOnceItsCallIsReached(t *testing.T) {
 		require.NoError(t, write())
 		require.ErrorIs(t, write(), ErrCrash)
 		require.ErrorIs(t, write(), ErrCrash, "it stays dead")
-		_, _, err = p.ReadLast(t.Context(), "s")
+		_, _, err := p.ReadLast(t.Context(), "s")
 		require.ErrorIs(t, err, ErrCrash)
 		for _, err = range p.ReadStream(t.Context(), "s", 0) {
 			require.ErrorIs(t, err, ErrCrash)
