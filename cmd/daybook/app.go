@@ -195,8 +195,17 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 		defer cancel()
 		return server.Shutdown(limit)
 	})
-	group.Go(func() error { return ready("http://" + listener.Addr().String()) })
+	group.Go(func() error { return ready("http://" + reachable(listener.Addr())) })
 	return group.Wait()
+}
+
+// reachable is an address as somebody on this machine may dial it: one that listens everywhere names no host.
+func reachable(listening net.Addr) string {
+	host, port, err := net.SplitHostPort(listening.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return listening.String()
 }
 
 // during serves for as long as work takes, and returns what went wrong with either.

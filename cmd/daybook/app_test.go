@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -51,4 +52,14 @@ func TestServingFailureIsReported(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, a.close()) }()
 	require.ErrorContains(t, a.during(t.Context(), func(string) error { return nil }), "listening")
+}
+
+func TestAnAddressThatListensEverywhereIsReachedHere(t *testing.T) {
+	for listening, want := range map[string]string{
+		"0.0.0.0:80": "localhost:80", "[::]:80": "localhost:80", "127.0.0.1:80": "127.0.0.1:80", "[fe80::1]:80": "[fe80::1]:80",
+	} {
+		address, err := net.ResolveTCPAddr("tcp", listening)
+		require.NoError(t, err)
+		require.Equal(t, want, reachable(address))
+	}
 }

@@ -33,6 +33,9 @@ type Config struct {
 	URL                 string   `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
 }
 
+// off, for an address, means that nothing listens.
+const off = "off"
+
 // LoadConfig reads and validates the environment.
 func LoadConfig() (Config, error) {
 	var c Config
@@ -51,7 +54,7 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("DAYBOOK_LISTEN", "%q is not host:port", c.Listen)
 	}
-	if c.StoreListen != "off" {
+	if c.StoreListen != off {
 		if _, _, err := net.SplitHostPort(c.StoreListen); err != nil {
 			bad("DAYBOOK_STORE_LISTEN", "%q is neither host:port nor off", c.StoreListen)
 		}

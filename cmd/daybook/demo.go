@@ -31,7 +31,7 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config := Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: folder, WhatsAppAppSecrets: []string{rand.Text()}}
+			config := Config{Listen: "127.0.0.1:0", StoreListen: off, Data: folder, WhatsAppAppSecrets: []string{rand.Text()}}
 			err = playDemo(command.Context(), config, 0, command.OutOrStdout(), command.ErrOrStderr())
 			return errors.Join(err, os.RemoveAll(folder))
 		},

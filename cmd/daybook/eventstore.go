@@ -122,7 +122,7 @@ func (m *marks) evolve(event events.Event) {
 // offerStore offers the embedded store to read, over EventStoreDB's protocol, until ctx is done. An open port must not
 // bypass the commands, so nothing can be written there.
 func (a *app) offerStore(ctx context.Context, group *errgroup.Group) error {
-	if a.embedded == nil || a.config.StoreListen == "off" {
+	if a.embedded == nil || a.config.StoreListen == off {
 		return nil
 	}
 	server, err := endpoint.New(endpoint.Config{Store: a.embedded, Logger: a.log, ReadOnly: true})

@@ -41,7 +41,7 @@ func withServer(command *cobra.Command, verb func(*client.Client) error) error {
 	if there, err := config.hasData(); err != nil || !there {
 		return fmt.Errorf("no server answers at %s, and there is no data in %s: start one with `daybook serve`", config.ServerURL(), config.Data)
 	}
-	config.Listen, config.StoreListen = "127.0.0.1:0", "off"
+	config.Listen, config.StoreListen = "127.0.0.1:0", off
 	return withOwnServer(command, config, verb)
 }
 
