@@ -134,7 +134,8 @@ func (r *reading) outcome(ctx context.Context, err error) error {
 	}
 }
 
-// receive takes records from one connection after another until a source ends. open starts where the last one stopped.
+// receive takes records from one connection after another until a source ends. open starts where the last one stopped;
+// put knows which records are new and says so to r.tries: only they are progress.
 func (s *Store) receive(
 	ctx context.Context, r *reading,
 	open func(context.Context, *esdb.Client) (source, error), put func(events.Record) error,
@@ -145,7 +146,7 @@ func (s *Store) receive(
 			defer cancel()
 			next, err := open(ctx, client)
 			for err == nil {
-				err = transfer(next, put, &r.tries)
+				err = transfer(next, put)
 			}
 			if errors.Is(err, io.EOF) || errors.Is(err, errEnough) {
 				return nil
@@ -158,12 +159,11 @@ func (s *Store) receive(
 	}
 }
 
-func transfer(next source, put func(events.Record) error, t *tries) error {
+func transfer(next source, put func(events.Record) error) error {
 	resolved, err := next()
 	if err != nil {
 		return err
 	}
-	t.progress()
 	record, err := toRecord(resolved)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from uint64) iter
 					return nil
 				}
 				next = record.Revision + 1
+				r.tries.progress()
 				return f.put(ctx, record)
 			})
 	})
@@ -58,6 +59,7 @@ func (s *Store) ReadAll(ctx context.Context, after events.Position) iter.Seq2[ev
 					return errEnough
 				}
 				last = record.Position
+				r.tries.progress()
 				return f.put(ctx, record)
 			})
 	})

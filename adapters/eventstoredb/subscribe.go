@@ -46,6 +46,7 @@ func (s *Store) SubscribeAll(
 					return nil
 				}
 				last = record.Position
+				r.tries.progress()
 				return f.put(ctx, record)
 			})
 	})

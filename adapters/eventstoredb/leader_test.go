@@ -1,0 +1,134 @@
+package eventstoredb_test
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"daybook/events"
+)
+
+// cluster is two nodes with the same data, of which one leads.
+func cluster(t *testing.T, server *server) (nodes [2]*node, leading *atomic.Int64) {
+	t.Helper()
+	leading = &atomic.Int64{}
+	for i := range nodes {
+		nodes[i] = join(t, server, func(n *node) {
+			n.leader = func() *node { return nodes[leading.Load()] }
+			n.before = func(_ int64, call grpc.ServerStream) error {
+				if leader := n.leader(); leader != n {
+					return notLeader(call, leader)
+				}
+				return nil
+			}
+		})
+	}
+	return nodes, leading
+}
+
+// The leader changes: a node that is asked and does not lead says who does, and appends go there. Subscriptions stay.
+func TestTheLeaderChanges(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	nodes, leading := cluster(t, server)
+	for name, addresses := range map[string]string{
+		"one address": nodes[0].address,
+		"gossip":      nodes[0].address + "," + nodes[1].address,
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := open(t, addresses)
+			before, err := store.Head(t.Context())
+			require.NoError(t, err)
+			var written []events.Proposed
+			for i := range 60 {
+				if i%20 == 10 {
+					leading.Store(1 - leading.Load())
+				}
+				proposed := some(1 + i%3)
+				_, err := store.Append(t.Context(), name, events.Expected(len(written)-1), proposed)
+				require.NoError(t, err)
+				written = append(written, proposed...)
+			}
+			require.Equal(t, ids(written), server.stream(name))
+			seen, err := follow(t, store, before, 10, len(written))
+			require.NoError(t, err)
+			require.Equal(t, places(server.log(before)), places(seen))
+		})
+	}
+	require.Positive(t, nodes[0].appends.Load())
+	require.Positive(t, nodes[1].appends.Load())
+}
+
+// Many appends at once find out about the new leader, each from a line of its own.
+func TestTheLeaderChangesUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	nodes, leading := cluster(t, server)
+	store := open(t, nodes[0].address)
+	for round := range 4 {
+		var all []<-chan outcome
+		for range 30 {
+			all = append(all, appending(t.Context(), store, "stream", events.Any, some(2)))
+		}
+		leading.Store(int64(1 - round%2))
+		for _, done := range all {
+			require.NoError(t, (<-done).err)
+		}
+	}
+	require.Len(t, server.stream("stream"), 4*30*2)
+}
+
+// A node that ends subscriptions and reads, in whatever way, is asked again.
+func TestANodeThatEndsWhatHasNoEnd(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	for range 20 {
+		_, err := server.inner.Append(t.Context(), "stream", events.Any, some(5))
+		require.NoError(t, err)
+	}
+	var calls atomic.Int64
+	node := join(t, server, func(n *node) {
+		n.read = func(request *streams.ReadReq, call streams.Streams_ReadServer) (bool, error) {
+			if request.GetOptions().GetSubscription() == nil {
+				return false, nil
+			}
+			return true, endEarly(n, request, call, calls.Add(1))
+		}
+	})
+	store := open(t, node.address)
+	seen, err := follow(t, store, events.Start, 3, 100)
+	require.NoError(t, err)
+	require.Equal(t, places(server.log(events.Start)), places(seen))
+	require.Greater(t, calls.Load(), int64(10))
+}
+
+// endEarly passes on seven answers to a subscription and ends it as the nth call deserves.
+func endEarly(n *node, request *streams.ReadReq, call streams.Streams_ReadServer, nth int64) error {
+	onward, err := n.streams.Read(call.Context(), request)
+	if err != nil {
+		return err
+	}
+	for range 7 {
+		response, err := onward.Recv()
+		if err != nil {
+			return err
+		}
+		if err := call.Send(response); err != nil {
+			return err
+		}
+	}
+	ends := []error{
+		nil,
+		status.Error(codes.Unavailable, "Server Is Not Ready"),
+		status.Error(codes.Canceled, "shutting down"),
+		status.Error(codes.Internal, "RST_STREAM"),
+		status.Error(codes.Aborted, "Operation timed out"),
+		status.Error(codes.Unknown, "Unexpected ReadAllResult"),
+	}
+	return ends[nth%int64(len(ends))]
+}

@@ -1,0 +1,194 @@
+package eventstoredb_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/embedded"
+	"daybook/adapters/eventstoredb"
+	"daybook/events"
+	"daybook/events/id"
+)
+
+func TestConnectionStrings(t *testing.T) {
+	t.Parallel()
+	for connection, want := range map[string]string{
+		"":                                       "scheme",
+		"localhost:2113":                         "scheme",
+		"http://localhost:2113":                  "scheme",
+		"esdb://":                                "host",
+		"esdb://host:port":                       "port",
+		"esdb://host/path":                       "path",
+		"esdb://host?tsl=false":                  `unknown setting "tsl"`,
+		"esdb://host?tls=maybe":                  "tls",
+		"esdb://host?defaultDeadline=soon":       "defaultDeadline",
+		"esdb://host?defaultDeadline=0":          "defaultDeadline",
+		"esdb://host?gossipTimeout=0":            "gossipTimeout",
+		"esdb://host?keepAliveInterval=-2":       "eepAliveInterval",
+		"esdb://host?nodePreference=best":        "NodePreference",
+		"esdb://host?userCertFile=only":          "userKeyFile",
+		"esdb://host?tlsCaFile=/no/such/file":    "no such file",
+		"esdb://admin:topsecret@host:port":       "port",
+		"esdb://admin:topsecret@host%zz":         "escape",
+		"esdb://admin:topsecret@h1:1,h2:x":       "port",
+		"esdb://host?%zz":                        "settings",
+		"esdb+discover://admin:topsecret@a?no=1": "unknown setting",
+	} {
+		_, err := eventstoredb.Open(t.Context(), connection, quick()...)
+		require.ErrorContains(t, err, "connection string: ", connection)
+		require.ErrorContains(t, err, want, connection)
+		require.NotContains(t, err.Error(), "topsecret")
+	}
+}
+
+func TestTheIdentityIsTheServers(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	require.Equal(t, server.inner.ID(), open(t, server.address).ID())
+	require.Len(t, server.log(events.Start), 1)
+}
+
+// An embedded store always has an identity and EventStoreDB has none at first: so a node in front of it knows the stream
+// by another name.
+const otherName = "another-store"
+
+func renamed(n *node) {
+	n.rename = func(name []byte) []byte {
+		if string(name) == events.StoreStream {
+			return []byte(otherName)
+		}
+		return name
+	}
+}
+
+func TestANewStoreGetsAnIdentity(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	node := join(t, server, renamed)
+	now := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+	stores := make([]*eventstoredb.Store, 8)
+	errs := make([]error, len(stores))
+	var opening sync.WaitGroup
+	for i := range stores {
+		opening.Go(func() {
+			stores[i], errs[i] = eventstoredb.Open(t.Context(), plain(node.address),
+				append(quick(), eventstoredb.Clock(func() time.Time { return now }))...)
+		})
+	}
+	opening.Wait()
+	require.NoError(t, errors.Join(errs...))
+	var first events.Record
+	for r, err := range server.inner.ReadStream(t.Context(), otherName, 0) {
+		require.NoError(t, err)
+		require.Zero(t, r.Revision, "there is one identity")
+		first = r
+	}
+	e, envelope, err := events.DecodeRecord(first)
+	require.NoError(t, err)
+	require.Equal(t, now, envelope.OccurredAt)
+	require.Equal(t, events.Actor("system:store"), envelope.Actor)
+	for _, store := range stores {
+		require.Equal(t, events.StoreCreated{StoreID: store.ID()}, e)
+		require.NoError(t, store.Close())
+	}
+}
+
+// What is no identity is not taken for one, nor replaced.
+func TestAStreamThatIsNoIdentity(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	node := join(t, server, renamed)
+	_, err := server.inner.Append(t.Context(), otherName, events.NoStream, some(1))
+	require.NoError(t, err)
+	_, err = eventstoredb.Open(t.Context(), plain(node.address), quick()...)
+	require.ErrorContains(t, err, "reading the store's identity")
+	require.Len(t, server.stream(otherName), 1)
+}
+
+// Another store behind the same address is not taken for ours: positions of the one mean nothing in the other.
+func TestAnotherStoreAtTheAddress(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	store := open(t, server.address)
+	next := make(chan error, 2)
+	go func() {
+		for _, err := range store.SubscribeAll(t.Context(), events.Start, 1) {
+			next <- err
+		}
+	}()
+	require.NoError(t, <-next)
+	server.stop()
+	server.dir = t.TempDir()
+	server.start()
+	other, ok := errors.AsType[*eventstoredb.IdentityError](<-next)
+	require.True(t, ok)
+	require.Equal(t, eventstoredb.IdentityError{Want: store.ID(), Got: server.inner.ID()}, *other)
+	_, err := store.Append(t.Context(), "stream", events.Any, some(1))
+	require.ErrorAs(t, err, &other)
+	require.Empty(t, server.stream("stream"))
+}
+
+// The log hears of a lost subscription once, and of its return, and never of a password.
+func TestTheLogHearsOfInterruptions(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	network := through(t, server.address)
+	var said bytes.Buffer
+	store, err := eventstoredb.Open(t.Context(), "esdb://admin:topsecret@"+network.address+"?tls=false",
+		append(quick(), eventstoredb.Log(slog.New(slog.NewTextHandler(&said, nil))))...)
+	require.NoError(t, err)
+	arrived := make(chan id.Event)
+	go func() {
+		defer close(arrived)
+		for batch, err := range store.SubscribeAll(t.Context(), events.Start, 1) {
+			if err != nil {
+				return
+			}
+			arrived <- batch[0].ID
+		}
+	}()
+	<-arrived
+	network.cut()
+	e := some(1)
+	_, err = server.inner.Append(t.Context(), "stream", events.Any, e)
+	require.NoError(t, err)
+	require.Equal(t, e[0].ID, <-arrived)
+	require.NoError(t, store.Close())
+	<-arrived
+	require.Contains(t, said.String(), "no credentials are sent")
+	require.NotContains(t, said.String(), "topsecret")
+	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("subscription interrupted")))
+	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("subscription goes on")))
+}
+
+// Batches hold no more than about 16 MiB, however large events are and however slow their reader is.
+func TestLargeEventsInBatches(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	store := open(t, server.address)
+	large := bytes.Repeat([]byte("x"), embedded.DefaultMaxAppendBytes-100)
+	for range 40 {
+		e := some(1)
+		e[0].Data, e[0].Binary = large, true
+		_, err := server.inner.Append(t.Context(), "stream", events.Any, e)
+		require.NoError(t, err)
+	}
+	seen := 0
+	for batch, err := range store.SubscribeAll(t.Context(), events.Start, 1000) {
+		require.NoError(t, err)
+		bytes := 0
+		for _, r := range batch {
+			bytes += len(r.Data)
+		}
+		require.LessOrEqual(t, bytes, 16<<20)
+		if seen += len(batch); seen == 41 {
+			break
+		}
+	}
+}
