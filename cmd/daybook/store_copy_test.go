@@ -83,7 +83,11 @@ func (m *move) goOn(t *testing.T, environment ...string) {
 	for range 2 { // policies may add to it
 		state, err := api.Projections(t.Context())
 		require.NoError(t, err)
-		state, err = api.Projections(t.Context(), client.WaitFor(state.Head))
+		head := state.Head
+		state, err = api.Projections(t.Context(), client.WaitFor(head))
+		for tries := 0; client.IsProblem(err, "NotCaughtUp") && tries < 100; tries++ { // the server waits for some seconds each time
+			state, err = api.Projections(t.Context(), client.WaitFor(head))
+		}
 		require.NoError(t, err)
 		for _, p := range state.Projections {
 			require.Equal(t, "running", p.State, p.Reason)

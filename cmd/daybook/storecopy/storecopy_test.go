@@ -313,18 +313,37 @@ func TestDifferencesAreFound(t *testing.T) {
 	}
 }
 
-// An event that lands in the target from elsewhere is found, wherever it lies.
+// An event that lands in the target from elsewhere is found, wherever it lies, and nothing is added behind it.
 func TestATargetThatOthersWriteTo(t *testing.T) {
 	t.Parallel()
-	from, to := memory(t), memory(t)
-	history(t, from, 30)
-	cfg := config(from, to)
-	cfg.Translate = func(context.Context, storecopy.Move) error { return errFault }
-	_, err := storecopy.Run(t.Context(), cfg)
-	require.ErrorIs(t, err, errFault)
-	put(t, to, "elsewhere", note("{}"))
-	_, err = storecopy.Run(t.Context(), config(from, to))
-	require.ErrorContains(t, err, "beyond the end of the source")
+	for name, upTo := range map[string]uint64{"in the middle": 20, "at the end": math.MaxUint64} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := memory(t), memory(t)
+			history(t, from, 30)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			cfg := config(from, to)
+			cfg.Progress = func(p storecopy.Progress) {
+				if p.Phase == storecopy.Comparing || p.Events >= upTo {
+					cancel()
+				}
+			}
+			_, err := storecopy.Run(ctx, cfg)
+			require.ErrorIs(t, err, context.Canceled)
+			put(t, to, "elsewhere", note("{}"))
+			before, err := to.Head(t.Context())
+			require.NoError(t, err)
+
+			_, err = storecopy.Run(t.Context(), config(from, to))
+			var difference *storecopy.DifferenceError
+			require.ErrorAs(t, err, &difference)
+			require.Contains(t, difference.First, "elsewhere@0")
+			after, err := to.Head(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {
