@@ -3,6 +3,7 @@ package eventstoredb_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -82,7 +83,7 @@ func TestCloseBetweenTwoRecords(t *testing.T) {
 func TestCloseWhileConnectionsAreLost(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(5) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			const writers = 32
 			server := serve(t)

@@ -59,6 +59,28 @@ func join(t *testing.T, server *server, configure func(*node)) *node {
 	return n
 }
 
+// reconnect waits until the node has found its server again.
+func (n *node) reconnect(ctx context.Context) error {
+	request := &streams.ReadReq{Options: &streams.ReadReq_Options{
+		StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{
+			AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}},
+		}},
+		CountOption:  &streams.ReadReq_Options_Count{Count: 1},
+		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
+		UuidOption: &streams.ReadReq_Options_UUIDOption{
+			Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}},
+		},
+	}}
+	call, err := n.streams.Read(ctx, request, grpc.WaitForReady(true))
+	for err == nil {
+		_, err = call.Recv()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 func (n *node) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: "24.10.0"}, nil
 }
@@ -83,7 +105,7 @@ func (n *node) Append(call streams.Streams_AppendServer) error {
 			return err
 		}
 		if options := request.GetOptions(); options != nil && n.rename != nil {
-			options.StreamIdentifier.StreamName = n.rename(options.StreamIdentifier.StreamName)
+			options.StreamIdentifier.StreamName = n.rename(options.GetStreamIdentifier().GetStreamName())
 		}
 		if onward.Send(request) != nil {
 			break
@@ -109,7 +131,7 @@ func (n *node) Read(request *streams.ReadReq, call streams.Streams_ReadServer) e
 		}
 	}
 	if options := request.GetOptions().GetStream(); options != nil && n.rename != nil {
-		options.StreamIdentifier.StreamName = n.rename(options.StreamIdentifier.StreamName)
+		options.StreamIdentifier.StreamName = n.rename(options.GetStreamIdentifier().GetStreamName())
 	}
 	onward, err := n.streams.Read(call.Context(), request)
 	for err == nil {

@@ -2,7 +2,6 @@ package eventstoredb_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -106,7 +105,7 @@ func open(t *testing.T, addresses string, opts ...eventstoredb.Option) *eventsto
 func quick() []eventstoredb.Option {
 	return []eventstoredb.Option{
 		eventstoredb.Pauses(time.Millisecond, 20*time.Millisecond), eventstoredb.Patience(time.Minute),
-		eventstoredb.Log(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		eventstoredb.Log(slog.New(slog.DiscardHandler)),
 	}
 }
 
