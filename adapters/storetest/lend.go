@@ -31,19 +31,22 @@ type TB interface {
 	Cleanup(f func())
 }
 
-// Lend opens the store on which the application is tested: LendEmbedded, or LendRemote when the environment says
-// DAYBOOK_TEST_STORE=eventstoredb. It is closed when the test ends, unless the test closes it before.
+// Lend opens the store on which the application is tested: LendEmbedded, or LendRemote when the environment says so
+// (Remote). It is closed when the test ends, unless the test closes it before.
 func Lend(t TB, opts ...embedded.Option) LentStore {
 	t.Helper()
-	switch kind := os.Getenv("DAYBOOK_TEST_STORE"); kind {
-	case "", "embedded":
-		return LendEmbedded(t, opts...)
-	case "eventstoredb":
+	if Remote(t) {
 		return LendRemote(t, opts...)
-	default:
-		require.FailNow(t, fmt.Sprintf("DAYBOOK_TEST_STORE is %q; it can be embedded or eventstoredb", kind))
-		return nil
 	}
+	return LendEmbedded(t, opts...)
+}
+
+// Remote tells whether the application is tested on EventStoreDB's protocol: DAYBOOK_TEST_STORE=eventstoredb.
+func Remote(t TB) bool {
+	t.Helper()
+	kind := os.Getenv("DAYBOOK_TEST_STORE")
+	require.Containsf(t, []string{"", "embedded", "eventstoredb"}, kind, "DAYBOOK_TEST_STORE is %q", kind)
+	return kind == "eventstoredb"
 }
 
 // LendEmbedded opens an embedded store in memory.

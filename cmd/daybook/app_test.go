@@ -9,12 +9,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/embedded"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 )
 
+// testConfig is of a Daybook that listens where nobody else does, on the event store that DAYBOOK_TEST_STORE says.
 func testConfig(t *testing.T) Config {
 	t.Helper()
-	return Config{Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t)}
+	config := Config{Listen: "127.0.0.1:0", StoreListen: off, Data: t.TempDir(), DatabaseURL: pgtest.Database(t)}
+	if storetest.Remote(t) {
+		config.EventStore, _ = storetest.Serve(t, storetest.LendEmbedded(t, embedded.MaxAppendBytes(maxAppendBytes)))
+	}
+	return config
 }
 
 // TestStoreRefusesAnotherVault: with another vault, everybody would be a stranger and every repeated delivery news.

@@ -19,17 +19,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/postgres/pgtest"
 	"daybook/adapters/web/api"
 	"daybook/cmd/daybook/demo"
 )
 
 func demoConfig(t *testing.T) Config {
 	t.Helper()
-	return Config{
-		Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t),
-		WhatsAppAppSecrets: []string{"demo-test-secret"},
-	}
+	config := testConfig(t)
+	config.WhatsAppAppSecrets = []string{"demo-test-secret"}
+	return config
 }
 
 // TestDemoAddsUp plays a short demo. The demo holds the book against its own count and fails when they differ.

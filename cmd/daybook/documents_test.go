@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"daybook/adapters/postgres/pgtest"
 )
 
 // TestCommandsInDocumentsWork tries every command that README and docs show: make targets and verbs must exist with their
@@ -144,9 +142,8 @@ func tryCall(t *testing.T, document, command, base string) {
 func runServer(t *testing.T) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	config := Config{
-		Listen: "127.0.0.1:0", StoreListen: "off", Data: t.TempDir(), DatabaseURL: pgtest.Database(t), AdminToken: "document-token",
-	}
+	config := testConfig(t)
+	config.AdminToken = "document-token"
 	a, err := open(ctx, config, time.Now, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	serving, ended := make(chan string, 1), make(chan error, 1)

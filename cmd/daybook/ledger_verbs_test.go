@@ -20,10 +20,8 @@ import (
 
 // TestRatesAndLedgerFromTheCommandLine publishes rates and reads what a delivery cost.
 func TestRatesAndLedgerFromTheCommandLine(t *testing.T) {
-	environment := []string{
-		"DAYBOOK_LISTEN=127.0.0.1:0", "DAYBOOK_STORE_LISTEN=off", "DAYBOOK_DATA=" + t.TempDir(), "DATABASE_URL=" + pgtest.Database(t),
-		"DAYBOOK_ADMIN_TOKEN=" + adminToken, "DAYBOOK_WHATSAPP_APP_SECRET=" + appSecret,
-	}
+	environment := append(newBook(t, t.TempDir()).environment(), "DATABASE_URL="+pgtest.Database(t),
+		"DAYBOOK_ADMIN_TOKEN="+adminToken, "DAYBOOK_WHATSAPP_APP_SECRET="+appSecret)
 	server := serve(t, environment...)
 	environment = append(environment, "DAYBOOK_URL="+server.base)
 	run := func(arguments ...string) string {

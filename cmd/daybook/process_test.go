@@ -13,6 +13,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/embedded"
+	"daybook/adapters/eventstoredb"
+	"daybook/adapters/storetest"
 )
 
 // binary builds the real binary once for all tests of this package.
@@ -35,6 +39,47 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
+}
+
+// book is the event store of a test: the one in the data folder or, with DAYBOOK_TEST_STORE=eventstoredb, the same one
+// behind the endpoint, which outlives the processes that use it.
+type book struct {
+	data       string
+	connection string // empty: in the data folder
+}
+
+func newBook(t *testing.T, data string) *book {
+	t.Helper()
+	b := &book{data: data}
+	if storetest.Remote(t) {
+		store, err := embedded.Open(data+"/store", embedded.MaxAppendBytes(8<<20))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+		b.connection, _ = storetest.Serve(t, store)
+	}
+	return b
+}
+
+// environment is what a process needs to use it, and to stay out of the way of others.
+func (b *book) environment() []string {
+	return []string{
+		"DAYBOOK_LISTEN=127.0.0.1:0", "DAYBOOK_STORE_LISTEN=off", "DAYBOOK_DATA=" + b.data, "DAYBOOK_EVENTSTORE=" + b.connection,
+	}
+}
+
+// open opens it when no process uses it any more.
+func (b *book) open(t *testing.T) storetest.Store {
+	t.Helper()
+	var store storetest.LentStore
+	var err error
+	if b.connection == "" {
+		store, err = embedded.Open(b.data + "/store")
+	} else {
+		store, err = eventstoredb.Open(t.Context(), b.connection)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
 }
 
 // process is a running `daybook serve` or `daybook store serve`.

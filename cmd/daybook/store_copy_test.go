@@ -21,6 +21,7 @@ import (
 	"daybook/adapters/eventstoredb"
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
 	"daybook/cmd/daybook/storecopy"
 	"daybook/events"
@@ -66,7 +67,7 @@ func TestStoreCopyThereAndBack(t *testing.T) {
 	require.Equal(t, there.said, returned.said, "the same count, streams and digest")
 	server.stop(t)
 	m.goOn(t, "DAYBOOK_DATA="+back)
-	requireEqualRebuild(t, back, databaseURL)
+	requireEqualRebuild(t, (&book{data: back}).open(t), databaseURL)
 }
 
 // move is what is moved around.
@@ -79,15 +80,12 @@ type move struct {
 func (m *move) goOn(t *testing.T, environment ...string) {
 	t.Helper()
 	server := serve(t, append(slices.Clone(m.environment), environment...)...)
-	api := client.New(server.base, adminToken)
+	asked := client.New(server.base, adminToken)
 	for range 2 { // policies may add to it
-		state, err := api.Projections(t.Context())
+		state, err := asked.Projections(t.Context())
 		require.NoError(t, err)
 		head := state.Head
-		state, err = api.Projections(t.Context(), client.WaitFor(head))
-		for tries := 0; client.IsProblem(err, "NotCaughtUp") && tries < 100; tries++ { // the server waits for some seconds each time
-			state, err = api.Projections(t.Context(), client.WaitFor(head))
-		}
+		state, err = patiently(func() (api.Projections, error) { return asked.Projections(t.Context(), client.WaitFor(head)) })
 		require.NoError(t, err)
 		for _, p := range state.Projections {
 			require.Equal(t, "running", p.State, p.Reason)

@@ -15,6 +15,7 @@ import (
 	"daybook/adapters/embedded"
 	"daybook/adapters/eventstoredb"
 	"daybook/adapters/postgres/pgtest"
+	"daybook/adapters/storetest"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -45,9 +46,12 @@ func TestKilledStoreLosesAndDoublesNothing(t *testing.T) {
 	server.stop(t)
 	store.stop(t)
 
-	requireWritten(t, data, acknowledged)
-	traffic.requireExactlyOnce(t, data, databaseURL)
-	requireEqualRebuild(t, data, databaseURL)
+	written, err := embedded.Open(data + "/store")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, written.Close()) })
+	requireWritten(t, written, acknowledged)
+	traffic.requireExactlyOnce(t, written, openVault(t, data, databaseURL))
+	requireEqualRebuild(t, written, databaseURL)
 }
 
 // freeAddress is one that nobody listens on.
@@ -109,13 +113,10 @@ func (w *writers) stop(t *testing.T) map[string][]id.Event {
 	return acknowledged
 }
 
-// requireWritten reads the store's folder: the streams hold what was acknowledged, and every stream's revisions are
+// requireWritten reads the store: the streams hold what was acknowledged, and every stream's revisions are
 // without gaps.
-func requireWritten(t *testing.T, data string, acknowledged map[string][]id.Event) {
+func requireWritten(t *testing.T, store storetest.Store, acknowledged map[string][]id.Event) {
 	t.Helper()
-	store, err := embedded.Open(data + "/store")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
 	next, beside := map[string]uint64{}, map[string][]id.Event{}
 	for record, err := range store.ReadAll(t.Context(), events.Start) {
 		require.NoError(t, err)

@@ -14,9 +14,7 @@ import (
 // TestVerbsWorkWithAndWithoutAServer asks the same of a running server and of the data folder alone.
 func TestVerbsWorkWithAndWithoutAServer(t *testing.T) {
 	// The token is the one that the server makes and keeps in the data folder.
-	environment := []string{
-		"DAYBOOK_LISTEN=127.0.0.1:0", "DAYBOOK_STORE_LISTEN=off", "DAYBOOK_DATA=" + t.TempDir(), "DATABASE_URL=" + pgtest.Database(t),
-	}
+	environment := append(newBook(t, t.TempDir()).environment(), "DATABASE_URL="+pgtest.Database(t))
 	server := serve(t, environment...)
 	token := strings.Fields(server.printed.String())[2] // Admin token: …
 	registered, err := client.New(server.base, token).RegisterAccount(t.Context(), api.RegisterAccount{
