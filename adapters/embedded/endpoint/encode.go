@@ -48,9 +48,9 @@ const (
 const (
 	respEvent = 1
 
-	readEvent  = 1
-	readLink   = 2
-	readCommit = 3
+	replyEvent  = 1
+	replyLink   = 2
+	replyCommit = 3
 
 	recordedID             = 1
 	recordedStream         = 2
@@ -135,13 +135,13 @@ func encodeEvent(event, link *events.Record, form idForm) *frame {
 	}
 	eventSize, linkSize := recordedSize(eventHead, event), recordedSize(linkHead, link)
 	size := optionalSize(event, eventSize) + optionalSize(link, linkSize) +
-		protowire.SizeTag(readCommit) + protowire.SizeVarint(uint64(position.Position))
+		protowire.SizeTag(replyCommit) + protowire.SizeVarint(uint64(position.Position))
 
 	b := make([]byte, 0, protowire.SizeTag(respEvent)+protowire.SizeBytes(size))
 	b = appendPrefix(b, respEvent, size)
-	b = appendRecorded(b, readEvent, eventHead, event, eventSize)
-	b = appendRecorded(b, readLink, linkHead, link, linkSize)
-	b = protowire.AppendTag(b, readCommit, protowire.VarintType)
+	b = appendRecorded(b, replyEvent, eventHead, event, eventSize)
+	b = appendRecorded(b, replyLink, linkHead, link, linkSize)
+	b = protowire.AppendTag(b, replyCommit, protowire.VarintType)
 	b = protowire.AppendVarint(b, uint64(position.Position))
 	return &frame{mem.BufferSlice{mem.SliceBuffer(b)}}
 }
@@ -211,7 +211,7 @@ func optionalSize(r *events.Record, size int) int {
 	if r == nil {
 		return 0
 	}
-	return protowire.SizeTag(readEvent) + protowire.SizeBytes(size)
+	return protowire.SizeTag(replyEvent) + protowire.SizeBytes(size)
 }
 
 func appendRecorded(b []byte, field protowire.Number, head []byte, r *events.Record, size int) []byte {

@@ -152,6 +152,9 @@ func TestSubscriptionsSeeThePastAsReadsDo(t *testing.T) {
 	f.wants(l.write("s", 4)...)
 	l.describe("s", `{"$tb":100}`)
 	f.wants(l.write("s", 1)...)
+	f = l.subscribe(of("s", start, forever))
+	f.wantsCaughtUp()
+	f.wants(l.write("s", 1)...)
 
 	f = l.subscribe(of("$$s", start, forever))
 	require.Equal(t, uint64(1), f.next().GetEvent().GetEvent().GetStreamRevision(), "the newest metadata only")
@@ -344,6 +347,29 @@ func TestNothingIsLostOrRepeatedAtTheSeam(t *testing.T) {
 	}
 	writing.Wait()
 	reading.Wait()
+}
+
+// TestNothingIsLostWhileAStreamGrows starts subscriptions at the end of a stream that somebody appends to.
+func TestNothingIsLostWhileAStreamGrows(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("s", 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = l.store.Append(ctx, "s", events.Any, some(1))
+		}
+	})
+	defer writing.Wait()
+	defer cancel()
+	for range 150 {
+		last, _, err := l.store.ReadLast(ctx, "s")
+		require.NoError(t, err)
+		f := l.subscribe(of("s", int64(last.Revision), forever))
+		require.Equal(t, last.Revision+1+20, f.wantsInOrder(t, 20)["s"])
+		f.stop()
+	}
 }
 
 // wantsInOrder reads so many events: in the order of the log, the revisions of each stream without gaps, and at most
