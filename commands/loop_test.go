@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"daybook/adapters/storetest"
 	"daybook/commands"
 	"daybook/domain"
 	"daybook/domain/account"
@@ -183,7 +184,7 @@ func TestAnEventOfTheFutureStopsTheLoop(t *testing.T) {
 // Another writer always comes first: the loop backs off, gives up in the end, and stops waiting when it is told to.
 func TestConflictsWithoutEnd(t *testing.T) {
 	t.Parallel()
-	inner := openStore(t)
+	inner := storetest.LendEmbedded(t) // a bubble knows no network
 	f := openFirm(t, commands.New(inner, at(noon)))
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0

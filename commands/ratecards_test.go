@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/storetest"
 	"daybook/commands"
 	"daybook/domain"
 	"daybook/domain/pricing"
@@ -196,7 +197,7 @@ func TestTheBookIsWhatIsRecordedNow(t *testing.T) {
 // after they came.
 func TestReadersOfABookShare(t *testing.T) {
 	t.Parallel()
-	inner := openStore(t)
+	inner := storetest.LendEmbedded(t) // a bubble knows no network
 	_, err := commands.New(inner, at(noon)).ImportRateCards(t.Context(), api, cardFile(dollars))
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
