@@ -14,6 +14,7 @@ import (
 	"daybook/adapters/postgres"
 	"daybook/cmd/daybook/storecopy"
 	"daybook/events"
+	"daybook/projections/audit"
 )
 
 func storeCopyCommand() *cobra.Command {
@@ -119,8 +120,7 @@ func tooLarge(err error) bool {
 // writeOwnEntries writes what the audit trail says of the store's own stream: the copy has other events there. The other
 // read models say nothing of it.
 func writeOwnEntries(ctx context.Context, tx pgx.Tx, store storecopy.Store, v postgres.Version) error {
-	audit := definitions()[0]
-	if v.Projection != audit.Name() || v.Number != audit.Version() {
+	if trail := audit.Define(); v.Projection != trail.Name() || v.Number != trail.Version() {
 		return nil
 	}
 	for r, err := range store.ReadStream(ctx, events.StoreStream, 0) {

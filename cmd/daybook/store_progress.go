@@ -25,8 +25,11 @@ type progress struct {
 	printed time.Time
 }
 
-// printEvery is how often a line comes.
-const printEvery = 5 * time.Second
+// How often a line comes, and how often the bar is drawn.
+const (
+	printEvery = 5 * time.Second
+	drawEvery  = 100 * time.Millisecond
+)
 
 func newProgress(out io.Writer, now func() time.Time) *progress {
 	p := &progress{out: out, now: now}
@@ -44,15 +47,20 @@ func (p *progress) show(at storecopy.Progress) {
 		p.begin(at)
 	}
 	p.last = at
-	if p.terminal {
-		p.bar.Describe(fmt.Sprintf("%s, %d events", at.Phase, at.Events))
-		_ = p.bar.Set64(int64(at.At - p.offset.At)) // it is only shown
-		return
-	}
-	if now := p.now(); now.Sub(p.printed) >= printEvery {
+	now := p.now()
+	switch since := now.Sub(p.printed); {
+	case p.terminal && since >= drawEvery:
+		p.printed = now
+		p.draw()
+	case !p.terminal && since >= printEvery:
 		p.printed = now
 		fmt.Fprintln(p.out, p.line(now))
 	}
+}
+
+func (p *progress) draw() {
+	p.bar.Describe(fmt.Sprintf("%s, %d events", p.phase, p.last.Events))
+	_ = p.bar.Set64(int64(p.last.At - p.offset.At)) // it is only shown
 }
 
 // begin begins a phase. A copy that goes on does not begin at the beginning of the log. Positions are near enough to bytes.
@@ -60,8 +68,7 @@ func (p *progress) begin(at storecopy.Progress) {
 	p.phase, p.began, p.printed, p.offset = at.Phase, p.now(), p.now(), at
 	if p.terminal {
 		p.bar = progressbar.NewOptions64(max(int64(at.Of-at.At), 1), progressbar.OptionSetWriter(p.out), progressbar.OptionShowBytes(true),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth(),
-			progressbar.OptionSetRenderBlankState(true))
+			progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(30))
 	}
 }
 
@@ -71,7 +78,7 @@ func (p *progress) end() {
 	case p.phase == "":
 		return
 	case p.terminal:
-		_ = p.bar.Exit()
+		p.draw()
 		fmt.Fprintln(p.out)
 	default:
 		fmt.Fprintln(p.out, p.line(p.now()))

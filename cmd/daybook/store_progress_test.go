@@ -49,4 +49,5 @@ func TestProgressAsABar(t *testing.T) {
 	p.show(storecopy.Progress{Phase: storecopy.Comparing, Events: 1, At: 100, Of: 100})
 	p.end()
 	require.Contains(t, out.String(), "copying, 7 events 100% ")
+	require.Contains(t, out.String(), "comparing, 1 events")
 }
