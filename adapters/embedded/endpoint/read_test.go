@@ -115,6 +115,11 @@ func TestMaxAgeHides(t *testing.T) {
 	now.move(time.Minute)
 	require.Equal(t, ids[2:], l.ids(of("s", start)))
 	require.Equal(t, reversed(ids[2:]), l.ids(of("s", end, backwards)))
+	l.append("links", linkTo("1@s"), linkTo("2@s"))
+	replies, err := l.read(of("links", start, resolving))
+	require.NoError(t, err)
+	require.Nil(t, replies[0].GetEvent().GetEvent(), "too old, and what follows it is something else")
+	require.Equal(t, ids[2], eventID(t, replies[1]))
 	now.move(time.Minute)
 	require.Empty(t, l.ids(of("s", start)), "it is there, and empty")
 }
