@@ -1,14 +1,19 @@
 package eventstoredb_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"daybook/adapters/eventstoredb"
 	"daybook/events"
@@ -140,4 +145,56 @@ func idsOf(records []events.Record) []id.Event {
 		all = append(all, r.ID)
 	}
 	return all
+}
+
+// A read of the log ends at the head as it was when it began, though the connection is cut and others append meanwhile.
+func TestReadAllEndsWhereTheHeadWas(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	for range 8 {
+		large := some(1)
+		large[0].Data = bytes.Repeat([]byte(" "), 1000<<10) // more than fits into all buffers on the way
+		_, err := server.inner.Append(t.Context(), "stream", events.Any, large)
+		require.NoError(t, err)
+	}
+	network := through(t, server.address)
+	store := open(t, network.address)
+	want := server.log(events.Start)
+	var seen []events.Record
+	for r, err := range store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		seen = append(seen, r)
+		network.cut()
+		_, err := server.inner.Append(t.Context(), "stream", events.Any, some(1))
+		require.NoError(t, err)
+	}
+	require.Equal(t, places(want), places(seen))
+}
+
+// A read is as patient after its hundredth lost connection as after its first, as long as it gets on.
+func TestReadsThatGetOnAreNeverGivenUp(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	_, err := server.inner.Append(t.Context(), "stream", events.Any, some(300))
+	require.NoError(t, err)
+	node := join(t, server, func(n *node) {
+		n.read = func(request *streams.ReadReq, call streams.Streams_ReadServer) (bool, error) {
+			if request.GetOptions().GetCount() == 1 { // the head, the identity
+				return false, nil
+			}
+			return true, passOn(n, request, call, 3, status.Error(codes.Unavailable, "Server Is Too Busy"))
+		}
+	})
+	store := open(t, node.address, eventstoredb.Patience(100*time.Millisecond))
+	var stream, all []events.Record
+	for r, err := range store.ReadStream(t.Context(), "stream", 0) {
+		require.NoError(t, err)
+		stream = append(stream, r)
+	}
+	require.Equal(t, server.stream("stream"), idsOf(stream))
+	for r, err := range store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		all = append(all, r)
+	}
+	require.Equal(t, places(server.log(events.Start)), places(all))
 }

@@ -1,6 +1,8 @@
 package eventstoredb_test
 
 import (
+	"errors"
+	"io"
 	"sync/atomic"
 	"testing"
 
@@ -97,7 +99,7 @@ func TestANodeThatEndsWhatHasNoEnd(t *testing.T) {
 			if request.GetOptions().GetSubscription() == nil {
 				return false, nil
 			}
-			return true, endEarly(n, request, call, calls.Add(1))
+			return true, passOn(n, request, call, 7, ends(calls.Add(1)))
 		}
 	})
 	store := open(t, node.address)
@@ -107,22 +109,9 @@ func TestANodeThatEndsWhatHasNoEnd(t *testing.T) {
 	require.Greater(t, calls.Load(), int64(10))
 }
 
-// endEarly passes on seven answers to a subscription and ends it as the nth call deserves.
-func endEarly(n *node, request *streams.ReadReq, call streams.Streams_ReadServer, nth int64) error {
-	onward, err := n.streams.Read(call.Context(), request)
-	if err != nil {
-		return err
-	}
-	for range 7 {
-		response, err := onward.Recv()
-		if err != nil {
-			return err
-		}
-		if err := call.Send(response); err != nil {
-			return err
-		}
-	}
-	ends := []error{
+// ends are the ways in which the nth call may be cut off.
+func ends(nth int64) error {
+	all := []error{
 		nil,
 		status.Error(codes.Unavailable, "Server Is Not Ready"),
 		status.Error(codes.Canceled, "shutting down"),
@@ -130,5 +119,25 @@ func endEarly(n *node, request *streams.ReadReq, call streams.Streams_ReadServer
 		status.Error(codes.Aborted, "Operation timed out"),
 		status.Error(codes.Unknown, "Unexpected ReadAllResult"),
 	}
-	return ends[nth%int64(len(ends))]
+	return all[nth%int64(len(all))]
+}
+
+// passOn passes the first n answers on and ends the call.
+func passOn(n *node, request *streams.ReadReq, call streams.Streams_ReadServer, answers int, end error) error {
+	onward, err := n.streams.Read(call.Context(), request)
+	for err == nil && answers > 0 {
+		var response *streams.ReadResp
+		if response, err = onward.Recv(); err == nil {
+			err = call.Send(response)
+		}
+		answers--
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	default:
+		return end
+	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"daybook/adapters/embedded"
 	"daybook/adapters/eventstoredb"
 	"daybook/events"
 	"daybook/events/id"
@@ -165,30 +164,4 @@ func TestTheLogHearsOfInterruptions(t *testing.T) {
 	require.NotContains(t, said.String(), "topsecret")
 	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("subscription interrupted")))
 	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("subscription goes on")))
-}
-
-// Batches hold no more than about 16 MiB, however large events are and however slow their reader is.
-func TestLargeEventsInBatches(t *testing.T) {
-	t.Parallel()
-	server := serve(t)
-	store := open(t, server.address)
-	large := bytes.Repeat([]byte("x"), embedded.DefaultMaxAppendBytes-100)
-	for range 40 {
-		e := some(1)
-		e[0].Data, e[0].Binary = large, true
-		_, err := server.inner.Append(t.Context(), "stream", events.Any, e)
-		require.NoError(t, err)
-	}
-	seen := 0
-	for batch, err := range store.SubscribeAll(t.Context(), events.Start, 1000) {
-		require.NoError(t, err)
-		bytes := 0
-		for _, r := range batch {
-			bytes += len(r.Data)
-		}
-		require.LessOrEqual(t, bytes, 16<<20)
-		if seen += len(batch); seen == 41 {
-			break
-		}
-	}
 }

@@ -244,5 +244,9 @@ func TestAContextThatEndsOnTheWay(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, ok = errors.AsType[*eventstoredb.UnavailableError](err)
 	require.False(t, ok, "nothing was on its way")
+	_, err = first(store.ReadAll(ctx, events.Start))
+	require.ErrorIs(t, err, context.Canceled)
+	_, ok = errors.AsType[*eventstoredb.UnavailableError](err)
+	require.False(t, ok, "it was the caller who gave up")
 	network.cut()
 }
