@@ -2,15 +2,10 @@ package embedded_test
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/embedded"
@@ -176,122 +171,5 @@ func TestViewOfExtremeMetadata(t *testing.T) {
 		_, err := store.Append(t.Context(), "$$s", events.Any, metadata(data))
 		require.NoError(t, err)
 		require.Equal(t, want, view(t, store, "s"), data)
-	}
-}
-
-// deletions is a stream whose writer deletes it and appends to it in turn, forever.
-type deletions struct {
-	mu    sync.Mutex
-	acked int // requests
-}
-
-func (d *deletions) write(ctx context.Context, store *embedded.Store, stream string, reached chan<- struct{}) {
-	for i := 0; ctx.Err() == nil; i++ {
-		var err error
-		if i%2 == 0 {
-			_, err = store.Append(ctx, stream, events.Any, notes(2))
-		} else {
-			_, err = store.Delete(ctx, stream, events.Any)
-		}
-		if err == nil {
-			d.mu.Lock()
-			d.acked++
-			d.mu.Unlock()
-		}
-		reached <- struct{}{}
-	}
-}
-
-func (d *deletions) count() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.acked
-}
-
-// The power goes out while streams are deleted and come back. What was acknowledged is there, an append to a deleted
-// stream is never there without the metadata that revives it, and the store goes on from what it finds.
-func TestDeletionsSurviveTheCrash(t *testing.T) {
-	t.Parallel()
-	const streams = 8
-	for round := range 8 {
-		t.Run(strconv.Itoa(round), func(t *testing.T) {
-			t.Parallel()
-			memory := vfs.NewCrashableMem()
-			store := open(t, "store", embedded.FileSystem(memory))
-			ctx, stop := context.WithCancel(t.Context())
-			reached := make(chan struct{}, 1)
-			var writers sync.WaitGroup
-			var written [streams]deletions
-			for i := range written {
-				writers.Go(func() { written[i].write(ctx, store, fmt.Sprintf("s%d", i), reached) })
-			}
-			for range 10 + rand.IntN(400) {
-				<-reached
-			}
-			var acked [streams]int // before the crash
-			for i := range written {
-				acked[i] = written[i].count()
-			}
-			after := memory.CrashClone(vfs.CrashCloneCfg{
-				UnsyncedDataPercent: 40 * (round % 3), RNG: rand.New(rand.NewPCG(uint64(round), 1)),
-			})
-			stop()
-			go func() { writers.Wait(); close(reached) }()
-			for range reached { // let the writers finish
-			}
-			again := open(t, "store", embedded.FileSystem(after))
-			for i := range streams {
-				requireDeletions(t, again, fmt.Sprintf("s%d", i), acked[i])
-			}
-		})
-	}
-}
-
-// requireDeletions checks that a stream and its metadata stream hold a number of whole steps of its writer, and then
-// makes one more.
-func requireDeletions(t *testing.T, store *embedded.Store, stream string, acked int) {
-	t.Helper()
-	var found []string
-	for _, r := range readAll(t, store, events.Start) {
-		if strings.TrimPrefix(r.Stream, "$$") == stream {
-			found = append(found, fmt.Sprintf("%s %d %s", r.Stream, r.Revision, r.Type+string(r.Data)))
-		}
-	}
-	var want []string
-	note := `Noted{"text":"a"}`
-	say := func(metadata int, before uint64) {
-		want = append(want, fmt.Sprintf(`$$%s %d $metadata{"$tb":%d}`, stream, metadata, before))
-	}
-	steps, metadata := 0, 0
-	for ; len(want) < len(found); steps++ {
-		first := uint64(steps / 2 * 2)
-		if steps%2 == 1 {
-			say(metadata, 1<<63-1)
-			metadata++
-			continue
-		}
-		want = append(want, fmt.Sprintf("%s %d %s", stream, first, note), fmt.Sprintf("%s %d %s", stream, first+1, note))
-		if first > 0 {
-			say(metadata, first)
-			metadata++
-		}
-	}
-	require.Equal(t, want, found)
-	require.GreaterOrEqual(t, steps, acked)
-	if steps == 0 {
-		return
-	}
-	seen := view(t, store, stream)
-	require.Equal(t, uint64((steps+1)/2*2-1), seen.Last)
-	if steps%2 == 0 {
-		require.Equal(t, embedded.SoftDeleted, seen.State)
-	} else {
-		require.Equal(t, embedded.View{State: embedded.Live, First: seen.Last - 1, Last: seen.Last}, seen)
-	}
-	at, err := store.Append(t.Context(), stream, events.Any, notes(1))
-	require.NoError(t, err)
-	require.Equal(t, seen.Last+1, at.Revision)
-	if steps%2 == 0 {
-		require.Equal(t, embedded.View{State: embedded.Live, First: at.Revision, Last: at.Revision}, view(t, store, stream))
 	}
 }

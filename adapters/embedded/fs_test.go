@@ -2,6 +2,7 @@ package embedded_test
 
 import (
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -63,6 +64,7 @@ type gate struct {
 	closed  atomic.Bool
 	arrived chan struct{} // one token per sync that waits
 	release chan error    // what each of them becomes
+	opened  sync.Once
 }
 
 func newGate() *gate { return &gate{arrived: make(chan struct{}, 64), release: make(chan error)} }
@@ -78,5 +80,5 @@ func (g *gate) pass() error {
 // open lets the syncs that wait, and all later ones, through.
 func (g *gate) open() {
 	g.closed.Store(false)
-	close(g.release)
+	g.opened.Do(func() { close(g.release) })
 }

@@ -64,9 +64,9 @@ func (t *tail) index(at events.Position) int {
 	return sort.Search(len(t.records), func(i int) bool { return t.records[i].Position >= at })
 }
 
-// ReadShared returns the records after a position, in log order, as many as are there at the moment, but at most limit;
-// none at the head. Near the head they come from memory that all readers share: nobody may change them. Errors: ErrClosed,
-// or the log cannot be read.
+// ReadShared returns the records after a position, in log order, as many as are there at the moment, but at most limit
+// (and about 16 MiB); none at the head. Near the head they come from memory that all readers share: nobody may change
+// them. Errors: ErrClosed, or the log cannot be read.
 func (s *Store) ReadShared(after events.Position, limit int) ([]events.Record, error) {
 	head := s.head.now()
 	if after >= head {
