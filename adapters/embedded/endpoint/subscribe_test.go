@@ -2,11 +2,8 @@ package endpoint_test
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"pgregory.net/rapid"
 
 	"daybook/events"
 	"daybook/events/id"
@@ -232,171 +228,6 @@ func TestSubscriptionsSendIDsInTheFormAskedFor(t *testing.T) {
 		numbers.wants(want)
 		require.Equal(t, want.String(), text.next().GetEvent().GetEvent().GetId().GetString_())
 	}
-}
-
-// TestCheckpointsKeepStep lets filtered subscriptions loose on a random log: checkpoints rise, lie at every so many
-// records and where the past ends, and never overtake an event.
-func TestCheckpointsKeepStep(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	rapid.Check(t, func(rt *rapid.T) {
-		past, present := rapid.IntRange(0, 30).Draw(rt, "past"), rapid.IntRange(1, 30).Draw(rt, "present")
-		window := rapid.Uint32Range(1, 12).Draw(rt, "window")
-		from, err := l.store.Head(t.Context())
-		require.NoError(rt, err)
-		for range past {
-			l.write(draw(rt), 1)
-		}
-		f := l.subscribe(log(int64(from), forever, onStream(window, "wanted")))
-		defer f.stop()
-		var got []string
-		take := func(until string) {
-			for len(got) == 0 || got[len(got)-1] != until {
-				got = append(got, describe(f.next()))
-			}
-		}
-		take("caught up")
-		for range present {
-			l.write(draw(rt), 1)
-		}
-		take(l.write("wanted", 1)[0].String())
-		require.Equal(rt, expectedFeed(l.recordsAfter(from), past, int(window)), got)
-	})
-}
-
-func draw(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"wanted-1", "wanted-2", "other", "$system"}).Draw(t, "stream")
-}
-
-func describe(reply *streams.ReadResp) string {
-	switch {
-	case reply.GetEvent() != nil:
-		parsed, _ := esdb.ParseUUIDFromInt64(reply.GetEvent().GetEvent().GetId().GetStructured().GetMostSignificantBits(),
-			reply.GetEvent().GetEvent().GetId().GetStructured().GetLeastSignificantBits())
-		return parsed.String()
-	case reply.GetCheckpoint() != nil:
-		return fmt.Sprint("checkpoint ", reply.GetCheckpoint().GetCommitPosition())
-	case reply.GetCaughtUp() != nil:
-		return "caught up"
-	default:
-		return reply.String()
-	}
-}
-
-// expectedFeed is what a subscription to streams that begin with "wanted" has to send, up to the last record.
-func expectedFeed(records []events.Record, past, window int) (want []string) {
-	checkpointed := -1
-	if past == 0 {
-		want = append(want, "caught up")
-	}
-	for i, r := range records {
-		if strings.HasPrefix(r.Stream, "wanted") {
-			want = append(want, r.ID.String())
-		}
-		if i == len(records)-1 {
-			break // it is where the test stops to look
-		}
-		if (i+1)%window == 0 {
-			want, checkpointed = append(want, fmt.Sprint("checkpoint ", r.Position)), i
-		}
-		if i == past-1 {
-			if checkpointed < i {
-				want = append(want, fmt.Sprint("checkpoint ", r.Position))
-			}
-			want = append(want, "caught up")
-		}
-	}
-	return want
-}
-
-// TestFilteredFromTheEndHasNoCheckpointToTell: there is no position yet.
-func TestFilteredFromTheEndHasNoCheckpointToTell(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	l.write("s", 5)
-	f := l.subscribe(log(end, forever, onType(2, "Noted")))
-	f.wantsCaughtUp()
-	ids := l.write("s", 3)
-	f.wants(ids[:2]...)
-	require.Equal(t, l.records()[7].Position, f.wantsCheckpoint())
-	f.wants(ids[2:]...)
-}
-
-// TestNothingIsLostOrRepeatedAtTheSeam starts subscriptions while writers are at work.
-func TestNothingIsLostOrRepeatedAtTheSeam(t *testing.T) {
-	t.Parallel()
-	const writers, appends = 4, 60
-	l := newLab(t)
-	var writing, reading sync.WaitGroup
-	for w := range writers {
-		writing.Go(func() {
-			for range appends {
-				_, err := l.store.Append(t.Context(), fmt.Sprint("s", w), events.Any, some(2))
-				require.NoError(t, err)
-			}
-		})
-	}
-	for i := range 32 {
-		stream := fmt.Sprint("s", i%writers)
-		request, total := log(start, forever), 1+2*writers*appends
-		if i%2 == 1 {
-			request, total = of(stream, start, forever), 2*appends
-		}
-		f := l.subscribe(request)
-		reading.Go(func() { require.Equal(t, uint64(2*appends), f.wantsInOrder(t, total)[stream]) })
-	}
-	writing.Wait()
-	reading.Wait()
-}
-
-// TestNothingIsLostWhileAStreamGrows starts subscriptions at the end of a stream that somebody appends to.
-func TestNothingIsLostWhileAStreamGrows(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	l.write("s", 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for ctx.Err() == nil {
-			_, _ = l.store.Append(ctx, "s", events.Any, some(1))
-		}
-	})
-	defer writing.Wait()
-	defer cancel()
-	for range 150 {
-		last, _, err := l.store.ReadLast(ctx, "s")
-		require.NoError(t, err)
-		f := l.subscribe(of("s", int64(last.Revision), forever))
-		require.Equal(t, last.Revision+1+20, f.wantsInOrder(t, 20)["s"])
-		f.stop()
-	}
-}
-
-// wantsInOrder reads so many events: in the order of the log, the revisions of each stream without gaps, and at most
-// one caught_up among them. It returns which revision of each stream would be next.
-func (f *feed) wantsInOrder(t *testing.T, total int) map[string]uint64 {
-	t.Helper()
-	var last uint64
-	caughtUp := 0
-	next := map[string]uint64{}
-	for seen := 0; seen < total; {
-		reply := f.next()
-		if reply.GetCaughtUp() != nil {
-			caughtUp++
-			continue
-		}
-		event := reply.GetEvent()
-		require.NotNil(t, event, "%v", reply)
-		require.Greater(t, event.GetCommitPosition(), last)
-		stream, revision := string(event.GetEvent().GetStreamIdentifier().GetStreamName()), event.GetEvent().GetStreamRevision()
-		if due, known := next[stream]; known {
-			require.Equal(t, due, revision, stream)
-		}
-		last, next[stream] = event.GetCommitPosition(), revision+1
-		seen++
-	}
-	require.LessOrEqual(t, caughtUp, 1)
-	return next
 }
 
 func TestSubscriptionsByTheOfficialClient(t *testing.T) {
