@@ -40,7 +40,6 @@ type app struct {
 
 	store        eventStore
 	embedded     *embedded.Store  // the same; nil on an EventStoreDB
-	marks        marks            // what the store's own stream says, as read when it was opened
 	storeAddress string           // where the embedded store is offered to read; empty when it is not
 	server       *postgres.Server // nil when a database was given
 	database     *pgxpool.Pool
@@ -195,17 +194,8 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 		defer cancel()
 		return server.Shutdown(limit)
 	})
-	group.Go(func() error { return ready("http://" + reachable(listener.Addr())) })
+	group.Go(func() error { return ready("http://" + dialled(listener.Addr().String())) })
 	return group.Wait()
-}
-
-// reachable is an address as somebody on this machine may dial it: one that listens everywhere names no host.
-func reachable(listening net.Addr) string {
-	host, port, err := net.SplitHostPort(listening.String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		return net.JoinHostPort("localhost", port)
-	}
-	return listening.String()
 }
 
 // during serves for as long as work takes, and returns what went wrong with either.

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"daybook/adapters/embedded"
 	"daybook/adapters/postgres/pgtest"
 	"daybook/adapters/storetest"
+	"daybook/cmd/daybook/storecopy"
 )
 
 // testConfig is of a Daybook that listens where nobody else does, on the event store that DAYBOOK_TEST_STORE says.
@@ -63,10 +64,26 @@ func TestServingFailureIsReported(t *testing.T) {
 
 func TestAnAddressThatListensEverywhereIsReachedHere(t *testing.T) {
 	for listening, want := range map[string]string{
-		"0.0.0.0:80": "localhost:80", "[::]:80": "localhost:80", "127.0.0.1:80": "127.0.0.1:80", "[fe80::1]:80": "[fe80::1]:80",
+		"0.0.0.0:80": "127.0.0.1:80", "[::]:80": "127.0.0.1:80", ":80": "127.0.0.1:80", "127.0.0.1:80": "127.0.0.1:80", "[fe80::1]:80": "[fe80::1]:80",
 	} {
-		address, err := net.ResolveTCPAddr("tcp", listening)
+		require.Equal(t, want, dialled(listening))
+	}
+}
+
+// TestStoresThatWereCopiedUnboundAreBound: a store's own stream may hold more than its creation before a vault is named.
+func TestStoresThatWereCopiedUnboundAreBound(t *testing.T) {
+	config, log := testConfig(t), slog.New(slog.DiscardHandler)
+	store, err := stores{config, log}.open(t.Context(), cmp.Or(config.EventStore, config.Data), true)
+	require.NoError(t, err)
+	require.NoError(t, storecopy.Seal(t.Context(), store, time.Now()))
+	require.NoError(t, storecopy.Unseal(t.Context(), store, time.Now()))
+	require.NoError(t, store.Close())
+	for range 2 {
+		a, err := open(t.Context(), config, time.Now, log)
 		require.NoError(t, err)
-		require.Equal(t, want, reachable(address))
+		bound, _, err := a.boundVault(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, a.vault.ID(), bound)
+		require.NoError(t, a.close())
 	}
 }

@@ -13,29 +13,48 @@ import (
 // and customers are known by that vault's hashes: with another one everybody would be a stranger, and every repeated
 // delivery news.
 func (a *app) bindVault(ctx context.Context) error {
-	for a.marks.vault == "" {
-		if err := a.recordVault(ctx); err != nil {
-			return err
+	bound, last, err := a.boundVault(ctx)
+	for err == nil && bound == "" {
+		if err = a.recordVault(ctx, last); err == nil {
+			bound, last, err = a.boundVault(ctx) // another process may have been first
 		}
 	}
-	if bound := a.marks.vault; bound != a.vault.ID() {
-		return fmt.Errorf("the vault %s is not the one that this store was sealed with, %s: "+
+	if err == nil && bound != a.vault.ID() {
+		err = fmt.Errorf("the vault %s is not the one that this store was sealed with, %s: "+
 			"bring back its database (with a private Postgres: the cluster of this data folder) and its master key", a.vault.ID(), bound)
 	}
-	return nil
+	return err
 }
 
-// recordVault writes the binding, and reads which one counts: another process may have been first.
-func (a *app) recordVault(ctx context.Context) error {
+// boundVault reads which vault the store names, empty when none yet, and the last revision of its own stream.
+func (a *app) boundVault(ctx context.Context) (bound string, last uint64, err error) {
+	for record, err := range a.store.ReadStream(ctx, events.StoreStream, 0) {
+		if err != nil {
+			return "", 0, fmt.Errorf("reading which vault the store belongs to: %w", err)
+		}
+		event, _, err := events.DecodeRecord(record)
+		if err != nil {
+			return "", 0, fmt.Errorf("reading which vault the store belongs to: %w", err)
+		}
+		last = record.Revision
+		if e, ok := event.(events.VaultBound); ok {
+			bound = e.VaultID
+		}
+	}
+	return bound, last, ctx.Err()
+}
+
+// recordVault writes the binding, unless something else was written first.
+func (a *app) recordVault(ctx context.Context, last uint64) error {
 	now := a.now().UTC()
 	proposed, err := events.Encode(id.Derive[id.Event]("event", a.store.ID().String(), "VaultBound"), events.VaultBound{VaultID: a.vault.ID()},
 		events.Envelope{OccurredAt: now, RecordedAt: now, Actor: "system:store", Source: "store"})
 	if err != nil {
 		return err
 	}
-	_, err = a.store.Append(ctx, events.StoreStream, a.marks.last, []events.Proposed{proposed})
+	_, err = a.store.Append(ctx, events.StoreStream, events.Exactly(last), []events.Proposed{proposed})
 	if _, raced := errors.AsType[*events.WrongRevisionError](err); err != nil && !raced {
 		return fmt.Errorf("binding the store to its vault: %w", err)
 	}
-	return a.readMarks(ctx)
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"daybook/adapters/embedded"
 	"daybook/adapters/embedded/endpoint"
 	"daybook/adapters/eventstoredb"
+	"daybook/cmd/daybook/storecopy"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -50,7 +51,11 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("opening the event store: %w", err)
 	}
 	a.onClose(a.store.Close)
-	return a.readMarks(ctx)
+	state, err := storecopy.ReadState(ctx, a.store)
+	if err != nil {
+		return err
+	}
+	return state.Usable()
 }
 
 func (a *app) connectStore(ctx context.Context) error {
@@ -70,53 +75,6 @@ func (a *app) embedStore() error {
 	}
 	a.store, a.embedded = store, store
 	return nil
-}
-
-// marks are what the store's own stream says of it.
-type marks struct {
-	vault   string          // the vault it is bound to; empty: none yet
-	sealed  bool            // moved, or being moved
-	copying id.Store        // the store that it is not yet a whole copy of
-	last    events.Expected // revision of the newest mark
-}
-
-// readMarks reads what the store is, and refuses one that must not be used.
-func (a *app) readMarks(ctx context.Context) error {
-	a.marks = marks{last: events.NoStream}
-	for record, err := range a.store.ReadStream(ctx, events.StoreStream, 0) {
-		if err != nil {
-			return fmt.Errorf("reading what the store is: %w", err)
-		}
-		event, _, err := events.DecodeRecord(record)
-		if err != nil {
-			return fmt.Errorf("reading what the store is: %w", err)
-		}
-		a.marks.evolve(event)
-		a.marks.last = events.Exactly(record.Revision)
-	}
-	switch {
-	case !a.marks.copying.IsZero():
-		return fmt.Errorf("this store is not yet a whole copy of store %s: finish `daybook store copy` first", a.marks.copying)
-	case a.marks.sealed:
-		return errors.New("this store is sealed, because its history goes on in a copy: use that one. If the move was called off, " +
-			"open it again with `daybook store unseal`")
-	}
-	return ctx.Err()
-}
-
-func (m *marks) evolve(event events.Event) {
-	switch e := event.(type) {
-	case events.VaultBound:
-		m.vault = e.VaultID
-	case events.StoreSealed:
-		m.sealed = true
-	case events.StoreUnsealed:
-		m.sealed = false
-	case events.CopyBegun:
-		m.copying = e.From
-	case events.CopyFinished:
-		m.copying = id.Store{}
-	}
 }
 
 // offerStore offers the embedded store to read, over EventStoreDB's protocol, until ctx is done. An open port must not

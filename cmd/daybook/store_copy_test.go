@@ -62,7 +62,7 @@ func TestStoreCopyThereAndBack(t *testing.T) {
 	require.Contains(t, again, "read models: none are built from store")
 
 	copyInPart(t, server.base, back)
-	m.refused(t, "not yet a whole copy", "DAYBOOK_DATA="+back)
+	m.refused(t, "unfinished copy", "DAYBOOK_DATA="+back)
 	returned := m.copyWithKills(t, server.base, back, 2, wanted/8)
 	require.Equal(t, there.said, returned.said, "the same count, streams and digest")
 	server.stop(t)
