@@ -25,22 +25,22 @@ func (s streamService) Append(call streams.Streams_AppendServer) error {
 
 // drain takes what the client still sends. Clients that cannot send to the end do not look at the status.
 func drain(call streams.Streams_AppendServer) {
-	for {
-		if _, err := call.Recv(); err != nil {
-			return
-		}
+	var m message
+	for call.RecvMsg(&m) == nil {
+		m = message{} // nothing of it is kept while waiting for the next
 	}
 }
 
 func (s *Server) append(call streams.Streams_AppendServer) (*streams.AppendResp, error) {
-	first, err := call.Recv()
+	var m message
+	err := call.RecvMsg(&m)
 	if errors.Is(err, io.EOF) {
 		return nil, invalid("the append is empty: options are missing")
 	}
 	if err != nil {
 		return nil, err
 	}
-	content, ok := first.GetContent().(*streams.AppendReq_Options_)
+	content, ok := m.other.GetContent().(*streams.AppendReq_Options_)
 	if !ok {
 		return nil, invalid("the first message of an append has to be its options")
 	}
@@ -69,18 +69,15 @@ func (s *Server) receive(
 ) (proposed []events.Proposed, err error) {
 	size, checked := 0, embedded.DefaultMaxAppendBytes
 	for {
-		message, err := call.Recv()
+		var m message
+		err := call.RecvMsg(&m)
 		if errors.Is(err, io.EOF) {
 			return proposed, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		content, ok := message.GetContent().(*streams.AppendReq_ProposedMessage_)
-		if !ok {
-			return nil, invalid("message %d of an append has to be an event", len(proposed)+1)
-		}
-		event, err := proposedEvent(content.ProposedMessage)
+		event, err := m.proposed()
 		if err != nil {
 			return nil, err
 		}
@@ -93,6 +90,18 @@ func (s *Server) receive(
 			checked = 2 * size
 		}
 	}
+}
+
+// proposed is the event that a message holds.
+func (m *message) proposed() (events.Proposed, error) {
+	if m.other == nil {
+		return m.event, nil
+	}
+	content, ok := m.other.GetContent().(*streams.AppendReq_ProposedMessage_)
+	if !ok {
+		return events.Proposed{}, invalid("what follows the options of an append has to be events")
+	}
+	return proposedEvent(content.ProposedMessage)
 }
 
 // tooLarge asks the store, which alone knows its limit, whether it would take so much. The context that it is asked with
