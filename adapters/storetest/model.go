@@ -86,10 +86,14 @@ func (m *modelStore) repeat(t *rapid.T) {
 
 // try makes an append on both sides and compares the answers.
 func (m *modelStore) try(t *rapid.T, a attempt) {
-	stream, before := m.streams[a.stream], m.head()
+	stream := m.streams[a.stream]
 	want := stream.decide(a)
 	if stream.deleted && len(a.proposed) == 0 && !want.gone && !want.conflict {
 		t.Skip("whether nothing brings a stream back is nobody's concern")
+	}
+	before := m.start
+	if stream.deleted {
+		before = m.head()
 	}
 	at, err := m.store.Append(m.Context(), a.stream, a.expected, a.proposed)
 	conflict, isConflict := errors.AsType[*events.WrongRevisionError](err)
