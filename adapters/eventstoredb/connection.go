@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,10 +26,14 @@ var settings = []string{
 // client's own.
 const callDeadline = 10 * time.Second
 
-// configure reads a connection string. The official client prints unknown settings, and takes a defaultDeadline that it
-// cannot read for 0, with which no append ever succeeds: both are errors here. No error repeats a password.
+// configure reads a connection string. The official client prints unknown settings, takes a defaultDeadline that it
+// cannot read for 0, with which no append ever succeeds, and port 67649 for 2113: all are errors here. No error repeats a
+// password.
 func configure(connection string, log *slog.Logger) (*esdb.Configuration, error) {
-	_, query, _ := strings.Cut(connection, "?")
+	authority, query, _ := strings.Cut(connection, "?")
+	if err := checkPorts(authority); err != nil {
+		return nil, fmt.Errorf("connection string: %w", err)
+	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, fmt.Errorf("connection string: reading the settings: %w", err)
@@ -66,4 +71,17 @@ func configure(connection string, log *slog.Logger) (*esdb.Configuration, error)
 		}
 	}
 	return config, nil
+}
+
+// checkPorts refuses ports that are none.
+func checkPorts(authority string) error {
+	_, hosts, _ := strings.Cut(authority, "://")
+	hosts = strings.TrimSuffix(hosts[strings.LastIndex(hosts, "@")+1:], "/")
+	for host := range strings.SplitSeq(hosts, ",") {
+		_, text, given := strings.Cut(host, ":")
+		if port, err := strconv.ParseUint(text, 10, 16); given && (err != nil || port == 0) {
+			return fmt.Errorf("%q has no port between 1 and 65535", host)
+		}
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxShort = 64               // appends and short reads at the same moment; others wait for their turn
+	maxShort = 32               // appends and short reads at the same moment; others wait for their turn
 	idleFor  = 30 * time.Second // a line that nobody has needed for so long is closed, sooner or later
 )
 

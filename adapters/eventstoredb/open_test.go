@@ -23,6 +23,8 @@ func TestConnectionStrings(t *testing.T) {
 		"http://localhost:2113":                  "scheme",
 		"esdb://":                                "host",
 		"esdb://host:port":                       "port",
+		"esdb://host:67649":                      `"host:67649" has no port`,
+		"esdb://a:1,b:0,c:3":                     `"b:0" has no port`,
 		"esdb://host/path":                       "path",
 		"esdb://host?tsl=false":                  `unknown setting "tsl"`,
 		"esdb://host?tls=maybe":                  "tls",
