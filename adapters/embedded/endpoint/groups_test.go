@@ -90,8 +90,8 @@ func TestGroupsAreRecordedInEveryShape(t *testing.T) {
 	t.Parallel()
 	legacy := func(revision uint64) *persistent.CreateReq {
 		return group(func(o *persistent.CreateReq_Options) {
-			o.StreamOption, o.Settings.Revision = nil, revision
-			o.StreamIdentifier = named("orders") //nolint:staticcheck // deprecated is not gone
+			o.StreamOption = nil
+			o.StreamIdentifier, o.Settings.Revision = named("orders"), revision //nolint:staticcheck // deprecated is not gone
 		})
 	}
 	ofStream := func(start *persistent.CreateReq_StreamOptions) *persistent.CreateReq {

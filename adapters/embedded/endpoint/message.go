@@ -132,19 +132,26 @@ func readID(wire []byte) (id uuid.UUID, ok bool) {
 	case field != uuidStructured:
 		return id, false
 	}
-	var halves [2]uint64
+	var most, least uint64
 	for len(value) > 0 {
 		field, kind, n := protowire.ConsumeTag(value)
-		if n < 0 || kind != protowire.VarintType || field > uuidLeast {
+		if n < 0 || kind != protowire.VarintType {
 			return id, false
 		}
 		half, m := protowire.ConsumeVarint(value[n:])
 		if m < 0 {
 			return id, false
 		}
-		halves[field-uuidMost], value = half, value[n+m:]
+		switch value = value[n+m:]; field {
+		case uuidMost:
+			most = half
+		case uuidLeast:
+			least = half
+		default:
+			return id, false
+		}
 	}
-	binary.BigEndian.PutUint64(id[:8], halves[0])
-	binary.BigEndian.PutUint64(id[8:], halves[1])
+	binary.BigEndian.PutUint64(id[:8], most)
+	binary.BigEndian.PutUint64(id[8:], least)
 	return id, true
 }
