@@ -130,6 +130,9 @@ func (c *committer) stagePart(batch *pebble.Batch, p *part, created time.Time) (
 		c.next += events.Position(recordSize(p.stream, uint64(end.revision), e))
 	}
 	p.note(end)
+	if stream, ok := p.marks(); ok {
+		return end, c.decider.marks.add(batch, stream)
+	}
 	return end, nil
 }
 

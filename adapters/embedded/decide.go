@@ -21,6 +21,7 @@ var errCommitFirst = errors.New("the group has to be committed before this appen
 type decider struct {
 	db      *pebble.DB
 	endings *simplelru.LRU[string, *ending]
+	marks   *marks
 	recent  *recentIDs
 	synced  events.Position // last position on disk
 }
@@ -36,7 +37,11 @@ func newDecider(db *pebble.DB, synced events.Position) (*decider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("caching stream ends: %w", err)
 	}
-	return &decider{db: db, endings: endings, recent: newRecentIDs(idsKept), synced: synced}, nil
+	marks, err := readMarks(db)
+	if err != nil {
+		return nil, err
+	}
+	return &decider{db: db, endings: endings, marks: marks, recent: newRecentIDs(idsKept), synced: synced}, nil
 }
 
 // decide says what is to be written for a request; or, with an empty plan, what to answer at once: where it already is,

@@ -44,7 +44,7 @@ func (d *decider) ending(stream string) (*ending, error) {
 	if known, ok := d.endings.Get(stream); ok {
 		return known, nil
 	}
-	found, err := readEnding(d.db, stream)
+	found, err := d.readEnding(stream)
 	if err != nil {
 		return nil, fmt.Errorf("finding the end of %s: %w", stream, err)
 	}
@@ -62,22 +62,39 @@ func (d *decider) described(stream string) (*ending, error) {
 	return d.ending(described)
 }
 
-func readEnding(db *pebble.DB, stream string) (*ending, error) {
-	end, err := readTip(db, stream, everything)
-	found := &ending{tip: end}
-	if _, describes := describedBy(stream); err != nil || describes || found.tombstoned() {
-		return found, err
+// readEnding asks for revision 0 and for a mark first: for a new stream, the common case here, a Bloom filter answers the
+// one and memory the other.
+func (d *decider) readEnding(stream string) (*ending, error) {
+	begun, err := isThere(d.db, stream, 0)
+	if err != nil {
+		return nil, err
 	}
-	limits, described, err := readLimits(db, stream, everything)
-	found.described, found.softDeleted = described, limits.softDeleted()
-	return found, err
+	marked, err := d.marks.has(stream)
+	if err != nil || !begun && !marked {
+		return &ending{tip: emptyStream}, err
+	}
+	end, err := readLastTip(d.db, stream, everything)
+	if err != nil || !marked || end.revision == tombstoneRevision {
+		return &ending{tip: end}, err
+	}
+	limits, described, err := readLimits(d.db, stream, everything)
+	return &ending{end, described, limits.softDeleted()}, err
 }
 
-// readTip returns the end of a stream as of a position.
-func readTip(db *pebble.DB, stream string, until events.Position) (end tip, err error) {
-	if begun, err := hasBegun(db, stream); err != nil || !begun {
-		return emptyStream, err
+// readTip returns the end of a stream as of a position. It asks for the two revisions with which a stream can begin
+// first, 0 and a tombstone: where there is none, Bloom filters save the search backwards.
+func readTip(db *pebble.DB, stream string, until events.Position) (tip, error) {
+	for _, revision := range [...]uint64{0, tombstoneRevision} {
+		if begun, err := isThere(db, stream, revision); err != nil {
+			return emptyStream, err
+		} else if begun {
+			return readLastTip(db, stream, until)
+		}
 	}
+	return emptyStream, nil
+}
+
+func readLastTip(db *pebble.DB, stream string, until events.Position) (end tip, err error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: indexKey(stream, 0), UpperBound: indexEnd(stream)})
 	if err != nil {
 		return emptyStream, err
@@ -95,16 +112,12 @@ func readTip(db *pebble.DB, stream string, until events.Position) (end tip, err 
 	return emptyStream, it.Error()
 }
 
-// hasBegun asks for the two revisions with which a stream can begin: 0, and a tombstone. For a new stream, the common
-// case here, Bloom filters answer that without touching the disk, which they cannot do for a search backwards.
-func hasBegun(db *pebble.DB, stream string) (bool, error) {
-	for _, revision := range [...]uint64{0, tombstoneRevision} {
-		_, err := positionAt(db, stream, revision)
-		if !errors.Is(err, pebble.ErrNotFound) {
-			return err == nil, err
-		}
+func isThere(db *pebble.DB, stream string, revision uint64) (bool, error) {
+	_, err := positionAt(db, stream, revision)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
 	}
-	return false, nil
+	return err == nil, err
 }
 
 func positionAt(db *pebble.DB, stream string, revision uint64) (events.Position, error) {

@@ -22,6 +22,7 @@ const storeFormat = "daybook-log-1"
 //	0x00 "format"                              → storeFormat
 //	0x01 position:8                            → record
 //	0x02 length:2 stream revision:8            → position:8
+//	0x03 length:2 stream                       → nothing: the stream has metadata or a tombstone
 //
 // The length keeps the entries of one stream together whatever bytes its name has. A revision of 2^63-1 is free for a
 // tombstone; metadata streams are streams like any other.
@@ -29,6 +30,7 @@ const (
 	spaceMeta  = 0x00
 	spaceLog   = 0x01
 	spaceIndex = 0x02
+	spaceMarks = 0x03
 
 	logKeySize = 1 + 8
 )
@@ -59,6 +61,13 @@ func indexKey(stream string, revision uint64) []byte {
 func appendIndexKey(b []byte, stream string, revision uint64) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, spaceIndex), uint16(len(stream)))
 	return binary.BigEndian.AppendUint64(append(b, stream...), revision)
+}
+
+func markKeySize(stream string) int { return 1 + 2 + len(stream) }
+
+func markKey(stream string) []byte {
+	b := append(make([]byte, 0, markKeySize(stream)), spaceMarks)
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(stream))), stream...)
 }
 
 // indexEnd is after every entry of the stream.

@@ -87,6 +87,15 @@ func reviveEmpty(asked part) (part, error) {
 	return follows, err
 }
 
+// marks returns the stream that gets metadata or a tombstone by this part, if one does.
+func (p *part) marks() (stream string, ok bool) {
+	if p.from == tombstoneRevision {
+		return p.stream, true
+	}
+	described, _ := describedBy(p.stream)
+	return described, p.described != nil
+}
+
 // note remembers what a part has changed once it is in the batch, with its last event at the given tip.
 func (p *part) note(at tip) {
 	p.end.tip = at
