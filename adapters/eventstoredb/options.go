@@ -14,6 +14,7 @@ type options struct {
 	shortest time.Duration
 	longest  time.Duration
 	patience time.Duration
+	existing bool
 }
 
 // Clock sets where the time of StoreCreated comes from. The default is time.Now.
@@ -33,3 +34,6 @@ func Pauses(shortest, longest time.Duration) Option {
 // Patience sets for how long after its first failure an append or a read is tried again before it gives up with
 // *UnavailableError. Subscriptions never give up. The default is 30 s.
 func Patience(limit time.Duration) Option { return func(o *options) { o.patience = limit } }
+
+// Existing opens only a store that has an identity: nothing is written to one that has none, and opening it is an error.
+func Existing() Option { return func(o *options) { o.existing = true } }

@@ -65,6 +65,31 @@ func (s *Store) ReadAll(ctx context.Context, after events.Position) iter.Seq2[ev
 	})
 }
 
+// ReadAllBack yields the records before a position, the newest first. Before ^events.Position(0) are all: then reading
+// begins with the head. Any other position has to be that of a record, or EventStoreDB may refuse it. Otherwise it is as
+// ReadAll.
+func (s *Store) ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error] {
+	return s.oneByOne(ctx, reading{doing: "reading the log backwards", stream: "$all"}, func(ctx context.Context, r *reading, f *flow) error {
+		last := before
+		return s.receive(ctx, r,
+			func(ctx context.Context, client *esdb.Client) (source, error) {
+				options := esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}
+				if last != ^events.Position(0) {
+					options.From = toAllPosition(last)
+				}
+				return fromReader(client.ReadAll(ctx, options, math.MaxInt64))
+			},
+			func(record events.Record) error {
+				if record.Position >= last {
+					return nil
+				}
+				last = record.Position
+				r.tries.progress()
+				return f.put(ctx, record)
+			})
+	})
+}
+
 // ReadLast returns the last record of a stream, and false if it is missing, soft-deleted, or nothing of it is visible.
 // It takes no longer for a long stream. Errors are those of ReadStream.
 func (s *Store) ReadLast(ctx context.Context, stream string) (last events.Record, found bool, err error) {

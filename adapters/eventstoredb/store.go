@@ -3,6 +3,7 @@ package eventstoredb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -28,7 +29,8 @@ type Store struct {
 }
 
 // Open connects to the servers that a connection string names (esdb://… or esdb+discover://…, as the official client
-// reads it), and reads the store's identity, or gives it one: StoreCreated as event 0 of the stream daybook-store.
+// reads it), and reads the store's identity, or (without Existing) gives it one: StoreCreated as event 0 of the stream
+// daybook-store.
 //
 // Unknown settings are refused. maxDiscoverAttempts and discoveryInterval are taken and ignored: Pauses and Patience say
 // how often and for how long to try. Servers that cannot be reached for that long are an *UnavailableError; others are
@@ -99,8 +101,11 @@ func (s *Store) untilClosed(ctx context.Context) (context.Context, func()) {
 // identify reads the store's id, or gives it one. Of many that open a new store at once, one is the first.
 func (s *Store) identify(ctx context.Context) (id.Store, error) {
 	known, err := s.identity(ctx)
-	if !errors.Is(err, errNoIdentity) {
+	switch {
+	case !errors.Is(err, errNoIdentity):
 		return known, err
+	case s.options.existing:
+		return known, fmt.Errorf("%w: stream %s is not there, so Daybook has never used it", err, events.StoreStream)
 	}
 	now, fresh := s.options.now(), id.New[id.Store]()
 	created, err := events.Encode(id.New[id.Event](), events.StoreCreated{StoreID: fresh}, events.Envelope{
