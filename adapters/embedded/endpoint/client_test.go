@@ -210,9 +210,9 @@ func TestOnlyThoseWhoMayAreLetIn(t *testing.T) {
 func TestReadOnlyEndpointsTakeNothing(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(config *endpoint.Config) { config.ReadOnly = true })
-	require.NoError(t, r.server.Boot(t.Context()))
 	before, err := r.store.Head(t.Context())
 	require.NoError(t, err)
+	require.NoError(t, r.server.Boot(t.Context()))
 	client := r.client("esdb", "")
 	many := make([]esdb.EventData, 100)
 	for i := range many {

@@ -8,6 +8,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 )
@@ -44,6 +45,7 @@ func TestEventsAreReadAsTheStubsWouldReadThem(t *testing.T) {
 func FuzzReadEvent(f *testing.F) {
 	for _, message := range []*streams.AppendReq_ProposedMessage{
 		{},
+		{Id: &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{}}}, Metadata: map[string]string{"type": "a", "content-type": "b"}},
 		{Id: &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}}, Metadata: map[string]string{"type": "a", "content-type": "b"}},
 		{Id: &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{MostSignificantBits: -1}}},
 			Metadata: map[string]string{"type": "a", "content-type": contentJSON, "other": "c"}, CustomMetadata: []byte("d"), Data: []byte("e")},
@@ -54,7 +56,22 @@ func FuzzReadEvent(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(wire)
 	}
+	half := func(number protowire.Number) []byte { // of an id
+		b := protowire.AppendVarint(protowire.AppendTag(nil, number, protowire.VarintType), 1)
+		b = append(appendPrefix(nil, uuidStructured, len(b)), b...)
+		return append(appendPrefix(nil, proposedID, len(b)), b...)
+	}
+	merged := append(half(uuidMost), half(uuidLeast)...)
+	merged = append(merged, entry("type", "a")...)
+	merged = append(merged, entry("content-type", "b")...)
+	f.Add(append(appendPrefix(nil, appendProposed, len(merged)), merged...))
 	f.Fuzz(func(t *testing.T, wire []byte) { requireSameReading(t, wire) })
+}
+
+// entry is an entry of an event's metadata.
+func entry(key, value string) []byte {
+	b := appendText(appendText(nil, mapKey, key), mapValue, value)
+	return append(appendPrefix(nil, proposedMetadata, len(b)), b...)
 }
 
 func requireSameReading(t require.TestingT, wire []byte) {

@@ -152,6 +152,17 @@ func TestMalformedAppendsAreRefused(t *testing.T) {
 	}
 }
 
+// TestStatusesStaySmall: they quote what the client has sent, and travel in headers, which have limits.
+func TestStatusesStaySmall(t *testing.T) {
+	t.Parallel()
+	r := serve(t, nil)
+	a := r.append(opening(nil), event(func(m *streams.AppendReq_ProposedMessage) {
+		m.Id = &shared.UUID{Value: &shared.UUID_String_{String_: strings.Repeat("ü", 5<<20)}}
+	}))
+	a.require(t, codes.InvalidArgument, "", nil)
+	require.Less(t, len(status.Convert(a.err).Message()), 4096)
+}
+
 func TestAppendsTakeIdsInBothForms(t *testing.T) {
 	t.Parallel()
 	r := serve(t, nil)
@@ -423,9 +434,12 @@ func TestWrongCredentialsAreRefusedEverywhere(t *testing.T) {
 		_, err = call.CloseAndRecv()
 		require.Equal(t, codes.Unauthenticated, status.Code(err), header)
 	}
+	twice := metadata.Pairs("authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("ops:other")), "authorization", "Basic !")
+	_, err := gossip.NewGossipClient(r.dial()).Read(metadata.NewOutgoingContext(t.Context(), twice), &shared.Empty{})
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
 	right := "basic " + base64.StdEncoding.EncodeToString([]byte("ops:other"))
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", right)
-	_, err := gossip.NewGossipClient(r.dial()).Read(ctx, &shared.Empty{})
+	_, err = gossip.NewGossipClient(r.dial()).Read(ctx, &shared.Empty{})
 	require.NoError(t, err)
 }
 
