@@ -19,8 +19,8 @@ import (
 type endless struct {
 	streams.Streams_AppendServer
 
-	ctx  context.Context //nolint:containedctx // a gRPC stream has its context inside
-	sent int             // bytes
+	ctx  context.Context
+	sent int // bytes
 }
 
 func (e *endless) Context() context.Context { return e.ctx }
