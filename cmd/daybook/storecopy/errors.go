@@ -35,6 +35,8 @@ type DifferenceError struct {
 	First   string             // where they first part, and in what
 	Streams []StreamDifference // the first ones by name; none when only the order of the log differs
 	More    int                // how many there are beyond those
+
+	Finished bool // the copy was, so that nothing is added to it
 }
 
 // StreamDifference is a stream that is not the same in both stores.
@@ -51,6 +53,9 @@ func (e *DifferenceError) Error() string {
 	}
 	if e.More > 0 {
 		fmt.Fprintf(&text, "; and %d more streams", e.More)
+	}
+	if e.Finished {
+		text.WriteString(". They were the same when the copy was finished: copy to another empty store")
 	}
 	return text.String()
 }

@@ -61,9 +61,13 @@ func TestKill(t *testing.T) {
 	want := contents(t, from)
 	require.NoError(t, from.Close())
 
+	killed := 0
 	for n := range kills {
-		killWhileCopying(t, fromDir, toDir, 1+rand.IntN(2*len(want)*(n+1)/kills))
+		if killWhileCopying(t, fromDir, toDir, 1+rand.IntN(2*len(want)*(n+1)/kills)) {
+			killed++
+		}
 	}
+	require.Positive(t, killed)
 	require.NoError(t, copyFolders([]string{fromDir, toDir}, io.Discard))
 	to, err := embedded.Open(toDir)
 	require.NoError(t, err)
@@ -72,8 +76,8 @@ func TestKill(t *testing.T) {
 	require.NoError(t, to.Close())
 }
 
-// killWhileCopying kills the process once it has told of so many steps, unless it ends before.
-func killWhileCopying(t *testing.T, fromDir, toDir string, steps int) {
+// killWhileCopying kills the process once it has told of so many steps; false when it ends before.
+func killWhileCopying(t *testing.T, fromDir, toDir string, steps int) bool {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childCopies+"="+fromDir+" "+toDir)
@@ -92,8 +96,10 @@ func killWhileCopying(t *testing.T, fromDir, toDir string, steps int) {
 			require.NoError(t, child.Process.Kill())
 		}
 	}
-	if err = child.Wait(); seen < steps {
+	err = child.Wait()
+	if seen < steps {
 		require.NoError(t, err)
 	}
-	t.Logf("killed after %d steps, at %s", seen, last)
+	t.Logf("%d steps, at %s: %v", seen, last, err)
+	return err != nil
 }

@@ -33,12 +33,38 @@ type cursor struct {
 	store   string
 	end     events.Position // nothing behind it belongs to the copy; 0: all does
 	closed  bool            // what is behind the end is an error
+	advice  string          // what to do about that
 	counted uint64          // events passed that are not the database's, whether copied or not
 }
 
 // source opens the log of the source, which ends with its seal.
 func (c *copying) source(ctx context.Context) *cursor {
-	return open(ctx, &cursor{store: "source", end: c.from.SealedAt, closed: true}, c.From)
+	return open(ctx, c.sealed(), c.From)
+}
+
+func (c *copying) sealed() *cursor {
+	advice := "unseal it, and copy again"
+	if c.to.Finished != nil {
+		advice = "and copy to another empty store: nothing is added to a finished copy"
+	}
+	return &cursor{store: "source", end: c.from.SealedAt, closed: true, advice: advice}
+}
+
+// untouched looks whether somebody has written to the source since it was sealed.
+func (c *copying) untouched(ctx context.Context) error {
+	for r, err := range c.From.ReadAll(ctx, c.from.SealedAt) {
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading the source: %w", err)
+		case !system(&r):
+			return c.sealed().touched(&r)
+		}
+	}
+	return ctx.Err()
+}
+
+func (c *cursor) touched(r *events.Record) error {
+	return refuse("the %s was written to after it was sealed: %s as %s@%d. Stop whoever does, %s", c.store, r.Type, r.Stream, r.Revision, c.advice)
 }
 
 // target opens the log of the target, which is a copy up to the mark that says so.
@@ -62,8 +88,7 @@ func (c *cursor) step(ctx context.Context) (events.Record, bool, error) {
 			return r, false, ctx.Err()
 		case c.end > 0 && r.Position > c.end:
 			if c.closed && !system(&r) {
-				return r, false, refuse("the %s was written to after it was sealed: %s as %s@%d. Stop whoever does, unseal it, and copy again",
-					c.store, r.Type, r.Stream, r.Revision)
+				return r, false, c.touched(&r)
 			}
 			if !c.closed {
 				return r, false, nil

@@ -202,3 +202,66 @@ func TestSealing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"StoreCreated", "CopyBegun", "CopyFinished"}, marks(t, to))
 }
+
+// What is written to a sealed source is not in the copy: it is found before the copy is declared finished, and undoes
+// what was done with the places.
+func TestASourceThatIsWrittenToMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]bool{"while it is compared": false, "after it was compared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := memory(t), memory(t)
+			history(t, from, 30)
+			cfg := config(from, to)
+			cfg.Translate = func(_ context.Context, move storecopy.Move) error {
+				passed := 0
+				for _, err := range move.Places {
+					if passed++; err != nil {
+						require.False(t, late)
+						return err
+					}
+					if passed == 5 && !late {
+						put(t, from, "late", note("{}"))
+					}
+				}
+				require.True(t, late)
+				put(t, from, "$fine", note("{}"))
+				put(t, from, "late", note("{}"))
+				return nil
+			}
+			_, err := storecopy.Run(t.Context(), cfg)
+			require.ErrorContains(t, err, "written to after it was sealed: Noted as late@0. Stop whoever does, unseal it, and copy again")
+			require.NotContains(t, marks(t, to), "CopyFinished")
+
+			require.NoError(t, storecopy.Unseal(t.Context(), from, now()))
+			_, err = storecopy.Run(t.Context(), config(from, to))
+			require.NoError(t, err, "what it advises works")
+			require.Equal(t, contents(t, from), contents(t, to))
+		})
+	}
+}
+
+// Nothing is added to a copy that was finished, and the advice is one that works.
+func TestAFinishedCopyIsNotGoneOnWith(t *testing.T) {
+	t.Parallel()
+	from, to := memory(t), memory(t)
+	history(t, from, 10)
+	_, err := storecopy.Run(t.Context(), config(from, to))
+	require.NoError(t, err)
+	put(t, from, "late", note("{}"))
+	_, err = storecopy.Run(t.Context(), config(from, to))
+	require.ErrorContains(t, err, "Stop whoever does, and copy to another empty store")
+
+	require.NoError(t, storecopy.Unseal(t.Context(), from, now()))
+	before := marks(t, from)
+	_, err = storecopy.Run(t.Context(), config(from, to))
+	require.ErrorContains(t, err, "Copy to another empty store")
+	require.Equal(t, before, marks(t, from), "it is not sealed for nothing")
+
+	other := memory(t)
+	_, err = storecopy.Run(t.Context(), config(from, other))
+	require.NoError(t, err)
+	require.Equal(t, contents(t, from), contents(t, other))
+	_, err = storecopy.Run(t.Context(), config(from, to))
+	require.ErrorContains(t, err, "copy to another empty store")
+}

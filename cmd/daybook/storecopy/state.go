@@ -30,9 +30,9 @@ func (s *State) Usable() error {
 	switch {
 	case s.Sealed:
 		return refuse("store %s is sealed: its history goes on in a copy. Use that one; or, if the move was called off, "+
-			"open this one again with `daybook store unseal`", s.ID)
+			"open this one again with `daybook store unseal ADDRESS`", s.ID)
 	case s.Unfinished():
-		return refuse("store %s is an unfinished copy of store %s: run `daybook store copy` again", s.ID, s.Begun.From)
+		return refuse("store %s is an unfinished copy of store %s: run `daybook store copy FROM TO` again", s.ID, s.Begun.From)
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ func (c *copying) allowed(ctx context.Context) error {
 		return refuse("the target %s is sealed: its own history went elsewhere", c.to.ID)
 	case c.to.Begun != nil && c.to.Begun.From != c.from.ID:
 		return refuse("the target %s is a copy of store %s, and the source is %s", c.to.ID, c.to.Begun.From, c.from.ID)
+	case c.to.Finished != nil && !c.from.Sealed:
+		return refuse("the copy of store %s in %s was finished, and the source was unsealed afterwards: nothing is added to a finished copy. "+
+			"Copy to another empty store", c.from.ID, c.to.ID)
 	case c.to.Begun != nil:
 		return nil
 	}
@@ -200,6 +203,9 @@ func (c *copying) finish(ctx context.Context, result *Result) error {
 				was.Events, was.Digest, finished.Events, finished.Digest)
 		}
 		return nil
+	}
+	if err := c.untouched(ctx); err != nil {
+		return err
 	}
 	proposed, err := encode(c.Now(), finished, id.Derive[id.Event]("copy finished", c.to.ID.String(), c.from.ID.String(), finished.Digest))
 	if err != nil {

@@ -34,7 +34,7 @@ func (c *copying) transfer(ctx context.Context) error {
 		}
 		switch {
 		case !more:
-			return t.flush(ctx)
+			return t.end(ctx)
 		case held:
 			t.events++
 			c.Progress(Progress{Checking, t.events, a.Position, c.from.SealedAt})
@@ -54,6 +54,7 @@ type transfer struct {
 	pending []events.Record
 	size    int
 	events  uint64
+	copied  uint64 // of them, in this run
 }
 
 func (t *transfer) add(ctx context.Context, r events.Record) error {
@@ -70,6 +71,19 @@ func (t *transfer) add(ctx context.Context, r events.Record) error {
 // sizeOf counts as the stores do.
 func sizeOf(r *events.Record) int { return len(r.Data) + len(r.Metadata) + 2*len(r.Type) }
 
+// end tells that the source is at its end, which nothing of the copy stands at.
+func (t *transfer) end(ctx context.Context) error {
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	phase := Copying
+	if t.copied == 0 {
+		phase = Checking
+	}
+	t.Progress(Progress{phase, t.events, t.from.SealedAt, t.from.SealedAt})
+	return nil
+}
+
 func (t *transfer) flush(ctx context.Context) error {
 	if len(t.pending) == 0 {
 		return nil
@@ -78,6 +92,7 @@ func (t *transfer) flush(ctx context.Context) error {
 		return err
 	}
 	t.events += uint64(len(t.pending))
+	t.copied += uint64(len(t.pending))
 	t.Progress(Progress{Copying, t.events, t.pending[len(t.pending)-1].Position, t.from.SealedAt})
 	clear(t.pending) // they may be large
 	t.pending, t.size = t.pending[:0], 0

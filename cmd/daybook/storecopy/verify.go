@@ -100,7 +100,7 @@ func (v *verification) places(ctx context.Context) iter.Seq2[Place, error] {
 				yield(Place{}, err)
 				return
 			case place == nil && !found:
-				if err = v.outcome(); err != nil {
+				if err = v.outcome(ctx); err != nil {
 					yield(Place{}, err)
 				}
 				return
@@ -158,13 +158,15 @@ func (v *verification) note(r *events.Record, side int) {
 }
 
 // outcome compares counts and digests, of all and of each stream.
-func (v *verification) outcome() error {
+func (v *verification) outcome(ctx context.Context) error {
 	if v.first == "" && v.all[0].events == v.all[1].events && slices.Equal(v.all[0].hash.Sum(nil), v.all[1].hash.Sum(nil)) {
-		v.whole = true
-		return nil
+		err := v.untouched(ctx) // while it was read
+		v.whole = err == nil
+		v.Progress(Progress{Comparing, v.all[0].events, v.from.SealedAt, v.from.SealedAt})
+		return err
 	}
 	const shown = 10
-	e := &DifferenceError{First: v.first}
+	e := &DifferenceError{First: v.first, Finished: v.to.Finished != nil}
 	for _, name := range slices.Sorted(maps.Keys(v.streams)) {
 		stream := v.streams[name]
 		switch {
