@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"daybook/adapters/whatsapp"
 	"daybook/commands"
 	"daybook/commands/policies"
+	"daybook/events"
 	"daybook/projections"
 	"daybook/projections/analytics"
 	"daybook/projections/audit"
@@ -40,6 +42,7 @@ type app struct {
 
 	store        eventStore
 	embedded     *embedded.Store  // the same; nil on an EventStoreDB
+	opened       events.Position  // its head, before it was found fit to be used
 	storeAddress string           // where the embedded store is offered to read; empty when it is not
 	server       *postgres.Server // nil when a database was given
 	database     *pgxpool.Pool
@@ -60,6 +63,9 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if err := os.MkdirAll(config.Data, 0o700); err != nil { // keys and the admin token are kept there, wherever the rest is
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -69,6 +75,9 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 		}
 	}
 	if err := a.openPostgres(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.checkReadModels(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.bindVault(ctx); err != nil {
@@ -178,6 +187,13 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	if err = a.offerStore(ctx, group); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	group.Go(func() error {
+		err := a.untilSealed(ctx)
+		if err != nil {
+			stopBehind() // what policies would still write is no part of the history any more
+		}
+		return err
+	})
 	group.Go(func() error { return a.engine.Run(behind) })
 	group.Go(func() error { return a.policies.Run(behind) })
 	group.Go(func() error { return a.redrive(behind) })

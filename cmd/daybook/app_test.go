@@ -2,17 +2,31 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/embedded"
+	"daybook/adapters/embedded/endpoint"
+	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
 	"daybook/adapters/storetest"
 	"daybook/cmd/daybook/storecopy"
+	"daybook/events"
 )
 
 // testConfig is of a Daybook that listens where nobody else does, on the event store that DAYBOOK_TEST_STORE says.
@@ -86,4 +100,125 @@ func TestStoresThatWereCopiedUnboundAreBound(t *testing.T) {
 		require.Equal(t, a.vault.ID(), bound)
 		require.NoError(t, a.close())
 	}
+}
+
+// TestStoreRefusesReadModelsOfAnother, before it writes anything anywhere: neither store nor database are touched.
+func TestStoreRefusesReadModelsOfAnother(t *testing.T) {
+	config, log := testConfig(t), slog.New(slog.DiscardHandler)
+	a, err := open(t.Context(), config, time.Now, log)
+	require.NoError(t, err)
+	require.NoError(t, a.during(t.Context(), func(string) error { return a.caughtUp(t.Context()) }))
+	require.NoError(t, a.close())
+	before := checkpoints(t, config)
+	require.Len(t, before, len(definitions())+1+16, "one each, the head's, and those of rating's shards")
+
+	other := storetest.LendEmbedded(t)
+	wrong := config
+	wrong.EventStore, _ = storetest.Serve(t, other)
+	_, err = open(t.Context(), wrong, time.Now, log)
+	require.ErrorContains(t, err, other.ID().String())
+	require.ErrorContains(t, err, a.store.ID().String())
+	require.ErrorContains(t, err, "set DAYBOOK_EVENTSTORE or DAYBOOK_DATA")
+	for record, err := range other.ReadStream(t.Context(), events.StoreStream, 1) {
+		require.NoError(t, err)
+		require.Fail(t, "the other store was bound", record.Type)
+	}
+	require.Equal(t, before, checkpoints(t, config))
+
+	a, err = open(t.Context(), config, time.Now, log)
+	require.NoError(t, err, "back on its own store")
+	require.NoError(t, a.close())
+}
+
+// checkpoints reads where projections and policies are.
+func checkpoints(t *testing.T, config Config) []string {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), config.DatabaseURL)
+	require.NoError(t, err)
+	defer pool.Close()
+	rows, err := pool.Query(t.Context(), `SELECT concat_ws(' ', projection, version, store_id, position) FROM checkpoints
+		UNION ALL SELECT concat_ws(' ', policy, shard, store_id, position) FROM policies ORDER BY 1`)
+	require.NoError(t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return all
+}
+
+// TestServingEndsWhenTheStoreIsSealed by somebody else: what was written from then on, the copy might lack.
+func TestServingEndsWhenTheStoreIsSealed(t *testing.T) {
+	for name, remote := range map[string]bool{"as configured": false, "over the wire": true} {
+		t.Run(name, func(t *testing.T) {
+			config, log := testConfig(t), slog.New(slog.DiscardHandler)
+			if remote {
+				config.EventStore, _ = storetest.Serve(t, storetest.LendEmbedded(t))
+			}
+			a, err := open(t.Context(), config, time.Now, log)
+			require.NoError(t, err)
+			base := ""
+			err = a.serve(t.Context(), func(at string) error {
+				base = at
+				return storecopy.Seal(t.Context(), a.store, time.Now())
+			})
+			require.ErrorContains(t, err, "store "+a.store.ID().String()+" was sealed while Daybook ran on it")
+			require.ErrorContains(t, err, "daybook store unseal")
+			running, err := answers(t.Context(), base)
+			require.NoError(t, err)
+			require.False(t, running)
+			require.NoError(t, a.close())
+			if config.EventStore != "" {
+				_, err = open(t.Context(), config, time.Now, log)
+				require.ErrorContains(t, err, "is sealed")
+			}
+		})
+	}
+}
+
+// TestDataFolderIsMade also when only the admin token and a key are kept in it.
+func TestDataFolderIsMade(t *testing.T) {
+	config := testConfig(t)
+	config.Data = filepath.Join(config.Data, "fresh", "folder")
+	config.EventStore, _ = storetest.Serve(t, storetest.LendEmbedded(t))
+	a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, a.close())
+	folder, err := os.Stat(config.Data)
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeDir|0o700, folder.Mode())
+}
+
+// TestUsersWhoMayNotReadTheLogWriteNothing: Daybook could not work for them.
+func TestUsersWhoMayNotReadTheLogWriteNothing(t *testing.T) {
+	store := storetest.LendEmbedded(t)
+	config := testConfig(t)
+	config.EventStore = serveForUsers(t, store, "ops:other")
+	_, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "whose whole log Daybook has to be allowed to read")
+	for record, err := range store.ReadStream(t.Context(), events.StoreStream, 1) {
+		require.NoError(t, err)
+		require.Fail(t, "it was written to", record.Type)
+	}
+}
+
+// serveForUsers offers a store over TLS and returns how one of its users connects to it.
+func serveForUsers(t *testing.T, store *embedded.Store, user string) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	server, err := endpoint.New(endpoint.Config{
+		Store: store, Users: map[string]string{"admin": "secret", "ops": "other"},
+		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS13},
+	})
+	require.NoError(t, err)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Shutdown(context.Background())
+		require.NoError(t, <-served)
+	})
+	return "esdb://" + user + "@" + listener.Addr().String() + "?tlsVerifyCert=false"
 }

@@ -4,10 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"daybook/adapters/postgres"
 	"daybook/events"
 	"daybook/events/id"
 )
+
+// checkReadModels makes the store and the database of the read models belong together. Positions of one store mean nothing
+// in another: policies would react to it from its beginning, and forget where they are in the right one.
+func (a *app) checkReadModels(ctx context.Context) error {
+	followed, err := postgres.FollowedStores(ctx, a.database)
+	if err != nil {
+		return err
+	}
+	if len(followed) == 0 || slices.Contains(followed, a.store.ID()) {
+		return nil
+	}
+	return fmt.Errorf("the event store is %s, but the read models in the database are of store %s: "+
+		"set DAYBOOK_EVENTSTORE or DAYBOOK_DATA to that store, or DATABASE_URL to the database of this one; "+
+		"an empty database is filled from the beginning (then DAYBOOK_VAULT_URL has to name the vault as it is)", a.store.ID(), followed[0])
+}
 
 // bindVault makes the store and the vault belong together. What the store holds was sealed with the keys of one vault,
 // and customers are known by that vault's hashes: with another one everybody would be a stranger, and every repeated

@@ -23,14 +23,19 @@ import (
 
 // eventStore is what the parts of Daybook ask of an event store, taken together. Each of them names its own part.
 type eventStore interface {
+	eventReader
 	ID() id.Store
 	Append(ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed) (events.Appended, error)
+	Close() error
+}
+
+type eventReader interface {
 	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
 	ReadLast(ctx context.Context, stream string) (events.Record, bool, error)
 	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
+	ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
 	Head(ctx context.Context) (events.Position, error)
-	Close() error
 }
 
 // storeFolder is where the embedded store lives, in the data folder.
@@ -51,6 +56,9 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("opening the event store: %w", err)
 	}
 	a.onClose(a.store.Close)
+	if a.opened, err = a.store.Head(ctx); err != nil {
+		return fmt.Errorf("opening the event store, whose whole log Daybook has to be allowed to read: %w", err)
+	}
 	state, err := storecopy.ReadState(ctx, a.store)
 	if err != nil {
 		return err
@@ -76,6 +84,26 @@ func (a *app) embedStore() error {
 	a.store, a.embedded = store, store
 	return nil
 }
+
+// untilSealed watches the store for as long as it is served, and is an error once somebody has sealed it: it is being
+// moved, and what would still be written here, the copy might lack.
+func (a *app) untilSealed(ctx context.Context) error {
+	for batch, err := range a.store.SubscribeAll(ctx, a.opened, watchedBatch) {
+		if err != nil {
+			return fmt.Errorf("watching whether the event store is sealed: %w", err)
+		}
+		for _, r := range batch {
+			if r.Stream == events.StoreStream && r.Type == events.NameOf[events.StoreSealed]() {
+				return fmt.Errorf("store %s was sealed while Daybook ran on it: its history goes on in a copy. Once that is complete, "+
+					"run Daybook on it; or, if the move was called off, open this one again with `daybook store unseal`", a.store.ID())
+			}
+		}
+	}
+	return nil
+}
+
+// watchedBatch is how many records are looked at together.
+const watchedBatch = 256
 
 // offerStore offers the embedded store to read, over EventStoreDB's protocol, until ctx is done. An open port must not
 // bypass the commands, so nothing can be written there.
