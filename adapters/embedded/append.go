@@ -60,18 +60,28 @@ func (s *Store) validate(stream string, expected events.Expected, proposed []eve
 	if err := checkTarget(stream, expected); err != nil {
 		return err
 	}
-	size := 0
+	size, stored := 0, len(proposed)*storedOverhead(stream)
 	for i := range proposed {
 		e := &proposed[i]
 		if e.ID.IsZero() || e.Type == "" {
 			return &InvalidError{stream, fmt.Sprintf("event %d lacks an id or a type", i)}
 		}
 		size += len(e.Data) + len(e.Metadata) + 2*len(e.Type)
+		stored += len(e.Data) + len(e.Metadata) + len(e.Type)
 	}
 	if size > s.options.maxAppendBytes {
 		return &TooLargeError{Stream: stream, Size: size, Limit: s.options.maxAppendBytes}
 	}
+	if limit := s.options.maxStoredBytes(); stored > limit {
+		return &TooLargeError{Stream: stream, Size: stored, Limit: limit, Stored: true}
+	}
 	return nil
+}
+
+// Check returns the error of an append that can never be taken, whatever the store holds: *InvalidError or
+// *TooLargeError. It writes nothing.
+func (s *Store) Check(stream string, expected events.Expected, proposed []events.Proposed) error {
+	return s.validate(stream, expected, proposed)
 }
 
 func checkTarget(stream string, expected events.Expected) error {

@@ -90,22 +90,35 @@ func (c *committer) assemble(batch *pebble.Batch, pending []*request) (taken int
 			taken++
 			continue
 		}
-		what, err := plan{}, c.failed
-		if err == nil {
-			what, r.appended, err = c.decider.decide(r)
-		}
+		err := c.serve(batch, r, created)
 		if errors.Is(err, errCommitFirst) {
 			break
 		}
 		taken++
-		if err == nil && !what.asked.empty() {
-			r.appended, err = c.stage(batch, &what, created)
-			c.fail(err)
-		}
 		r.err = err
 		c.group = append(c.group, r)
 	}
 	return taken
+}
+
+// serve decides a request and stages what it writes. Pebble panics when a batch grows beyond what it can hold.
+func (c *committer) serve(batch *pebble.Batch, r *request, created time.Time) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.fail(fmt.Errorf("%s %s: %v", r.action, r.stream, p))
+			err = c.failed
+		}
+	}()
+	if c.failed != nil {
+		return c.failed
+	}
+	what, at, err := c.decider.decide(r)
+	if err == nil && !what.asked.empty() {
+		at, err = c.stage(batch, &what, created)
+		c.fail(err)
+	}
+	r.appended = at
+	return err
 }
 
 // stage puts what a request writes into the batch, and into the decider's memory, and returns where what it asked for

@@ -26,7 +26,8 @@ type decider struct {
 	synced  events.Position // last position on disk
 }
 
-// Bounds of the memory: about 10 MiB each at most.
+// Bounds of the memory: about 10 MiB each, and the names of the streams on top, which may be 1 KiB each (64 MiB more) and
+// are hardly ever longer than an id.
 const (
 	endingsKept = 1 << 16
 	idsKept     = 1 << 16

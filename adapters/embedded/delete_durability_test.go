@@ -22,7 +22,7 @@ import (
 func requireLastSeen(t *testing.T, store *embedded.Store, stream string, at events.Appended) {
 	t.Helper()
 	require.Equal(t, embedded.View{State: embedded.Live, Last: at.Revision}, view(t, store, stream))
-	shared, err := store.ReadShared(at.Position, 10)
+	shared, err := store.ReadShared(at.Position, 10, 1<<20)
 	require.NoError(t, err)
 	require.Empty(t, shared)
 	head, _ := store.Watch()

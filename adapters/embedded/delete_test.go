@@ -150,7 +150,7 @@ func TestRefusedDeletes(t *testing.T) {
 	require.ErrorIs(t, err, embedded.ErrClosed)
 	_, err = store.View(t.Context(), "s")
 	require.ErrorIs(t, err, embedded.ErrClosed)
-	_, err = store.ReadShared(events.Start, 1)
+	_, err = store.ReadShared(events.Start, 1, 1<<20)
 	require.ErrorIs(t, err, embedded.ErrClosed)
 }
 

@@ -42,10 +42,14 @@ func (e *FormatError) Error() string {
 // TooLargeError says that one append exceeds the limit. Nothing was written.
 type TooLargeError struct {
 	Stream      string
-	Size, Limit int // bytes, counted as data, metadata and twice the type name of each event
+	Size, Limit int  // bytes, counted as data, metadata and twice the type name of each event
+	Stored      bool // no: as what the log and its index hold of each event, the stream's name twice among it
 }
 
 func (e *TooLargeError) Error() string {
+	if e.Stored {
+		return fmt.Sprintf("append to %s is %d bytes as it is stored, more than the limit of %d", e.Stream, e.Size, e.Limit)
+	}
 	return fmt.Sprintf("append to %s is %d bytes, more than the limit of %d", e.Stream, e.Size, e.Limit)
 }
 

@@ -97,6 +97,12 @@ func recordSize(stream string, revision uint64, e *events.Proposed) int {
 		len(stream) + len(e.Type) + len(e.Metadata) + len(e.Data)
 }
 
+// storedOverhead is what the log and its index hold of an event beside type, metadata and data, at most: both keys, the
+// fixed part and five numbers of the record, the position, the lengths that Pebble adds, and the stream's name twice.
+func storedOverhead(stream string) int {
+	return logKeySize + fixedSize + 4*binary.MaxVarintLen64 + indexKeySize("") + 8 + 4*binary.MaxVarintLen32 + 2*len(stream)
+}
+
 func appendRecord(b []byte, stream string, revision uint64, e *events.Proposed, created time.Time) []byte {
 	var flags byte
 	if e.Binary {

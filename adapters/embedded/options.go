@@ -30,5 +30,14 @@ func Log(logger *slog.Logger) Option { return func(o *options) { o.log = logger 
 // InMemory keeps everything in memory, in a file system of its own. The directory's name is only a name.
 func InMemory() Option { return func(o *options) { o.fs = vfs.NewMem() } }
 
-// MaxAppendBytes sets the limit of one append, counted as TooLargeError says.
-func MaxAppendBytes(limit int) Option { return func(o *options) { o.maxAppendBytes = limit } }
+// maxBatch is what all limits of an append stay below: Pebble's batches hold 4 GiB.
+const maxBatch = 1 << 30
+
+// maxStoredBytes is the limit of what one append takes in the log and its index. An append within the other limit comes
+// near this one only with events that are almost empty, tens of thousands of them.
+func (o *options) maxStoredBytes() int { return min(max(16*o.maxAppendBytes, 1<<20), maxBatch) }
+
+// MaxAppendBytes sets the limit of one append, counted as TooLargeError says; it is at most 1 GiB.
+func MaxAppendBytes(limit int) Option {
+	return func(o *options) { o.maxAppendBytes = min(limit, maxBatch) }
+}

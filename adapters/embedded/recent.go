@@ -6,13 +6,19 @@ import "daybook/events/id"
 type recentIDs struct {
 	places map[idInStream]tip
 	size   int
-	ring   []idInStream // at most size
-	next   int          // the oldest, once the ring is full
+	ring   []placed // at most size
+	next   int      // the oldest, once the ring is full
 }
 
 type idInStream struct {
 	stream string
 	event  id.Event
+}
+
+type placed struct {
+	idInStream
+
+	at tip
 }
 
 func newRecentIDs(size int) *recentIDs {
@@ -25,13 +31,20 @@ func (r *recentIDs) find(stream string, event id.Event) (tip, bool) {
 }
 
 func (r *recentIDs) add(stream string, event id.Event, place tip) {
-	key := idInStream{stream, event}
+	added := placed{idInStream{stream, event}, place}
 	if len(r.ring) < r.size {
-		r.ring = append(r.ring, key)
+		r.ring = append(r.ring, added)
 	} else {
-		delete(r.places, r.ring[r.next])
-		r.ring[r.next] = key
+		r.forget(r.ring[r.next])
+		r.ring[r.next] = added
 		r.next = (r.next + 1) % len(r.ring)
 	}
-	r.places[key] = place
+	r.places[added.idInStream] = place
+}
+
+// forget lets go of where an id went, unless it has gone somewhere else since.
+func (r *recentIDs) forget(oldest placed) {
+	if r.places[oldest.idInStream] == oldest.at {
+		delete(r.places, oldest.idInStream)
+	}
 }

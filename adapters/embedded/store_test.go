@@ -2,6 +2,7 @@ package embedded_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -87,6 +88,34 @@ func TestPositionsAreNotDense(t *testing.T) {
 	for i, r := range all[1:] {
 		require.Greater(t, r.Position, all[i].Position+1)
 	}
+}
+
+// TestAppendsOfNearlyNothing: an append is also limited by what it takes in the log, where each event has its stream's
+// name, and in the index, where it has it again.
+func TestAppendsOfNearlyNothing(t *testing.T) {
+	t.Parallel()
+	store := open(t, t.TempDir(), embedded.InMemory())
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	empty := make([]events.Proposed, embedded.DefaultMaxAppendBytes/8)
+	for i := range empty {
+		empty[i] = events.Proposed{ID: note().ID, Type: "a"}
+	}
+	_, err = store.Append(t.Context(), "$$"+strings.Repeat("x", 1024), events.Any, empty)
+	large, ok := errors.AsType[*embedded.TooLargeError](err)
+	require.True(t, ok, err)
+	require.True(t, large.Stored)
+	require.Greater(t, large.Size, large.Limit)
+	require.Equal(t, 16*embedded.DefaultMaxAppendBytes, large.Limit)
+	after, err := store.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, head, after)
+
+	_, err = store.Append(t.Context(), "s", events.Any, empty[:1<<16])
+	require.NoError(t, err, "as many as anybody could mean to write")
+	after, err = store.Head(t.Context())
+	require.NoError(t, err)
+	require.Less(t, after, head+16*embedded.DefaultMaxAppendBytes)
 }
 
 func TestRefusedAppends(t *testing.T) {

@@ -34,7 +34,7 @@ func (s *Store) SubscribeAll(
 				}
 				continue
 			}
-			records, shared, err := s.following(at, head, max(limit, 1))
+			records, shared, err := s.following(at, head, max(limit, 1), maxBatchBytes)
 			if err != nil {
 				yield(nil, fmt.Errorf("reading the log: %w", err))
 				return

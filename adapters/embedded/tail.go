@@ -64,20 +64,35 @@ func (t *tail) index(at events.Position) int {
 	return sort.Search(len(t.records), func(i int) bool { return t.records[i].Position >= at })
 }
 
-// ReadShared returns the records after a position, in log order, as many as are there at the moment, but at most limit
-// (and about 16 MiB); none at the head. Near the head they come from memory that all readers share: nobody may change
-// them. Errors: ErrClosed, or the log cannot be read.
-func (s *Store) ReadShared(after events.Position, limit int) ([]events.Record, error) {
+// ReadShared returns the records after a position, in log order, as many as are there at the moment, but at most limit, and
+// no more of them than size bytes unless the first alone is larger; none at the head. Near the head they come from memory
+// that all readers share: nobody may change them. Errors: ErrClosed, or the log cannot be read.
+func (s *Store) ReadShared(after events.Position, limit, size int) ([]events.Record, error) {
 	head := s.head.now()
 	if after >= head {
 		return nil, nil
 	}
-	records, _, err := s.following(after, head, max(limit, 1))
-	return records, err
+	records, _, err := s.following(after, head, max(limit, 1), size)
+	return within(records, size), err
 }
 
-// following returns the next records after a position, of which there have to be some, and whether they are shared.
-func (s *Store) following(after, head events.Position, limit int) (records []events.Record, shared bool, err error) {
+// within returns the first records that have no more than size bytes together, but at least one.
+func within(records []events.Record, size int) []events.Record {
+	for i := range records {
+		r := &records[i]
+		if size -= len(r.Stream) + len(r.Type) + len(r.Metadata) + len(r.Data); size < 0 {
+			n := max(i, 1)
+			return records[:n:n]
+		}
+	}
+	return records
+}
+
+// following returns the next records after a position, of which there have to be some, and whether they are shared. Those
+// that are not are about size bytes at most.
+func (s *Store) following(
+	after, head events.Position, limit, size int,
+) (records []events.Record, shared bool, err error) {
 	records, shared, err = s.tail.read(after, head, limit, func(after, head events.Position) ([]events.Record, error) {
 		c := &chunk{limit: math.MaxInt, size: math.MaxInt}
 		err := s.scanAfter(c, after, head)
@@ -86,7 +101,7 @@ func (s *Store) following(after, head events.Position, limit int) (records []eve
 	if shared || err != nil {
 		return records, shared, err
 	}
-	c := &chunk{limit: limit, size: maxBatchBytes}
+	c := &chunk{limit: limit, size: size}
 	err = s.scanAfter(c, after, head)
 	return c.records, false, err
 }

@@ -34,7 +34,7 @@ func TestReadSharedFromEverywhere(t *testing.T) {
 			readers.Go(func() {
 				for range 20 {
 					i, limit := rand.IntN(len(starts)), 1+rand.IntN(2*len(all))
-					records, err := store.ReadShared(starts[i], limit)
+					records, err := store.ReadShared(starts[i], limit, 1<<20)
 					if err != nil || !isPrefix(records, all[i:], limit) {
 						t.Errorf("after %d: %d records: %v", starts[i], len(records), err)
 					}
@@ -42,6 +42,34 @@ func TestReadSharedFromEverywhere(t *testing.T) {
 			})
 		}
 		readers.Wait()
+	}
+}
+
+// What is read in common is bounded by bytes, too, near the head and far from it: who stalls holds on to so much.
+func TestReadSharedKeepsToTheSize(t *testing.T) {
+	t.Parallel()
+	const size, big = 100_000, 30_000
+	store := open(t, "store", embedded.InMemory())
+	for range 20 {
+		many := notes(10)
+		for i := range many {
+			many[i].Data = make([]byte, big)
+		}
+		many[5].Data = make([]byte, 2*size)
+		_, err := store.Append(t.Context(), "s", events.Any, many)
+		require.NoError(t, err)
+	}
+	all := readAll(t, store, events.Start)
+	for len(all) > 0 {
+		records, err := store.ReadShared(all[0].Position-1, 64, size)
+		require.NoError(t, err)
+		require.True(t, isPrefix(records, all, 64))
+		held := 0
+		for _, r := range records {
+			held += len(r.Data)
+		}
+		require.True(t, held <= size || len(records) == 1, "%d bytes in %d records", held, len(records))
+		all = all[len(records):]
 	}
 }
 
@@ -71,10 +99,10 @@ func TestTheTailIsShared(t *testing.T) {
 	at, err := store.Append(t.Context(), "s", events.Any, notes(3))
 	require.NoError(t, err)
 	<-moved
-	one, err := store.ReadShared(head, 10)
+	one, err := store.ReadShared(head, 10, 1<<20)
 	require.NoError(t, err)
 	require.Len(t, one, 3)
-	two, err := store.ReadShared(head, 2)
+	two, err := store.ReadShared(head, 2, 1<<20)
 	require.NoError(t, err)
 	require.Len(t, two, 2)
 	require.Same(t, &one[0].Data[0], &two[0].Data[0])
@@ -92,7 +120,7 @@ func TestTheTailIsShared(t *testing.T) {
 		require.JSONEq(t, `{"text":"a"}`, string(r.Data))
 	}
 	require.Equal(t, `{}`, string(one[0].Metadata))
-	none, err := store.ReadShared(at.Position, 10)
+	none, err := store.ReadShared(at.Position, 10, 1<<20)
 	require.NoError(t, err)
 	require.Empty(t, none)
 }

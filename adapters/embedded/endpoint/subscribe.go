@@ -17,8 +17,10 @@ const (
 	// for itself. Positions count bytes.
 	nearBytes = 4 << 20
 
-	// batchRecords is how much a subscription takes of what is shared, and so how much a stalled one holds on to.
+	// batchRecords, of batchBytes, is how much a subscription takes of what is shared, and so how much a stalled one
+	// holds on to.
 	batchRecords = 64
+	batchBytes   = 256 << 10
 
 	tombstoneRevision = math.MaxInt64
 )
@@ -105,7 +107,7 @@ func (s *subscription) follow(catchUp func() error, pass func(*events.Record) er
 // passShared passes on what comes next. It takes it out of the shared memory record by record: a stalled client must
 // not keep all of that alive.
 func (s *subscription) passShared(pass func(*events.Record) error) error {
-	shared, err := s.store.ReadShared(s.after, batchRecords)
+	shared, err := s.store.ReadShared(s.after, batchRecords, batchBytes)
 	if err != nil {
 		return err
 	}
@@ -230,6 +232,9 @@ func (s *subscription) catchUpStream() error {
 // passStream sends a record if it is of this stream and due. The tombstone is the last one.
 func (s *subscription) passStream(record *events.Record) error {
 	if record.Stream != s.query.stream {
+		if record.Revision == tombstoneRevision && s.query.stream == "$$"+record.Stream {
+			return deleted(s.query.stream) // with the stream that it describes
+		}
 		return nil
 	}
 	if record.Revision >= s.next || record.Revision == tombstoneRevision {

@@ -180,6 +180,23 @@ func TestTombstonesEndSubscriptions(t *testing.T) {
 	}
 }
 
+// The metadata of a stream is gone with it.
+func TestTombstonesEndSubscriptionsOfMetadata(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("s", 1)
+	l.describe("s", `{"$maxCount":5}`)
+	f := l.subscribe(of("$$s", start, forever))
+	f.next()
+	f.wantsCaughtUp()
+	l.tombstone("t")
+	l.tombstone("s")
+	f.wantsEnd(codes.FailedPrecondition)
+	require.Equal(t, []string{"stream-deleted"}, f.call.Trailer().Get("exception"))
+	require.Equal(t, []string{"$$s"}, f.call.Trailer().Get("stream-name"))
+	l.subscribe(of("$$s", start, forever)).wantsEnd(codes.FailedPrecondition)
+}
+
 func TestSubscriptionsResolveLinks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
