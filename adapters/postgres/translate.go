@@ -56,9 +56,7 @@ type Translated struct {
 // It waits for batches at work, and whoever still runs over the other store stops. Triggers of the read models' tables do
 // not run. Pool's search path finds the infrastructure tables, and its role owns the read models.
 func Translate(ctx context.Context, pool *pgxpool.Pool, m Move) (done Translated, err error) {
-	var migrated bool
-	if err = pool.QueryRow(ctx, "SELECT to_regclass('checkpoints') IS NOT NULL AND to_regclass('policies') IS NOT NULL").
-		Scan(&migrated); err != nil || !migrated {
+	if there, err := migrated(ctx, pool); err != nil || !there {
 		return Translated{}, err
 	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
