@@ -33,21 +33,48 @@ func (s stores) ours(ctx context.Context) (eventStore, error) {
 	if _, taken := errors.AsType[*embedded.InUseError](err); !taken {
 		return store, err
 	}
-	if !strings.Contains(s.config.StoreListen, ":") { // Validate lets it be off, or host:port
-		return nil, fmt.Errorf("%w; and DAYBOOK_STORE_LISTEN is %s, so that it cannot be asked", err, s.config.StoreListen)
-	}
-	address := dialled(s.config.StoreListen)
-	remote, failed := eventstoredb.Open(ctx, connectionTo(address), eventstoredb.Log(s.log), eventstoredb.Patience(5*time.Second))
+	remote, failed := s.served(ctx)
 	if failed != nil {
-		return nil, fmt.Errorf("%w; and it does not answer at DAYBOOK_STORE_LISTEN %s: %w", err, address, failed)
+		return nil, fmt.Errorf("%w; and %w", err, failed)
 	}
 	return remote, nil
 }
 
-// open opens the store of an address. Only with create is an embedded one made where there is none.
+// served opens our embedded store where whoever has it says that it answers.
+func (s stores) served(ctx context.Context) (eventStore, error) {
+	folder, _, err := folderOfStore(s.config.Data)
+	if err != nil {
+		return nil, err
+	}
+	note, found, err := readNote(folder)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, errors.New("it does not offer it (DAYBOOK_STORE_LISTEN), so that it cannot be asked")
+	}
+	remote, err := eventstoredb.Open(ctx, note.Connection, eventstoredb.Log(s.log), eventstoredb.Existing(), eventstoredb.Patience(5*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("nobody answers at %s, where it was offered last: %w", note.Connection, err)
+	}
+	if remote.ID() != note.Store {
+		return nil, errors.Join(fmt.Errorf("at %s, where it was offered last, is another one: %s, and not %s", note.Connection, remote.ID(), note.Store),
+			remote.Close())
+	}
+	return remote, nil
+}
+
+// open opens the store of an address. Only with create is one made where there is none.
 func (s stores) open(ctx context.Context, address string, create bool) (eventStore, error) {
+	if err := checkAddress(address); err != nil {
+		return nil, err
+	}
 	if isConnection(address) {
-		store, err := eventstoredb.Open(ctx, address, eventstoredb.Log(s.log), eventstoredb.Clock(storeClock))
+		options := []eventstoredb.Option{eventstoredb.Log(s.log), eventstoredb.Clock(storeClock)}
+		if !create {
+			options = append(options, eventstoredb.Existing())
+		}
+		store, err := eventstoredb.Open(ctx, address, options...)
 		if err != nil {
 			return nil, fmt.Errorf("opening the event store: %w", err)
 		}
@@ -71,13 +98,23 @@ func isConnection(address string) bool {
 	return strings.HasPrefix(address, "esdb://") || strings.HasPrefix(address, "esdb+discover://")
 }
 
+// checkAddress refuses what was meant to be a connection string and is none: it would be the name of a folder.
+func checkAddress(address string) error {
+	first, _, _ := strings.Cut(address, "/")
+	if address == "" || strings.Contains(first, ":") && !isConnection(address) {
+		return fmt.Errorf("%q is neither a connection string (esdb://…, esdb+discover://…) nor a folder; "+
+			"a folder of that name is ./%[1]s", addressed(address))
+	}
+	return nil
+}
+
 // addressed is an address as it may be shown: without the password.
 func addressed(address string) string {
-	if !isConnection(address) {
-		return address
+	scheme, rest, found := strings.Cut(address, ":")
+	if at := strings.LastIndex(rest, "@"); found && at >= 0 {
+		return scheme + "://" + rest[at+1:]
 	}
-	scheme, rest, _ := strings.Cut(address, "://")
-	return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	return address
 }
 
 // folderOfStore finds the store that a folder stands for: a data folder for the store in it, and a store's own folder for

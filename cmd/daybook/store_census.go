@@ -22,9 +22,9 @@ import (
 func storeCensusCommand() *cobra.Command {
 	return storeFlag(&cobra.Command{
 		Use:   "census",
-		Short: "Count every type and version of event that is stored; an error when this binary cannot read one",
+		Short: "Count every type and version of event that is stored; an error when one is missing or cannot be read",
 		Long: "Count every type and version of event that is stored, by reading all of it. It is an error when this binary cannot " +
-			"read one of them. Streams of which something is deleted, hidden or missing are warned of.",
+			"read one of them, or when streams are deleted, or something of them is hidden or missing.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withStore(command, func(store eventStore) error {
@@ -140,24 +140,27 @@ func (c *census) print(out, warnings io.Writer) error {
 	kinds := slices.SortedFunc(maps.Keys(c.kinds), func(a, b stored) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.version, b.version))
 	})
-	var unreadable []error
+	var wrong []error
 	for _, kind := range kinds {
 		n := c.kinds[kind]
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", shown(kind.name), kind.versionText(), n.events, n.first, n.last)
 		if n.unreadable > 0 {
-			unreadable = append(unreadable, fmt.Errorf("this binary cannot read %s version %s (%d of %d events), the first of them %s",
+			wrong = append(wrong, fmt.Errorf("this binary cannot read %s version %s (%d of %d events), the first of them %s",
 				shown(kind.name), kind.versionText(), n.unreadable, n.events, n.reason))
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if n := len(c.trouble) + len(c.metadata); n > 0 {
+		wrong = append(wrong, fmt.Errorf("of %d streams something is deleted, hidden or missing", n))
+	}
 	for _, found := range []map[string]string{c.trouble, c.metadata} {
 		for _, stream := range slices.Sorted(maps.Keys(found)) {
 			fmt.Fprintf(warnings, "warning: stream %s %s\n", shown(stream), found[stream])
 		}
 	}
-	return errors.Join(unreadable...)
+	return errors.Join(wrong...)
 }
 
 func (s stored) versionText() string {

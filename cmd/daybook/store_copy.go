@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -42,8 +45,13 @@ away then are translated.`,
 			return err
 		},
 	}
-	command.Flags().StringVar(&database, "database", "", "Postgres with the read models, or none (default: the one that Daybook is set to use)")
+	databaseFlag(command, &database)
 	return command
+}
+
+func databaseFlag(command *cobra.Command, database *string) {
+	command.Flags().StringVar(database, "database", "",
+		"Postgres with the read models, or none (default: the one that Daybook is set to use: DATABASE_URL, or the one in DAYBOOK_DATA)")
 }
 
 // storeCopy is one run of the verb.
@@ -55,25 +63,90 @@ type storeCopy struct {
 }
 
 func (c *storeCopy) run(ctx context.Context, fromAddress, toAddress string) (err error) {
+	if err = checkAddress(toAddress); err != nil { // before anything is written anywhere
+		return fmt.Errorf("TO %s: %w", addressed(toAddress), err)
+	}
+	if err = apart(fromAddress, toAddress); err != nil {
+		return err
+	}
 	from, err := c.open(ctx, fromAddress, false)
 	if err != nil {
 		return fmt.Errorf("FROM %s: %w", addressed(fromAddress), err)
 	}
-	return closing(from, func() error {
-		to, err := c.open(ctx, toAddress, true)
+	return closing(from, func() (err error) {
+		models, err := c.openReadModels(ctx)
 		if err != nil {
-			return fmt.Errorf("TO %s: %w", addressed(toAddress), err)
+			return err
 		}
-		return closing(to, func() error { return c.copy(ctx, from, to) })
+		defer func() { err = errors.Join(err, models.close()) }()
+		if models.away != nil {
+			c.log.Warn("the read models cannot be reached: they stay as they are", "error", models.away)
+		}
+		if err = models.quiet(ctx, from); err != nil {
+			return err
+		}
+		return c.into(ctx, toAddress, func(to eventStore) error { return c.copy(ctx, from, to, models) })
 	})
 }
 
-func (c *storeCopy) copy(ctx context.Context, from, to eventStore) (err error) {
-	models, err := c.openReadModels(ctx)
-	if err != nil {
+// apart refuses a copy of a folder onto itself: nobody can open it twice.
+func apart(from, to string) error {
+	if isConnection(from) || isConnection(to) {
+		return nil
+	}
+	a, _, errA := folderOfStore(from)
+	b, _, errB := folderOfStore(to)
+	if err := errors.Join(errA, errB); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, models.close()) }()
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil && os.SameFile(infoA, infoB) {
+		return fmt.Errorf("FROM and TO are the same store, in %s", a)
+	}
+	return nil
+}
+
+// into opens the target, which is made if it is a folder. One that was made for a copy that did not begin goes again.
+func (c *storeCopy) into(ctx context.Context, address string, work func(to eventStore) error) error {
+	made := ""
+	if !isConnection(address) {
+		folder, _, err := folderOfStore(address)
+		if err != nil {
+			return err
+		}
+		made = missing(folder)
+	}
+	to, err := c.open(ctx, address, true)
+	if err != nil {
+		return fmt.Errorf("TO %s: %w", addressed(address), err)
+	}
+	began := true
+	err = closing(to, func() error {
+		failed := work(to)
+		if failed != nil && made != "" {
+			state, err := storecopy.ReadState(context.WithoutCancel(ctx), to)
+			began = err != nil || state.Begun != nil
+		}
+		return failed
+	})
+	if made != "" && !began {
+		err = errors.Join(err, os.RemoveAll(made))
+	}
+	return err
+}
+
+// missing is the topmost folder on the way to a folder that is not there; empty when all are.
+func missing(folder string) (top string) {
+	for {
+		if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+			return top
+		}
+		top, folder = folder, filepath.Dir(folder)
+	}
+}
+
+func (c *storeCopy) copy(ctx context.Context, from, to eventStore, models *readModels) error {
 	progress := newProgress(c.progress, storeClock)
 	var moved postgres.Translated
 	cfg := storecopy.Config{From: from, To: to, Now: storeClock, TooLarge: tooLarge, Progress: progress.show}

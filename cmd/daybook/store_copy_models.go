@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/adapters/embedded"
 	"daybook/adapters/postgres"
 	"daybook/events/id"
 )
@@ -21,8 +23,15 @@ type readModels struct {
 	server *postgres.Server
 }
 
-// openReadModels opens the database that was named, or the one that Daybook is set to use. Without one a copy goes on: its
-// read models can be translated by running it again, or built anew.
+// noModelsError says that Daybook never had read models here.
+type noModelsError struct{ data string }
+
+func (e *noModelsError) Error() string {
+	return fmt.Sprintf("DATABASE_URL is unset, and there is no private Postgres in %s", e.data)
+}
+
+// openReadModels opens the database that was named, or the one that Daybook is set to use. Without the latter a copy goes
+// on: its read models can be translated by running it again, or built anew.
 func (c *storeCopy) openReadModels(ctx context.Context) (*readModels, error) {
 	m := &readModels{}
 	if c.database == "none" {
@@ -31,10 +40,12 @@ func (c *storeCopy) openReadModels(ctx context.Context) (*readModels, error) {
 	if m.away = c.connect(ctx, m); m.away == nil {
 		return m, nil
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, errors.Join(ctx.Err(), m.close())
+	case c.database != "":
+		return nil, errors.Join(fmt.Errorf("--database: %w", m.away), m.close())
 	}
-	c.log.Warn("the read models cannot be reached: they stay as they are", "error", m.away)
 	return m, nil
 }
 
@@ -46,7 +57,7 @@ func (c *storeCopy) connect(ctx context.Context, m *readModels) error {
 	if address == "" {
 		folder := filepath.Join(c.config.Data, "postgres")
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("DATABASE_URL is unset, and there is no private Postgres in %s", c.config.Data)
+			return &noModelsError{c.config.Data}
 		}
 		server, err := postgres.Start(ctx, postgres.ServerConfig{DataDir: folder, Logger: c.log})
 		if err != nil {
@@ -56,6 +67,19 @@ func (c *storeCopy) connect(ctx context.Context, m *readModels) error {
 	}
 	pool, err := postgres.Connect(ctx, address)
 	m.pool = pool
+	return err
+}
+
+// quiet refuses a source that somebody works on. An embedded one that is open here is open nowhere else.
+func (m *readModels) quiet(ctx context.Context, from eventStore) error {
+	if _, alone := from.(*embedded.Store); alone || m.pool == nil || m.away != nil {
+		return nil
+	}
+	held, err := postgres.Holders(ctx, m.pool, from.ID())
+	if err == nil && len(held) > 0 {
+		err = fmt.Errorf("a running Daybook holds policies over store %s (%s): stop it; what one that was killed held is free a minute later",
+			from.ID(), strings.Join(held, ", "))
+	}
 	return err
 }
 

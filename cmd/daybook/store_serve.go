@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +40,10 @@ func storeServeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if p.data == "" {
+			switch {
+			case p.memory && p.data != "":
+				return errors.New("--mem and --data exclude one another")
+			case p.data == "":
 				p.data = config.Data
 			}
 			return p.run(command.Context(), newLog(command.ErrOrStderr(), config), command.OutOrStdout())
@@ -48,11 +53,22 @@ func storeServeCommand() *cobra.Command {
 	flags.StringVar(&p.listen, "listen", "127.0.0.1:2113", "address to listen on")
 	flags.StringVar(&p.data, "data", "", "folder of the store, or with the store in it (default: DAYBOOK_DATA)")
 	flags.BoolVar(&p.memory, "mem", false, "keep everything in memory, and lose it in the end")
-	flags.IntVar(&p.maxAppendBytes, "max-append-bytes", embedded.DefaultMaxAppendBytes, "limit of one append")
+	p.maxAppendBytes = embedded.DefaultMaxAppendBytes
+	flags.Var(&parsed[int]{&p.maxAppendBytes, appendLimit, strconv.Itoa(p.maxAppendBytes)}, "max-append-bytes", "limit of one append, at most 15 MiB")
 	flags.StringVar(&p.certificate, "tls-cert", "", "file with the certificate (PEM)")
 	flags.StringVar(&p.key, "tls-key", "", "file with its key (PEM)")
 	flags.StringVar(&p.advertise, "advertise", "", "host:port that clients are told to use (default: what they have dialled)")
 	return command
+}
+
+// appendLimit reads a limit that leaves room for the rest of a message, which has 16 MiB at most.
+func appendLimit(text string) (int, error) {
+	const most = 15 << 20
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("expected a number of bytes between 1 and %d", most)
+	}
+	return n, nil
 }
 
 func (p *plainServer) run(ctx context.Context, log *slog.Logger, out io.Writer) (err error) {
@@ -60,7 +76,7 @@ func (p *plainServer) run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	store, err := p.open(log)
+	store, folder, err := p.open(log)
 	if err != nil {
 		return err
 	}
@@ -82,6 +98,14 @@ func (p *plainServer) run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	if secured == nil && beyondLoopback(listener.Addr()) {
+		log.Warn("without TLS, everybody who reaches this address may read and write the store", "address", listener.Addr().String())
+	}
+	if folder != "" {
+		if err = noteStore(folder, store.ID(), p.connection(listener.Addr())); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	_, err = fmt.Fprintln(out, p.connection(listener.Addr()))
@@ -98,25 +122,19 @@ func (p *plainServer) run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	return errors.Join(err, <-served)
 }
 
-func (p *plainServer) open(log *slog.Logger) (*embedded.Store, error) {
-	if p.maxAppendBytes < 1 {
-		return nil, fmt.Errorf("--max-append-bytes: %d is not above 0", p.maxAppendBytes)
-	}
+// open opens the store, and tells its folder unless it is kept in memory.
+func (p *plainServer) open(log *slog.Logger) (_ *embedded.Store, folder string, err error) {
 	options := []embedded.Option{embedded.Log(log), embedded.MaxAppendBytes(p.maxAppendBytes)}
-	folder := "memory"
 	if p.memory {
 		options = append(options, embedded.InMemory())
-	} else {
-		var err error
-		if folder, _, err = folderOfStore(p.data); err != nil {
-			return nil, err
-		}
+	} else if folder, _, err = folderOfStore(p.data); err != nil {
+		return nil, "", err
 	}
-	store, err := embedded.Open(folder, options...)
+	store, err := embedded.Open(cmp.Or(folder, "memory"), options...)
 	if err != nil {
-		return nil, fmt.Errorf("opening the event store: %w", err)
+		return nil, "", fmt.Errorf("opening the event store: %w", err)
 	}
-	return store, nil
+	return store, folder, nil
 }
 
 // secured is nil without a certificate.

@@ -9,11 +9,13 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"daybook/adapters/embedded"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -25,18 +27,21 @@ func storeTailCommand() *cobra.Command {
 		Short: "List the last events of the log, oldest first",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if t.lines < 0 {
-				return errors.New("--lines: expected 0 or more")
-			}
 			return withStore(command, func(store eventStore) error {
 				return t.print(command.Context(), command.OutOrStdout(), store)
 			})
 		},
 	})
-	command.Flags().IntVarP(&t.lines, "lines", "n", 10, "how many")
+	t.lines = 10
+	command.Flags().VarP(&parsed[int]{&t.lines, lineCount, "10"}, "lines", "n", "how many")
 	command.Flags().BoolVarP(&t.follow, "follow", "f", false, "go on with what is appended, until stopped")
 	command.Flags().BoolVar(&t.system, "system", false, `with the streams of the database, whose names begin with "$"`)
 	return command
+}
+
+// backwards is what the end of a log is read by.
+type backwards interface {
+	ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
 }
 
 // tail is what of the end of a log is shown.
@@ -51,7 +56,15 @@ func (t *tail) print(ctx context.Context, out io.Writer, store eventStore) error
 	if err != nil {
 		return err
 	}
-	last, err := t.last(ctx, store, head)
+	if _, alone := store.(*embedded.Store); alone && t.follow {
+		return errors.New("nobody serves this store, so nobody appends to it; while it is followed here, nobody could: " +
+			"--follow wants one that is served")
+	}
+	readable, ok := store.(backwards)
+	if !ok {
+		return fmt.Errorf("a %T cannot be read backwards", store)
+	}
+	last, err := t.last(ctx, readable, head)
 	if err != nil {
 		return err
 	}
@@ -81,32 +94,17 @@ func (t *tail) print(ctx context.Context, out io.Writer, store eventStore) error
 
 func (t *tail) shows(r *events.Record) bool { return t.system || !systems(r.Stream) }
 
-// last returns the last records up to the head, oldest first. A store that cannot be read backwards is read whole.
-func (t *tail) last(ctx context.Context, store eventStore, head events.Position) ([]events.Record, error) {
-	backwards, ok := store.(interface {
-		ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
-	})
+// last returns the last records up to the head, oldest first. It reads no more than it needs.
+func (t *tail) last(ctx context.Context, store backwards, head events.Position) ([]events.Record, error) {
 	var last []events.Record
-	if !ok {
-		for r, err := range store.ReadAll(ctx, events.Start) {
-			if err != nil {
-				return nil, err
-			}
-			if r.Position <= head && t.shows(&r) {
-				last = append(last, r)
-				last = last[max(len(last)-t.lines, 0):]
-			}
-		}
-		return last, ctx.Err()
-	}
-	for r, err := range backwards.ReadAllBack(ctx, head+1) {
+	for r, err := range store.ReadAllBack(ctx, ^events.Position(0)) { // only this one need not be a record's
 		if err != nil {
 			return nil, err
 		}
 		if len(last) >= t.lines {
 			break
 		}
-		if t.shows(&r) {
+		if r.Position <= head && t.shows(&r) {
 			last = append(last, r)
 		}
 	}
@@ -132,8 +130,24 @@ func storeCatCommand() *cobra.Command {
 			})
 		},
 	})
-	command.Flags().Uint64Var(&from, "from", 0, "begin with this revision")
+	command.Flags().Var(&parsed[uint64]{&from, revision, "0"}, "from", "begin with this revision")
 	return command
+}
+
+func lineCount(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, errors.New("expected a number, 0 or more")
+	}
+	return n, nil
+}
+
+func revision(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, errors.New("expected a revision: 0, 1, 2, …")
+	}
+	return n, nil
 }
 
 // line is an event as JSON. What is not JSON itself is given as base64.

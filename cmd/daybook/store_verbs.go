@@ -6,8 +6,6 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
-
-	"daybook/cmd/daybook/storecopy"
 )
 
 // storeCommand is what operators do with event stores themselves, without what Daybook makes of their events.
@@ -49,42 +47,6 @@ func withStore(command *cobra.Command, verb func(store eventStore) error) error 
 func storeFlag(command *cobra.Command) *cobra.Command {
 	command.Flags().String("store", "", "the event store: esdb://… or a folder (default: the one that Daybook is set to run on)")
 	return command
-}
-
-func storeUnsealCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "unseal ADDRESS",
-		Short: "Open a store again that was sealed to be copied",
-		Long: "Open a store again that was sealed to be copied: esdb://… or a folder. It is for moves that were called off. If the " +
-			"copy is in use, there are two histories from then on, which nothing brings together again.",
-		Args: cobra.ExactArgs(1),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			config, err := LoadConfig()
-			if err != nil {
-				return err
-			}
-			ctx := command.Context()
-			store, err := stores{config, newLog(command.ErrOrStderr(), config)}.open(ctx, arguments[0], false)
-			if err != nil {
-				return err
-			}
-			return closing(store, func() error {
-				state, err := storecopy.ReadState(ctx, store)
-				if err != nil {
-					return err
-				}
-				if !state.Sealed {
-					_, err = fmt.Fprintf(command.OutOrStdout(), "store %s is not sealed\n", state.ID)
-					return err
-				}
-				if err = storecopy.Unseal(ctx, store, storeClock()); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "store %s is open again\n", state.ID)
-				return err
-			})
-		},
-	}
 }
 
 // shown makes a name from outside fit for a terminal and a line of its own.

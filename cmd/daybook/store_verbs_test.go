@@ -86,6 +86,14 @@ func TestStoreStatTailAndCat(t *testing.T) {
 	}
 }
 
+// A store that is followed here could not be served.
+func TestStoreTailFollowsWhatIsServed(t *testing.T) {
+	t.Parallel()
+	said, err := daybook(t.Context(), t, nil, "store", "tail", "-f", "--store", library(t))
+	require.Error(t, err)
+	require.Contains(t, said, "--follow wants one that is served")
+}
+
 // What is appended while tail follows comes after what was there, once.
 func TestStoreTailFollows(t *testing.T) {
 	t.Parallel()
@@ -158,12 +166,13 @@ func TestStoreCensus(t *testing.T) {
 	var warnings strings.Builder
 	command.Stderr = &warnings
 	output, err := command.Output()
-	require.NoError(t, err)
+	require.Error(t, err, "whoever runs it before an upgrade has to learn of it")
 	require.Regexp(t, `(?m)^TYPE +VERSION +EVENTS +FIRST +LAST\nStoreCreated +1 +1 .*\nVaultBound +1 +12 +kept@0 \S+Z +gone@1 \S+Z\n$`, string(output))
 	require.Equal(t, `warning: stream gone is deleted for good (tombstone)
 warning: stream deleted is deleted (its events are still in the log)
 warning: stream fewer hides events by its metadata: $maxCount 1
 warning: stream older hides events by its metadata: $maxAge 60, $tb 1
+daybook: of 4 streams something is deleted, hidden or missing
 `, warnings.String())
 
 	newer := encode(1)[0]
@@ -186,22 +195,36 @@ func TestStoreVerbsFindTheStore(t *testing.T) {
 	said, err := daybook(t.Context(), t, []string{"DAYBOOK_DATA=" + data, "DAYBOOK_STORE_LISTEN=off"}, "store", "stat")
 	require.Error(t, err)
 	require.Contains(t, said, "already open in another process")
-	require.Contains(t, said, "DAYBOOK_STORE_LISTEN is off")
+	require.Contains(t, said, "it does not offer it (DAYBOOK_STORE_LISTEN)")
 	want := store.ID().String()
 	require.NoError(t, store.Close())
 
 	server := serveStore(t, "127.0.0.1:0", data)
-	listen := strings.TrimSuffix(strings.TrimPrefix(server.base, "esdb://"), "?tls=false")
+	other := serveStore(t, "127.0.0.1:0", library(t))
+	defer other.stop(t)
+	elsewhere := strings.TrimSuffix(strings.TrimPrefix(other.base, "esdb://"), "?tls=false")
 	for _, environment := range [][]string{
-		{"DAYBOOK_DATA=" + data, "DAYBOOK_STORE_LISTEN=" + listen},
-		{"DAYBOOK_DATA=" + data, "DAYBOOK_STORE_LISTEN=" + strings.Replace(listen, "127.0.0.1", "0.0.0.0", 1)},
+		{"DAYBOOK_DATA=" + data},
+		{"DAYBOOK_DATA=" + data, "DAYBOOK_STORE_LISTEN=" + elsewhere}, // that of another Daybook
 		{"DAYBOOK_DATA=" + t.TempDir(), "DAYBOOK_EVENTSTORE=" + server.base},
 	} {
 		said, err = daybook(t.Context(), t, environment, "store", "stat")
 		require.NoError(t, err, said)
 		require.Contains(t, said, want)
 	}
-	server.stop(t)
+	server.kill(t) // its note stays
+	again, err := embedded.Open(filepath.Join(data, "store"))
+	require.NoError(t, err)
+	said, err = daybook(t.Context(), t, []string{"DAYBOOK_DATA=" + data}, "store", "stat")
+	require.Error(t, err)
+	require.Contains(t, said, "nobody answers at "+server.base)
+	impostor := serveStore(t, strings.TrimSuffix(strings.TrimPrefix(server.base, "esdb://"), "?tls=false"), t.TempDir())
+	said, err = daybook(t.Context(), t, []string{"DAYBOOK_DATA=" + data}, "store", "stat")
+	require.Error(t, err)
+	require.Contains(t, said, "is another one")
+	require.Contains(t, said, "not "+want)
+	impostor.stop(t)
+	require.NoError(t, again.Close())
 	said, err = daybook(t.Context(), t, []string{"DAYBOOK_DATA=" + data}, "store", "stat")
 	require.NoError(t, err, said)
 	require.Contains(t, said, want)
@@ -219,10 +242,17 @@ func TestStoreVerbsSayWhatIsWrong(t *testing.T) {
 		{"store copy " + nowhere, "accepts 2 arg(s)"},
 		{"store stat --store esdb://user:hunter2@?tls=maybe", "connection string"},
 		{"store copy esdb://user:hunter2@?tls=maybe " + nowhere, "FROM esdb://?tls=maybe: "},
-		{"store tail -n -1", "--lines: expected 0 or more"},
+		{"store copy ./none esdb:127.0.0.1:2113?tls=false", `TO esdb:127.0.0.1:2113?tls=false: "esdb:127.0.0.1:2113?tls=false" is neither`},
+		{"store stat --store http://user:hunter2@x", `"http://x" is neither a connection string`},
+		{"store stat --store localhost:2113", "is neither a connection string"},
+		{"store tail -n -1", `"-n, --lines" flag: expected a number, 0 or more`},
+		{"store tail -n x", `"-n, --lines" flag: expected a number, 0 or more`},
+		{"store cat a --from -1", `"--from" flag: expected a revision`},
 		{"store cat", "accepts 1 arg(s)"},
 		{"store serve --mem --listen nowhere", "listening:"},
-		{"store serve --mem --max-append-bytes 0", "--max-append-bytes: 0 is not above 0"},
+		{"store serve --mem --data " + nowhere, "--mem and --data exclude one another"},
+		{"store serve --mem --max-append-bytes 0", "expected a number of bytes between 1 and 15728640"},
+		{"store serve --mem --max-append-bytes 99999999999", "expected a number of bytes between 1 and 15728640"},
 		{"store serve --mem --advertise here", "Advertise"},
 		{"store serve --mem --tls-key x", "--tls-cert and --tls-key belong together"},
 		{"store serve --mem --tls-key " + broken + "/cert.pem --tls-cert " + broken + "/cert.pem", "--tls-cert, --tls-key: "},
@@ -290,7 +320,8 @@ func TestStoreServeEndsCleanly(t *testing.T) {
 	require.NoError(t, command.Process.Signal(syscall.SIGTERM))
 	require.False(t, lines.Scan(), "one line is all it prints")
 	require.NoError(t, command.Wait(), stderr.String())
-	require.Empty(t, stderr.String())
+	require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
+	require.Contains(t, stderr.String(), "everybody who reaches this address may read and write")
 	left, err := os.ReadDir(command.Dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
