@@ -1,6 +1,7 @@
 package events
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,6 +72,14 @@ type Appended struct {
 	Revision uint64
 	Position Position
 }
+
+// ErrUnavailable and ErrAnotherStore are what errors of event stores that are elsewhere are in the sense of errors.Is: no
+// server gives an answer, and whether an append was written may not be known; or one does that is not the store that was
+// opened.
+var (
+	ErrUnavailable  = errors.New("the event store is unavailable")
+	ErrAnotherStore = errors.New("another event store answers")
+)
 
 // WrongRevisionError says that a stream was not where an append expected it. Nothing was written.
 type WrongRevisionError struct {

@@ -36,6 +36,9 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns what went wrong in the last attempt.
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
+// Is makes it an events.ErrUnavailable.
+func (*UnavailableError) Is(target error) bool { return target == events.ErrUnavailable }
+
 // DeletedError says that a stream is tombstoned, or soft-deleted where StreamExists was expected. Nothing was written.
 type DeletedError struct{ Stream string }
 
@@ -75,12 +78,18 @@ func (e *AccessError) Error() string { return fmt.Sprintf("%s: access denied: %v
 func (e *AccessError) Unwrap() error { return e.Cause }
 
 // IdentityError says that another store answers at the address than the one that was opened: a position of the one means
-// nothing in the other.
+// nothing in the other. Got is zero if it has no identity at all.
 type IdentityError struct{ Want, Got id.Store }
 
 func (e *IdentityError) Error() string {
+	if e.Got.IsZero() {
+		return fmt.Sprintf("an event store without identity answers where %s was opened", e.Want)
+	}
 	return fmt.Sprintf("event store %s answers where %s was opened", e.Got, e.Want)
 }
+
+// Is makes it an events.ErrAnotherStore.
+func (*IdentityError) Is(target error) bool { return target == events.ErrAnotherStore }
 
 // ended says why a context is done.
 func ended(ctx context.Context) error {

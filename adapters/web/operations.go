@@ -3,14 +3,17 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
 	"daybook/commands/policies"
+	"daybook/events"
 	"daybook/projections"
 )
 
@@ -119,28 +122,21 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 // readiness is the answer of /readyz. Causes are in the log: the address is open to everybody.
 type readiness struct {
 	Ready       bool                   `json:"ready"`
-	Store       string                 `json:"store"`    // "ready" or "unreachable"
-	Postgres    string                 `json:"postgres"` // the same
+	Store       string                 `json:"store"`    // "ready", "unreachable" or "another store"
+	Postgres    string                 `json:"postgres"` // "ready" or "unreachable"
 	Projections []api.ProjectionStatus `json:"projections"`
 	Policies    []api.PolicyStatus     `json:"policies"`
 }
 
 // ready says whether the parts that an answer needs are there.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	state := readiness{Store: reachable, Postgres: reachable}
-	if _, err := s.Store.Head(ctx); err != nil {
-		s.Log.WarnContext(ctx, "not ready: store", "error", err)
-		state.Store = unreachable
-	}
-	if err := s.Database.Ping(ctx); err != nil {
-		s.Log.WarnContext(ctx, "not ready: postgres", "error", err)
-		state.Postgres = unreachable
-	}
-	state.Ready = state.Store == reachable && state.Postgres == reachable
-	if state.Ready {
-		state.Ready = s.atWork(ctx, &state)
+	var state readiness
+	var checks sync.WaitGroup
+	checks.Go(func() { state.Store = s.storeState(r.Context()) })
+	checks.Go(func() { state.Postgres = s.postgresState(r.Context()) })
+	checks.Wait()
+	if state.Store == reachable && state.Postgres == reachable {
+		state.Ready = s.atWork(r.Context(), &state)
 	}
 	status := http.StatusOK
 	if !state.Ready {
@@ -149,9 +145,36 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	s.writeJSON(w, status, state)
 }
 
+// storeState and postgresState have a deadline each: one that is slow to say no must not make the other look lost.
+func (s *server) storeState(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	_, err := s.Store.Head(ctx)
+	if err == nil {
+		return reachable
+	}
+	s.Log.WarnContext(ctx, "not ready: store", "error", err)
+	if errors.Is(err, events.ErrAnotherStore) {
+		return anotherStore
+	}
+	return unreachable
+}
+
+func (s *server) postgresState(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := s.Database.Ping(ctx); err != nil {
+		s.Log.WarnContext(ctx, "not ready: postgres", "error", err)
+		return unreachable
+	}
+	return reachable
+}
+
 // atWork reports whether every projection that is read and every policy is at work. One that retries is: what it has
 // done stays true. So is a policy whose work other processes do.
 func (s *server) atWork(ctx context.Context, state *readiness) bool {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
 	list, err := s.projections(ctx)
 	if err != nil {
 		s.Log.WarnContext(ctx, "not ready: projections and policies", "error", err)
@@ -177,8 +200,9 @@ func (s *server) atWork(ctx context.Context, state *readiness) bool {
 }
 
 const (
-	reachable   = "ready"
-	unreachable = "unreachable"
+	reachable    = "ready"
+	unreachable  = "unreachable"
+	anotherStore = "another store" // answers in the place of ours
 )
 
 func (s *server) writeJSON(w http.ResponseWriter, status int, v any) {

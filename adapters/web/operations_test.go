@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/eventstoredb"
 	"daybook/adapters/web"
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
@@ -85,6 +87,37 @@ func TestNotReadySaysWhatIsMissingAndNotWhy(t *testing.T) {
 	}
 }
 
+// slowStore is a store that is asked in vain until the asking ends.
+type slowStore struct{ web.Store }
+
+func (slowStore) Head(ctx context.Context) (events.Position, error) {
+	<-ctx.Done()
+	return events.Start, ctx.Err()
+}
+
+// elsewhere is a store in whose place another one answers.
+type elsewhere struct{ web.Store }
+
+func (elsewhere) Head(context.Context) (events.Position, error) {
+	return events.Start, fmt.Errorf("reading the head: %w", &eventstoredb.IdentityError{Want: id.New[id.Store](), Got: id.New[id.Store]()})
+}
+
+func TestNotReadyBlamesTheStoreAlone(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*web.Config){
+		"unreachable":   func(c *web.Config) { c.Store = slowStore{c.Store} },
+		"another store": func(c *web.Config) { c.Store = elsewhere{c.Store} },
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, change).raw(http.MethodGet, "/readyz", "")
+			require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+			require.Contains(t, string(a.body), `"store":"`+want+`"`)
+			require.Contains(t, string(a.body), `"postgres":"ready"`)
+		})
+	}
+}
+
 // TestWithoutPostgresQueriesCanBeTriedAgain takes the database away from all that is read there.
 func TestWithoutPostgresQueriesCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
@@ -145,17 +178,30 @@ func TestInternalErrorsSayNothingInside(t *testing.T) {
 
 func TestCrowdedStreamsAndEndedRequestsCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
-	for code, cause := range map[string]error{
-		"Busy":        &events.WrongRevisionError{Stream: "s", Expected: 1, Actual: 2},
-		"Interrupted": context.DeadlineExceeded,
-
-		"DatabaseUnreachable": fmt.Errorf("finding the message: %w", &pgconn.PgError{Code: "57P01"}), // while it shuts down
+	away := &eventstoredb.UnavailableError{Doing: "appending to s", Cause: errors.New("secret host is down")}
+	unknown := *away
+	unknown.Unknown, unknown.Cause = true, &net.OpError{Op: "read", Err: context.DeadlineExceeded}
+	for _, c := range []struct {
+		code  string
+		cause error
+	}{
+		{"Busy", &events.WrongRevisionError{Stream: "s", Expected: 1, Actual: 2}},
+		{"Interrupted", context.DeadlineExceeded},
+		{"DatabaseUnreachable", fmt.Errorf("finding the message: %w", &pgconn.PgError{Code: "57P01"})}, // while it shuts down
+		{"StoreUnreachable", fmt.Errorf("recording it: %w", away)},
+		{"StoreUnreachable", fmt.Errorf("recording it: %w", &unknown)},
+		{"StoreUnreachable", &eventstoredb.IdentityError{Want: id.New[id.Store](), Got: id.New[id.Store]()}},
 	} {
-		s := start(t, func(config *web.Config) { config.Redriver = broken(func() error { return cause }) })
+		s := start(t, func(config *web.Config) { config.Redriver = broken(func() error { return c.cause }) })
 		a := s.call(http.MethodPost, "/api/v1/quarantine/00000000-0000-4000-8000-000000000000/redrive", "")
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-		require.Equal(t, code, a.problem(t).Code)
+		require.Equal(t, c.code, a.problem(t).Code)
 		require.Equal(t, "1", a.Header.Get("Retry-After"))
+		if c.code == "StoreUnreachable" {
+			require.Contains(t, string(a.body), "with the same Idempotency-Key")
+			require.NotContains(t, string(a.body), "secret")
+			require.Contains(t, s.log.String(), a.Header.Get("Daybook-Correlation"))
+		}
 	}
 }
 

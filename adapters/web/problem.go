@@ -28,8 +28,8 @@ func (s *server) problem(ctx context.Context, err error) *api.Problem {
 	if p == nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("correlation", trace.String()), slog.Any("error", err))
 		p = api.NewProblem(http.StatusInternalServerError, "Internal", internalDetail)
-	} else if p.Code == databaseUnreachable {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "database unreachable", slog.String("correlation", trace.String()), slog.Any("error", err))
+	} else if p.Code == databaseUnreachable || p.Code == storeUnreachable {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "unreachable", slog.String("code", p.Code), slog.String("correlation", trace.String()), slog.Any("error", err))
 	}
 	if trace.IsZero() {
 		return p
@@ -63,6 +63,10 @@ func refusal(err error) *api.Problem {
 	if _, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return api.NewProblem(http.StatusServiceUnavailable, "Busy", "too many writers on one stream; nothing was recorded: try again")
 	}
+	if errors.Is(err, events.ErrUnavailable) || errors.Is(err, events.ErrAnotherStore) {
+		return api.NewProblem(http.StatusServiceUnavailable, storeUnreachable,
+			"the event store cannot be reached, and whether a command took effect may not be known: try again; a command, with the same Idempotency-Key")
+	}
 	if isUnreachable(err) {
 		return api.NewProblem(http.StatusServiceUnavailable, databaseUnreachable,
 			"a database that this needs cannot be reached: try again; a command, with the same Idempotency-Key")
@@ -73,7 +77,10 @@ func refusal(err error) *api.Problem {
 	return nil
 }
 
-const databaseUnreachable = "DatabaseUnreachable"
+const (
+	databaseUnreachable = "DatabaseUnreachable"
+	storeUnreachable    = "StoreUnreachable"
+)
 
 // isUnreachable reports whether a database could not be reached, went away, or is not taking anybody in. The codes are
 // those of PostgreSQL, appendix A: class 08, connection exceptions; class 57P, an operator's intervention; and too many
