@@ -26,21 +26,42 @@ var settings = []string{
 // client's own.
 const callDeadline = 10 * time.Second
 
-// configure reads a connection string. The official client prints unknown settings, takes a defaultDeadline that it
-// cannot read for 0, with which no append ever succeeds, and port 67649 for 2113: all are errors here. No error repeats a
-// password.
+// Check says what is wrong with a connection string, without connecting. No error repeats a password.
+func Check(connection string) error {
+	_, err := configure(connection, slog.New(slog.DiscardHandler))
+	return err
+}
+
+// configure reads a connection string, and says what is wrong with it unless that could be a part of a password: one
+// with characters that end the user's part of an address is found in the wrong places.
 func configure(connection string, log *slog.Logger) (*esdb.Configuration, error) {
+	config, err := parse(connection, log)
+	if err == nil {
+		return config, nil
+	}
+	_, rest, _ := strings.Cut(connection, "://")
+	user := rest[:max(strings.LastIndex(rest, "@"), 0)]
+	if _, escaped := url.PathUnescape(user); escaped != nil || strings.ContainsAny(user, "/?#,") {
+		return nil, errors.New("connection string: it cannot be read; in a user and a password, " +
+			"/ ? # , @ and % have to be percent-encoded, as %2F for /")
+	}
+	return nil, fmt.Errorf("connection string: %w", err)
+}
+
+// parse reads a connection string. The official client prints unknown settings, takes a defaultDeadline that it
+// cannot read for 0, with which no append ever succeeds, and port 67649 for 2113: all are errors here.
+func parse(connection string, log *slog.Logger) (*esdb.Configuration, error) {
 	authority, query, _ := strings.Cut(connection, "?")
 	if err := checkPorts(authority); err != nil {
-		return nil, fmt.Errorf("connection string: %w", err)
+		return nil, err
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return nil, fmt.Errorf("connection string: reading the settings: %w", err)
+		return nil, fmt.Errorf("reading the settings: %w", err)
 	}
 	for name := range values {
 		if !slices.Contains(settings, strings.ToLower(name)) {
-			return nil, fmt.Errorf("connection string: unknown setting %q", name)
+			return nil, fmt.Errorf("unknown setting %q", name)
 		}
 	}
 	config, err := esdb.ParseConnectionString(connection)
@@ -52,11 +73,11 @@ func configure(connection string, log *slog.Logger) (*esdb.Configuration, error)
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("connection string: %w", err)
+		return nil, err
 	case config.DefaultDeadline != nil && *config.DefaultDeadline <= 0:
-		return nil, errors.New("connection string: defaultDeadline has to be a number of milliseconds above 0")
+		return nil, errors.New("defaultDeadline has to be a number of milliseconds above 0")
 	case config.GossipTimeout <= 0:
-		return nil, errors.New("connection string: gossipTimeout has to be a number of seconds above 0")
+		return nil, errors.New("gossipTimeout has to be a number of seconds above 0")
 	}
 	if config.Username != "" && config.DisableTLS {
 		log.Warn("the connection string has a user, but without TLS no credentials are sent")

@@ -40,12 +40,24 @@ func TestConnectionStrings(t *testing.T) {
 		"esdb://admin:topsecret@h1:1,h2:x":       "port",
 		"esdb://host?%zz":                        "settings",
 		"esdb+discover://admin:topsecret@a?no=1": "unknown setting",
+
+		"esdb://admin:topsecret?x@host:2113":    "percent-encoded", // what is in a password is not for the setting's name
+		"esdb://admin:topsecret/x@host:2113":    "percent-encoded",
+		"esdb://admin:topsecret#x@host:2113":    "percent-encoded",
+		"esdb://admin:topsecret,x@h1:1,h2:x":    "percent-encoded",
+		"esdb://admin:x%topsecret@host:2113":    "percent-encoded",
+		"esdb://admin:x?topsecret@host:2113":    "percent-encoded",
+		"esdb://admin:x?a=topsecret@host:2113":  "percent-encoded",
+		"esdb://admin:top%2Fsecret@host?foo=1":  `unknown setting "foo"`,
+		"esdb://admin:topsecret@host?nope=a%40": `unknown setting "nope"`,
 	} {
+		require.EqualError(t, eventstoredb.Check(connection), second(eventstoredb.Open(t.Context(), connection, quick()...)).Error())
 		_, err := eventstoredb.Open(t.Context(), connection, quick()...)
 		require.ErrorContains(t, err, "connection string: ", connection)
 		require.ErrorContains(t, err, want, connection)
 		require.NotContains(t, err.Error(), "topsecret")
 	}
+	require.NoError(t, eventstoredb.Check("esdb://admin:top%2Fsecret@host:2113?tls=false"))
 }
 
 func TestTheIdentityIsTheServers(t *testing.T) {

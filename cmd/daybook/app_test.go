@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,6 +171,19 @@ func TestServingEndsWhenTheStoreIsSealed(t *testing.T) {
 				require.ErrorContains(t, err, "is sealed")
 			}
 		})
+	}
+}
+
+// TestAnEventStoreThatEverybodyCanReadIsNoted in the log.
+func TestAnEventStoreThatEverybodyCanReadIsNoted(t *testing.T) {
+	for listen, warned := range map[string]bool{"0.0.0.0:0": true, "[::]:0": true, "127.0.0.1:0": false} {
+		config := Config{Listen: "127.0.0.1:0", StoreListen: listen, Data: t.TempDir(), DatabaseURL: pgtest.Database(t)}
+		var said strings.Builder
+		a, err := open(t.Context(), config, time.Now, slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		require.NoError(t, err)
+		require.NoError(t, a.during(t.Context(), func(string) error { return nil }))
+		require.NoError(t, a.close())
+		require.Equal(t, warned, strings.Contains(said.String(), "can be read from other machines"), "%s: %s", listen, said.String())
 	}
 }
 

@@ -12,16 +12,17 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/caarlos0/env/v11"
 	"github.com/jackc/pgx/v5"
+
+	"daybook/adapters/eventstoredb"
 )
 
 // Config is everything an operator can set. It is read from the environment and printed by `daybook config`.
 type Config struct {
 	Listen              string   `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
 	Data                string   `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
-	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"where the embedded event store is offered for reading, over EventStoreDB's protocol; or off"`
+	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"where the embedded event store is offered for reading, over EventStoreDB's protocol; or off. It knows no users: whoever reaches the address can read everything"`
 	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB, esdb://…; unset: the embedded event store" secret:"true"`
 	DatabaseURL         string   `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
 	VaultURL            string   `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
@@ -62,8 +63,8 @@ func (c Config) Validate() error {
 	if c.Data == "" {
 		bad("DAYBOOK_DATA", "must name a folder")
 	}
-	if _, err := esdb.ParseConnectionString(c.EventStore); c.EventStore != "" && err != nil {
-		bad("DAYBOOK_EVENTSTORE", "is not an EventStoreDB connection string, such as esdb://host:2113") // the parser's error could hold the password
+	if err := eventstoredb.Check(c.EventStore); c.EventStore != "" && err != nil {
+		bad("DAYBOOK_EVENTSTORE", "%w", err)
 	}
 	for name, value := range map[string]string{"DATABASE_URL": c.DatabaseURL, "DAYBOOK_VAULT_URL": c.VaultURL} {
 		if _, err := pgx.ParseConfig(value); value != "" && err != nil {

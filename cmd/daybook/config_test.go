@@ -52,6 +52,23 @@ func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
+func TestConfigSaysWhatIsWrongWithTheEventStore(t *testing.T) {
+	for connection, want := range map[string]string{
+		"esdb://host:2113?tlsCaFile=/nope":   "DAYBOOK_EVENTSTORE: connection string: open /nope: no such file or directory",
+		"esdb://host:2113?foo=1":             `DAYBOOK_EVENTSTORE: connection string: unknown setting "foo"`,
+		"esdb://admin:hunter2?x@host":        "DAYBOOK_EVENTSTORE: connection string: ",
+		"http://host:2113":                   "DAYBOOK_EVENTSTORE: connection string: an invalid scheme is specified, expecting esdb://",
+		"esdb://host:2113?defaultDeadline=0": "DAYBOOK_EVENTSTORE: connection string: defaultDeadline",
+	} {
+		config := Config{Listen: "127.0.0.1:1", StoreListen: off, Data: "x", EventStore: connection}
+		err := config.Validate()
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hunter2")
+		config.EventStore = ""
+		require.NoError(t, config.Validate())
+	}
+}
+
 func TestConfigIsPrintedWithoutSecrets(t *testing.T) {
 	var printed strings.Builder
 	config := Config{Listen: "127.0.0.1:1", DatabaseURL: "postgres://hunter2", WhatsAppAppSecrets: []string{"hunter2"}}
