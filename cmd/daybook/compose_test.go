@@ -200,39 +200,45 @@ func TestComposeBuildsDaybook(t *testing.T) {
 	require.Equal(t, "golang:"+wanted, images[0][1], "go.mod and the image must agree")
 }
 
-// TestComposeMakesCertificatesOnce runs what makes them, twice, with tools that only note how they were called.
+// TestComposeMakesCertificatesOnce runs what makes them, again and again, with tools that note how they were called. Two
+// times it ends between two files, as if it were killed: the next start makes that folder anew, and no other.
 func TestComposeMakesCertificatesOnce(t *testing.T) {
 	t.Parallel()
 	service := compose(t, nil, "cluster").Services["certificates"]
 	folder, tools := t.TempDir(), t.TempDir()
 	note := "#!/bin/sh\necho \"$(basename $0) $*\" >> " + tools + "/calls\n"
-	makes := note + `case "$*" in
-create-ca*) mkdir -p ca && touch ca/ca.crt ca/ca.key;;
-*) while [ "$1" != -out ]; do shift; done; mkdir -p $2 && touch $2/node.crt $2/node.key;;
-esac`
+	makes := note + `case "$*" in create-ca*) file=ca;; *) file=node;; esac
+while [ "$1" != -out ]; do shift; done
+mkdir $2 && touch $2/$file.crt
+test -e "$(dirname $0)/failed-$file" || { touch "$(dirname $0)/failed-$file"; exit 1; }
+touch $2/$file.key`
 	for name, script := range map[string]string{"es-gencert-cli": makes, "chown": note, "chmod": note} {
 		require.NoError(t, os.WriteFile(filepath.Join(tools, name), []byte(script), 0o700))
 	}
-	calls := func() []string {
+	calls := func(works bool) []string {
 		arguments := slices.Concat(service.Entrypoint[1:], service.Command)
 		command := exec.CommandContext(t.Context(), service.Entrypoint[0], arguments...)
 		command.Dir, command.Env = folder, []string{"PATH=" + tools + ":" + os.Getenv("PATH")}
 		output, err := command.CombinedOutput()
-		require.NoErrorf(t, err, "%s", output)
+		require.Equalf(t, works, err == nil, "%s", output)
 		noted, err := os.ReadFile(filepath.Join(tools, "calls"))
 		require.NoError(t, err)
 		return strings.Split(strings.TrimSpace(string(noted)), "\n")
 	}
-	first := calls()
-	require.Contains(t, first, "es-gencert-cli create-ca -out ca")
+	calls(false)
+	calls(false)
+	first := calls(true)
+	require.FileExists(t, filepath.Join(folder, "ca", "ca.key"))
+	require.Len(t, first, 2+4+3*2, "one authority and one node twice; owner and mode of each node")
+	require.Equal(t, []string{"es-gencert-cli create-ca -out new", "es-gencert-cli create-ca -out new"}, first[:2])
 	for _, node := range []string{"node1", "node2", "node3"} {
-		require.Contains(t, first, "es-gencert-cli create-node -ca-certificate ca/ca.crt -ca-key ca/ca.key -out "+node+
+		require.Contains(t, first, "es-gencert-cli create-node -ca-certificate ca/ca.crt -ca-key ca/ca.key -out new"+
 			" -dns-names "+node+",localhost -ip-addresses 127.0.0.1 -days 1825")
-		require.Contains(t, first, "chown -R 1000:1000 "+node)
+		require.FileExists(t, filepath.Join(folder, node, "node.key"))
 	}
-	for _, call := range calls()[len(first):] {
-		require.NotContains(t, call, "es-gencert-cli", "a second start must keep the certificates")
-	}
+	require.Contains(t, first, "chown -R 1000:1000 new")
+	require.Equal(t, first, calls(true), "another start keeps the certificates")
+	require.NoDirExists(t, filepath.Join(folder, "new"))
 }
 
 // pinned is an image with a version that says more than a major one.

@@ -37,10 +37,9 @@ func (c *storeCopy) openReadModels(ctx context.Context) (*readModels, error) {
 	if c.database == "none" {
 		return m, nil
 	}
-	if m.away = c.connect(ctx, m); m.away == nil {
-		return m, nil
-	}
+	m.away = c.connect(ctx, m)
 	switch {
+	case m.away == nil:
 	case ctx.Err() != nil:
 		return nil, errors.Join(ctx.Err(), m.close())
 	case c.database != "":
@@ -103,6 +102,6 @@ func (m *readModels) said(moved postgres.Translated, from id.Store) string {
 	case moved == postgres.Translated{}:
 		return fmt.Sprintf("read models: none are built from store %s", from)
 	}
-	return fmt.Sprintf("read models: %d projections with %d rows that name positions, and %d shards of policies go on in the copy",
+	return fmt.Sprintf("read models: %d versions of projections with %d rows that name positions, and %d shards of policies go on in the copy",
 		moved.Projections, moved.Rows, moved.Shards)
 }

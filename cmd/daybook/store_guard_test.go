@@ -77,9 +77,10 @@ func TestStoreCopyAndUnsealLookAtTheDatabase(t *testing.T) {
 	require.NoError(t, err)
 	defer pool.Close()
 	from := storeAt(t, server.base)
-	execute(t, pool, `INSERT INTO policies (policy, shard, holder, epoch, expires_at, store_id, position, updated_at) VALUES
-		('theirs', 0, 'of another store', 1, now() + interval '1 hour', $1, 0, now()),
-		('ours', 0, 'somebody', 1, now() + interval '1 hour', NULL, NULL, NULL), ('ours', 1, NULL, 1, NULL, $2, 0, now())`, id.New[id.Store](), from)
+	execute(t, pool, `INSERT INTO policies (policy, shard, epoch, store_id, position, updated_at) VALUES
+		('theirs', 0, 1, $1, 0, now()), ('ours', 1, 1, $2, 0, now())`, id.New[id.Store](), from)
+	execute(t, pool, "INSERT INTO policies (policy, shard, epoch) VALUES ('ours', 0, 1)") // nobody has saved a checkpoint yet
+	execute(t, pool, `UPDATE policies SET holder = 'somebody', expires_at = now() + interval '1 hour' WHERE shard = 0`)
 	to := filepath.Join(t.TempDir(), "to")
 	run := func(arguments ...string) (string, error) {
 		return daybook(t.Context(), t, []string{"DATABASE_URL=" + url}, append([]string{"store"}, arguments...)...)
