@@ -120,6 +120,9 @@ func (a *app) offerStore(ctx context.Context, group *errgroup.Group) error {
 		return fmt.Errorf("offering the event store: %w: set DAYBOOK_STORE_LISTEN to another address, or to off", err)
 	}
 	a.storeAddress = listener.Addr().String()
+	if err = noteStore(filepath.Join(a.config.Data, storeFolder), a.store.ID(), connectionTo(dialled(a.storeAddress))); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
 		a.log.WarnContext(ctx, "the event store can be read from other machines, by everybody: DAYBOOK_STORE_LISTEN knows no users",
 			"address", a.storeAddress)
