@@ -95,7 +95,7 @@ func (a *appending) run(ctx, waiting context.Context) (events.Appended, error) {
 		if errors.Is(err, errMoved) {
 			t.progress()
 		}
-		if !t.again(waiting) {
+		if !t.again(waiting, a.doing, err) {
 			return events.Appended{}, a.gaveUp(waiting, err)
 		}
 	}

@@ -117,7 +117,7 @@ func (r *reading) again(ctx context.Context, err error) bool {
 	if r.failed != nil {
 		r.failed(err)
 	}
-	return r.tries.again(ctx)
+	return r.tries.again(ctx, r.doing, err)
 }
 
 // outcome is what the caller gets to know in the end.

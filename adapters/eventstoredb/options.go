@@ -2,6 +2,7 @@ package eventstoredb
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,12 +16,15 @@ type options struct {
 	longest  time.Duration
 	patience time.Duration
 	existing bool
+
+	reached atomic.Bool  // the server has answered once
+	told    atomic.Int64 // when the log last heard of calls that are made again, in Unix nanoseconds; 0: never
 }
 
 // Clock sets where the time of StoreCreated comes from. The default is time.Now.
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
-// Log sets where lost connections are told, and on level debug all that the official client says. The default is
+// Log sets where lost connections are told, and once a minute that calls are made again, and on level debug all that the official client says. The default is
 // slog.Default.
 func Log(logger *slog.Logger) Option { return func(o *options) { o.log = logger } }
 

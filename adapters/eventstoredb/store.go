@@ -55,6 +55,7 @@ func Open(ctx context.Context, connection string, opts ...Option) (*Store, error
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lines.expect(s.id)
+	s.options.reached.Store(true)
 	return s, nil
 }
 

@@ -2,8 +2,12 @@ package eventstoredb
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
 // tries paces the attempts of one call.
@@ -16,9 +20,14 @@ type tries struct {
 	pause   time.Duration
 }
 
-// again waits before the next attempt. It is false when there shall be none: the context is done or patience is over.
-func (t *tries) again(ctx context.Context) bool {
+// again waits before the next attempt of what came to err. It is false when there shall be none: the context is done,
+// patience is over, or the server was never trusted.
+func (t *tries) again(ctx context.Context, doing string, err error) bool {
+	if distrusted(err) && !t.options.reached.Load() {
+		return false // the connection string is wrong; later it is a certificate, which somebody will renew
+	}
 	if !t.failing {
+		t.tell(ctx, doing, err)
 		t.failing, t.pause, t.giveUp = true, t.options.shortest, time.Now().Add(t.options.patience)
 	}
 	if !t.forever && time.Now().After(t.giveUp) {
@@ -38,3 +47,21 @@ func (t *tries) again(ctx context.Context) bool {
 
 // progress says that the last attempt got somewhere: the next failure is a first one again.
 func (t *tries) progress() { t.failing = false }
+
+// tellEvery is how often the log hears of calls that are made again: many fail together.
+const tellEvery = int64(time.Minute)
+
+// tell has the log know that it may take a while. Subscriptions have a word of their own for it, and moving to another
+// leader takes none.
+func (t *tries) tell(ctx context.Context, doing string, err error) {
+	if t.forever || hasCode(err, esdb.ErrorCodeNotLeader) || errors.Is(err, errMoved) {
+		return
+	}
+	last, now := t.options.told.Load(), time.Now().UnixNano()
+	if (last == 0 || now-last >= tellEvery) && t.options.told.CompareAndSwap(last, now) {
+		t.options.log.WarnContext(ctx, "the event store gives no answer: trying again", "doing", doing, "cause", err)
+	}
+}
+
+// distrusted recognises a server whose certificate is not accepted. gRPC passes on the text only.
+func distrusted(err error) bool { return err != nil && strings.Contains(err.Error(), "x509: ") }
