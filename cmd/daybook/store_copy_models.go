@@ -65,18 +65,20 @@ func (c *storeCopy) connect(ctx context.Context, m *readModels) error {
 		m.server, address = server, server.URL()
 	}
 	pool, err := postgres.Connect(ctx, address)
-	m.pool = pool
+	if err == nil {
+		m.pool = pool
+	}
 	return err
 }
 
 // quiet refuses a source that somebody works on. An embedded one that is open here is open nowhere else.
 func (m *readModels) quiet(ctx context.Context, from eventStore) error {
-	if _, alone := from.(*embedded.Store); alone || m.pool == nil || m.away != nil {
+	if _, alone := from.(*embedded.Store); alone || m.pool == nil {
 		return nil
 	}
 	held, err := postgres.Holders(ctx, m.pool, from.ID())
 	if err == nil && len(held) > 0 {
-		err = fmt.Errorf("a running Daybook holds policies over store %s (%s): stop it; what one that was killed held is free a minute later",
+		err = fmt.Errorf("a running Daybook holds policies over store %s (%s): stop it; what one that was killed held is free some seconds later",
 			from.ID(), strings.Join(held, ", "))
 	}
 	return err
