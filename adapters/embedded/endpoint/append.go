@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"context"
 	"errors"
 	"io"
 
@@ -15,7 +14,12 @@ import (
 
 // Append writes the events of one call: options first, then one message for each event.
 func (s streamService) Append(call streams.Streams_AppendServer) error {
-	reply, err := s.server.append(call)
+	in, err := s.server.arrive(call.Context())
+	if err != nil {
+		return err
+	}
+	defer in.end()
+	reply, err := s.server.append(call, in)
 	if err != nil {
 		drain(call)
 		return err
@@ -31,7 +35,7 @@ func drain(call streams.Streams_AppendServer) {
 	}
 }
 
-func (s *Server) append(call streams.Streams_AppendServer) (*streams.AppendResp, error) {
+func (s *Server) append(call streams.Streams_AppendServer, in *arrival) (*streams.AppendResp, error) {
 	var m message
 	err := call.RecvMsg(&m)
 	if errors.Is(err, io.EOF) {
@@ -49,10 +53,14 @@ func (s *Server) append(call streams.Streams_AppendServer) (*streams.AppendResp,
 	if err != nil {
 		return nil, err
 	}
-	proposed, err := s.receive(call, stream, expected)
+	if err := s.store.Check(stream, expected, nil); err != nil {
+		return nil, storeProblem(err)
+	}
+	proposed, held, err := s.receive(call, stream, expected)
 	if err != nil {
 		return nil, err
 	}
+	in.complete(held)
 	appended, err := s.store.Append(call.Context(), stream, expected, proposed)
 	if conflict, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return conflictReply(conflict), nil
@@ -63,34 +71,38 @@ func (s *Server) append(call streams.Streams_AppendServer) (*streams.AppendResp,
 	return successReply(appended), nil
 }
 
-// receive collects the events of an append. It gives up soon after they have become too many for the store.
+// receive collects the events of an append, and says about how much memory they hold. It gives up soon after they have
+// become too many for the store, which alone knows its limits.
 func (s *Server) receive(
 	call streams.Streams_AppendServer, stream string, expected events.Expected,
-) (proposed []events.Proposed, err error) {
-	size, checked := 0, embedded.DefaultMaxAppendBytes
+) (proposed []events.Proposed, held int, err error) {
+	checked := embedded.DefaultMaxAppendBytes
 	for {
 		var m message
 		err := call.RecvMsg(&m)
 		if errors.Is(err, io.EOF) {
-			return proposed, nil
+			return proposed, held, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		event, err := m.proposed()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		proposed = append(proposed, event)
-		size += len(event.Data) + len(event.Metadata) + 2*len(event.Type)
-		if size > checked {
-			if err := s.tooLarge(stream, expected, proposed); err != nil {
-				return nil, err
+		held += heldByEvent + len(event.Data) + len(event.Metadata) + len(event.Type)
+		if held > checked {
+			if err := s.store.Check(stream, expected, proposed); err != nil {
+				return nil, 0, storeProblem(err)
 			}
-			checked = 2 * size
+			checked = 2 * held
 		}
 	}
 }
+
+// heldByEvent is about what an event takes in memory beside its bytes.
+const heldByEvent = 256
 
 // proposed is the event that a message holds.
 func (m *message) proposed() (events.Proposed, error) {
@@ -102,18 +114,6 @@ func (m *message) proposed() (events.Proposed, error) {
 		return events.Proposed{}, invalid("what follows the options of an append has to be events")
 	}
 	return proposedEvent(content.ProposedMessage)
-}
-
-// tooLarge asks the store, which alone knows its limit, whether it would take so much. The context that it is asked with
-// has ended, so it writes nothing.
-func (s *Server) tooLarge(stream string, expected events.Expected, proposed []events.Proposed) error {
-	ended, end := context.WithCancel(context.Background())
-	end()
-	_, err := s.store.Append(ended, stream, expected, proposed)
-	if large, ok := errors.AsType[*embedded.TooLargeError](err); ok {
-		return storeProblem(large)
-	}
-	return nil
 }
 
 func proposedEvent(message *streams.AppendReq_ProposedMessage) (events.Proposed, error) {

@@ -16,7 +16,7 @@ import (
 const allStream = "$all"
 
 const (
-	maxGroupName = 1024 // bytes, as for streams
+	maxName = 1024 // bytes, of a group or of its stream, as of the streams that can be written
 
 	endOfLog = "C:-1/P:-1" // as a start position
 )
@@ -56,8 +56,8 @@ func parseGroup(options *persistent.CreateReq_Options) (group, *persistent.Creat
 	switch {
 	case options.GetGroupName() == "":
 		return group{}, nil, invalid("the group's name is missing")
-	case len(options.GetGroupName()) > maxGroupName:
-		return group{}, nil, invalid("the group's name is longer than %d bytes", maxGroupName)
+	case len(options.GetGroupName()) > maxName:
+		return group{}, nil, invalid("the group's name is longer than %d bytes", maxName)
 	case settings == nil:
 		return group{}, nil, invalid("the group's settings are missing")
 	}
@@ -122,6 +122,8 @@ func (g *group) from(stream *shared.StreamIdentifier, revision uint64) (err erro
 		return err
 	}
 	switch {
+	case len(g.Stream) > maxName:
+		return invalid("the stream's name is longer than %d bytes", maxName)
 	case g.Stream == allStream:
 		return invalid("a group for $all has to say so by the option all")
 	case revision == endRevision:

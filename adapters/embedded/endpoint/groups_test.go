@@ -163,7 +163,10 @@ func TestGroupsThatCannotBeAreRefused(t *testing.T) {
 		"unknown number":   {set(func(s *persistent.CreateReq_Settings) { s.NamedConsumerStrategy = 9 }), codes.Internal, failed, "strategy"}, //nolint:staticcheck // deprecated is not gone
 		"batch >= history": {set(func(s *persistent.CreateReq_Settings) { s.ReadBatchSize = 500 }), codes.Internal, failed, "smaller"},
 		"negative retries": {set(func(s *persistent.CreateReq_Settings) { s.MaxRetryCount = -1 }), codes.Internal, failed, "negative"},
-		"name too long":    {group(func(o *persistent.CreateReq_Options) { o.GroupName = strings.Repeat("x", 2<<20) }), codes.InvalidArgument, "", "longer"},
+		"stream too long": {group(func(o *persistent.CreateReq_Options) {
+			o.GetStream().StreamIdentifier, o.Settings.ReadBatchSize = named(strings.Repeat("ü", 3<<20)), 500
+		}), codes.InvalidArgument, "", "longer"},
+		"name too long": {group(func(o *persistent.CreateReq_Options) { o.GroupName = strings.Repeat("x", 2<<20) }), codes.InvalidArgument, "", "longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := r.create(c.request)

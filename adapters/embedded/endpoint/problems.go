@@ -31,23 +31,29 @@ type problemError struct {
 	trailers metadata.MD
 }
 
-// maxText is the longest text of a status, in bytes: it may quote what a client has sent, and travels in a header.
+// maxText is the longest text of a status or a trailer, in bytes: it may quote what a client has sent, and travels in a header.
 const maxText = 2048
 
 // problem makes the error of a call. exception may be empty; trailers are names and values in turn. Values may hold
-// anything: what is not printable ASCII is percent-encoded.
+// anything: what is not printable ASCII is percent-encoded, and what is longer than any name may be is cut.
 func problem(code codes.Code, exception, text string, trailers ...string) error {
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
-	}
+	text = cut(text)
 	p := &problemError{status: status.New(code, text), trailers: metadata.MD{}}
 	if exception != "" {
 		p.trailers.Set("exception", exception)
 	}
 	for i := 0; i+1 < len(trailers); i += 2 {
-		p.trailers.Set(trailers[i], escape(trailers[i+1]))
+		p.trailers.Set(trailers[i], escape(cut(trailers[i+1])))
 	}
 	return p
+}
+
+// cut shortens a text that is too long.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 func (p *problemError) Error() string { return p.status.Message() }

@@ -46,6 +46,7 @@ type Server struct {
 	encodings encodings     // what subscriptions have in common
 	ending    chan struct{} // closed when Shutdown begins: calls that would go on for ever end
 	endOnce   sync.Once
+	turns     chan struct{}    // filled by the appends that arrive at the moment
 	advertise *gossip.EndPoint // nil: what the client has dialled
 }
 
@@ -53,8 +54,12 @@ type Server struct {
 // the store's own limit has to arrive before it can be told so.
 const (
 	maxMessageBytes = 16<<20 - 10_000
-	maxStreams      = 1 << 14 // calls at once on one connection; each append holds at most the store's limit
+	maxStreams      = 1 << 12 // calls at once on one connection, so many subscriptions too
 	handshake       = 20 * time.Second
+
+	// What a call may send before anybody takes it. One message may be larger: its window grows when it is waited for.
+	streamWindow     = 1 << 16
+	connectionWindow = 1 << 20
 )
 
 // New prepares an endpoint. It opens nothing; Serve does.
@@ -71,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, store: cfg.Store, log: cfg.Logger, ending: make(chan struct{})}
+	s := &Server{cfg: cfg, store: cfg.Store, log: cfg.Logger, ending: make(chan struct{}), turns: make(chan struct{}, maxArriving)}
 	if cfg.Advertise != "" {
 		address, err := parseEndPoint(cfg.Advertise)
 		if err != nil {
@@ -97,6 +102,9 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.InTapHandle(cuttable),
 		grpc.ConnectionTimeout(handshake),
 		grpc.WaitForHandlers(true),
 		grpc.ForceServerCodecV2(appendCodec{codec{encoding.GetCodecV2(proto.Name)}}),
