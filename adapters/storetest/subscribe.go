@@ -3,8 +3,10 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,11 +14,21 @@ import (
 	"daybook/events/id"
 )
 
-// follow reads a subscription until it has seen n records of the streams, checking what holds of every batch.
-func follow(batches iter.Seq2[[]events.Record, error], limit, n int, streams ...string) ([]events.Record, error) {
+// patience is how long a subscription may take to yield what is known to be there, on a machine that is busy.
+const patience = 2 * time.Minute
+
+// patient is a context for a subscription that must not wait for ever for what has got lost.
+func (s *suite) patient() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.Context(), patience)
+}
+
+// follow subscribes until it has seen n records of the streams, checking what holds of every batch.
+func (s *suite) follow(after events.Position, limit, n int, streams ...string) ([]events.Record, error) {
+	ctx, cancel := s.patient()
+	defer cancel()
 	var seen []events.Record
 	last := events.Start
-	for batch, err := range batches {
+	for batch, err := range s.store.SubscribeAll(ctx, after, limit) {
 		if err != nil {
 			return seen, err
 		}
@@ -33,7 +45,7 @@ func follow(batches iter.Seq2[[]events.Record, error], limit, n int, streams ...
 			return seen, nil
 		}
 	}
-	return seen, errors.New("the subscription ended")
+	return seen, fmt.Errorf("the subscription ended after %d of %d records", len(seen), n)
 }
 
 // A subscription that starts in the middle of a backlog, while writers go on, sees every record exactly once and in the
@@ -56,7 +68,7 @@ func (s *suite) subscriptionHasNoGapAndNoRepeat() {
 	for a := range appends {
 		total += writers * (1 + a%3)
 	}
-	seen, err := follow(s.store.SubscribeAll(s.Context(), before, 7), 7, total+writers*20, streams...)
+	seen, err := s.follow(before, 7, total+writers*20, streams...)
 	running.Wait()
 	require.NoError(s, err)
 	require.NoError(s, errors.Join(errs...))
@@ -68,7 +80,7 @@ func (s *suite) subscriptionStartsAfterThePosition() {
 	s.append(stream, events.NoStream, some(5)...)
 	all := s.readAll(before, stream)
 	for i, r := range all[:4] {
-		seen, err := follow(s.store.SubscribeAll(s.Context(), r.Position, 100), 100, 4-i, stream)
+		seen, err := s.follow(r.Position, 100, 4-i, stream)
 		require.NoError(s, err)
 		require.Equal(s, all[i+1:], seen)
 	}
@@ -78,7 +90,9 @@ func (s *suite) subscriptionStartsAfterThePosition() {
 // finds the subscription waiting, or about to.
 func (s *suite) subscriptionWakesUp() {
 	stream := s.stream()
-	next, stop := iter.Pull2(s.store.SubscribeAll(s.Context(), s.head(), 10))
+	ctx, cancel := s.patient()
+	defer cancel()
+	next, stop := iter.Pull2(s.store.SubscribeAll(ctx, s.head(), 10))
 	defer stop()
 	for range 50 {
 		e := event("wake")
@@ -99,14 +113,15 @@ func (s *suite) subscriptionKeepsToTheLimit() {
 	stream, before := s.stream(), s.head()
 	s.append(stream, events.NoStream, some(100)...)
 	for _, limit := range []int{1, 3, 64, 1000} {
-		seen, err := follow(s.store.SubscribeAll(s.Context(), before, limit), limit, 100, stream)
+		seen, err := s.follow(before, limit, 100, stream)
 		require.NoError(s, err)
 		require.Len(s, seen, 100)
 	}
 }
 
 func (s *suite) subscriptionEndsWithItsContext() {
-	ctx, cancel := context.WithCancel(s.Context())
+	ctx, cancel := s.patient()
+	defer cancel()
 	ended := make(chan error, 1)
 	reached := make(chan struct{})
 	stream, before := s.stream(), s.head()
@@ -125,7 +140,11 @@ func (s *suite) subscriptionEndsWithItsContext() {
 		}
 		ended <- nil
 	}()
-	<-reached // it has caught up: it waits, or soon will
+	select {
+	case <-reached: // it has caught up: it waits, or soon will
+	case err := <-ended:
+		require.Fail(s, "the subscription ended before it saw the event", "%v", err)
+	}
 	cancel()
 	require.NoError(s, <-ended, "the end of the context is no error")
 
@@ -141,8 +160,7 @@ func (s *suite) manySubscriptionsSeeTheSame() {
 	var running sync.WaitGroup
 	for i := range subscribers {
 		running.Go(func() {
-			batches := s.store.SubscribeAll(s.Context(), before, 1+i)
-			seen[i], errs[i] = follow(batches, 1+i, 2*appends, stream)
+			seen[i], errs[i] = s.follow(before, 1+i, 2*appends, stream)
 		})
 	}
 	want := []id.Event{}
