@@ -136,7 +136,7 @@ func (a *appending) send(
 	ctx, waiting context.Context, expected events.Expected, data []esdb.EventData,
 ) (at events.Appended, err error) {
 	sent := false
-	err = a.store.lines.useShortly(waiting, func(client *esdb.Client) error {
+	err = a.store.lines.useShortly(waiting, ctx, func(ctx context.Context, client *esdb.Client) error {
 		sent = true
 		result, err := client.AppendToStream(ctx, a.stream,
 			esdb.AppendToStreamOptions{ExpectedRevision: toExpectedRevision(expected)}, data...)
@@ -176,7 +176,7 @@ func (a *appending) nothing(ctx, waiting context.Context) (events.Appended, erro
 		return events.Appended{}, nil
 	}
 	at := events.Appended{Revision: uint64(end)}
-	err := a.store.lines.useShortly(waiting, func(client *esdb.Client) error {
+	err := a.store.lines.useShortly(waiting, ctx, func(ctx context.Context, client *esdb.Client) error {
 		record, found, err := peek(ctx, client, a.stream, esdb.Forwards, esdb.Revision(at.Revision))
 		if found && record.Revision == at.Revision {
 			at.Position = record.Position

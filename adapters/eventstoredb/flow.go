@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -18,12 +19,17 @@ const (
 	maxFlowBytes = 16 << 20
 
 	readAhead = 256 // records that a bounded read holds for its caller
+
+	// stalled is how long a bounded read keeps its line while its caller does not take what there is. A caller may
+	// well be making other calls meanwhile: none of them waits for this one's line.
+	stalled = 50 * time.Millisecond
 )
 
 // flow holds the records that have arrived and that the caller has not taken yet. One goroutine puts, which owns the
 // line; another takes. What does not fit waits on the wire, and then at the server.
 type flow struct {
-	limit int
+	limit   int
+	forever bool // put waits for ever
 
 	mu      sync.Mutex
 	records []events.Record
@@ -35,22 +41,49 @@ type flow struct {
 	drained chan struct{} // holds a token after a take
 }
 
-func newFlow(limit int) *flow {
-	return &flow{limit: max(limit, 1), filled: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
+func newFlow(limit int, forever bool) *flow {
+	return &flow{limit: max(limit, 1), forever: forever, filled: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
 }
+
+// errFull says that a record found no room for a while, and was not put.
+var errFull = errors.New("the caller does not take what has been read")
 
 // put waits until there is room.
 func (f *flow) put(ctx context.Context, record events.Record) error {
 	size := len(record.Data) + len(record.Metadata)
+	var patience <-chan time.Time
 	for !f.add(record, size) {
+		if patience == nil && !f.forever {
+			patience = time.After(stalled)
+		}
 		select {
 		case <-f.drained:
+		case <-patience:
+			return errFull
 		case <-ctx.Done():
 			return ended(ctx)
 		}
 	}
 	signal(f.filled)
 	return nil
+}
+
+// room waits until the flow is empty.
+func (f *flow) room(ctx context.Context) error {
+	for !f.empty() {
+		select {
+		case <-f.drained:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
+	return nil
+}
+
+func (f *flow) empty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.records) == 0
 }
 
 func (f *flow) add(record events.Record, size int) bool {
@@ -137,26 +170,49 @@ func (r *reading) outcome(ctx context.Context, err error) error {
 // receive takes records from one connection after another until a source ends. open starts where the last one stopped;
 // put knows which records are new and says so to r.tries: only they are progress.
 func (s *Store) receive(
-	ctx context.Context, r *reading,
+	ctx context.Context, r *reading, f *flow,
 	open func(context.Context, *esdb.Client) (source, error), put func(events.Record) error,
 ) error {
 	for {
-		err := s.lines.use(ctx, func(client *esdb.Client) error {
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			next, err := open(ctx, client)
-			for err == nil {
-				err = transfer(next, put)
+		err := s.pour(ctx, r, open, put)
+		if errors.Is(err, errFull) {
+			if err = f.room(ctx); err == nil {
+				continue
 			}
-			if errors.Is(err, io.EOF) || errors.Is(err, errEnough) {
-				return nil
-			}
-			return err
-		})
+		}
 		if err == nil || !r.again(ctx, err) {
 			return r.outcome(ctx, err)
 		}
 	}
+}
+
+// pour takes records from one connection until the source ends, or (errFull) nobody wants more.
+func (s *Store) pour(
+	ctx context.Context, r *reading,
+	open func(context.Context, *esdb.Client) (source, error), put func(events.Record) error,
+) error {
+	full := false
+	call := func(ctx context.Context, client *esdb.Client) error {
+		next, err := open(ctx, client)
+		for err == nil {
+			err = transfer(next, put)
+		}
+		full = errors.Is(err, errFull)
+		if full || errors.Is(err, io.EOF) || errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
+	}
+	var err error
+	if r.tries.forever {
+		err = s.lines.use(ctx, ctx, call)
+	} else {
+		err = s.lines.useInTurn(s.lines.long, ctx, ctx, call)
+	}
+	if err == nil && full {
+		return errFull
+	}
+	return err
 }
 
 func transfer(next source, put func(events.Record) error) error {
@@ -184,7 +240,7 @@ func (s *Store) batches(
 		r := r // each loop over the sequence is a call of its own
 		r.tries.options = &s.options
 		ctx, stop := s.untilClosed(ctx)
-		f, done := newFlow(limit), make(chan struct{})
+		f, done := newFlow(limit, r.tries.forever), make(chan struct{})
 		go func() {
 			defer s.working.Done()
 			defer close(done)

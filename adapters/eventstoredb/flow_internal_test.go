@@ -25,7 +25,7 @@ func TestAFlowIsBounded(t *testing.T) {
 		{events.Record{Data: make([]byte, maxFlowBytes+1)}, 1000, 1},
 		{events.Record{}, 0, 1},
 	} {
-		f, held := newFlow(test.limit), 0
+		f, held := newFlow(test.limit, true), 0
 		for ; f.add(test.record, len(test.record.Data)+len(test.record.Metadata)); held++ {
 			require.Less(t, held, test.want)
 		}

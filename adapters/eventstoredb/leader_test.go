@@ -1,6 +1,7 @@
 package eventstoredb_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -10,27 +11,118 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"daybook/adapters/eventstoredb"
 	"daybook/events"
 )
 
-// cluster is two nodes with the same data, of which one leads.
+// cluster is two nodes with the same data, of which one leads. As in EventStoreDB, the other one refuses what demands the
+// leader, passes on what else is appended, and answers other reads itself.
 func cluster(t *testing.T, server *server) (nodes [2]*node, leading *atomic.Int64) {
 	t.Helper()
 	leading = &atomic.Int64{}
 	for i := range nodes {
 		nodes[i] = join(t, server, func(n *node) {
 			n.leader = func() *node { return nodes[leading.Load()] }
-			n.before = func(_ int64, call grpc.ServerStream) error {
-				if leader := n.leader(); leader != n {
-					return notLeader(call, leader)
+			leads := func(call grpc.ServerStream) error {
+				demands, _ := metadata.FromIncomingContext(call.Context())
+				leader := n.leader()
+				if leader == n || len(demands.Get("requires-leader")) == 0 {
+					return nil
 				}
-				return nil
+				return notLeader(call, leader)
+			}
+			n.before = func(_ int64, call grpc.ServerStream) error {
+				err := leads(call)
+				if err == nil && n.leader() != n {
+					n.stale.Add(1)
+				}
+				return err
+			}
+			n.read = func(request *streams.ReadReq, call streams.Streams_ReadServer) (bool, error) {
+				err := leads(call)
+				if err == nil && n.leader() != n && request.GetOptions().GetSubscription() == nil {
+					n.stale.Add(1)
+				}
+				return false, err
 			}
 		})
 	}
 	return nodes, leading
+}
+
+// Nothing is asked of a follower, whose answers may be old, unless the connection string prefers one.
+func TestOnlyTheLeaderIsAsked(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	nodes, leading := cluster(t, server)
+	stale := func() int64 { return nodes[0].stale.Load() + nodes[1].stale.Load() }
+	store := open(t, nodes[0].address)
+	follow := func(store *eventstoredb.Store) {
+		for range 10 {
+			at, err := store.Append(t.Context(), "stream", events.Any, some(1))
+			require.NoError(t, err)
+			head, err := store.Head(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, at.Position, head)
+			_, err = first(store.ReadStream(t.Context(), "stream", 0))
+			require.NoError(t, err)
+		}
+	}
+	for leader := range int64(3) {
+		leading.Store(leader % 2)
+		follow(store)
+	}
+	require.Zero(t, stale())
+
+	indifferent, err := eventstoredb.Open(t.Context(), plain(nodes[1].address)+"&nodePreference=follower", quick()...)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, indifferent.Close()) }()
+	follow(indifferent)
+	require.GreaterOrEqual(t, stale(), int64(30))
+}
+
+// A line that is in use while the leader changes does not serve the next call with the former leader.
+func TestALineInUseWhileTheLeaderChanges(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	for range 20 {
+		large := some(1)
+		large[0].Data = bytes.Repeat([]byte(" "), 1000<<10)
+		_, err := server.inner.Append(t.Context(), "long", events.Any, large)
+		require.NoError(t, err)
+	}
+	nodes, leading := cluster(t, server)
+	var late atomic.Int64 // calls of the former leader, which does not know that it is one
+	unaware := nodes[0].read
+	nodes[0].read = func(request *streams.ReadReq, call streams.Streams_ReadServer) (bool, error) {
+		if leading.Load() != 0 {
+			late.Add(1)
+			return false, nil
+		}
+		return unaware(request, call)
+	}
+	store := open(t, nodes[0].address+","+nodes[1].address)
+	changed := false
+	for _, err := range store.ReadStream(t.Context(), "long", 0) {
+		require.NoError(t, err)
+		if !changed {
+			changed = true
+			for leader := range int64(2) {
+				leading.Store(leader)
+				_, err := store.Append(t.Context(), "other", events.Any, some(1))
+				require.NoError(t, err)
+			}
+		}
+	}
+	seen := late.Load() // the read itself may have gone on
+	for range 5 {
+		_, err := store.Head(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, seen, late.Load())
 }
 
 // The leader changes: a node that is asked and does not lead says who does, and appends go there. Subscriptions stay.

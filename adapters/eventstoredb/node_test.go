@@ -29,7 +29,9 @@ type node struct {
 	address string
 	streams streams.StreamsClient
 	appends atomic.Int64 // calls, from 1
+	stale   atomic.Int64 // calls that a follower has taken
 
+	whole  func(call streams.Streams_AppendServer) error // instead of everything else of an append
 	before func(n int64, call grpc.ServerStream) error // instead of append n; nil goes on
 	after  func(n int64) error                         // instead of the answer to append n
 	read   func(request *streams.ReadReq, call streams.Streams_ReadServer) (answered bool, err error)
@@ -87,6 +89,9 @@ func (n *node) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatu
 
 func (n *node) Append(call streams.Streams_AppendServer) error {
 	nth := n.appends.Add(1)
+	if n.whole != nil {
+		return n.whole(call)
+	}
 	if n.before != nil {
 		if err := n.before(nth, call); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,6 +146,52 @@ func TestAnotherStoreAtTheAddress(t *testing.T) {
 	_, err := store.Append(t.Context(), "stream", events.Any, some(1))
 	require.ErrorAs(t, err, &other)
 	require.Empty(t, server.stream("stream"))
+}
+
+// A connection that nobody uses meanwhile is not taken for one to our store.
+func TestAnotherStoreBehindAnIdleLine(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	store := open(t, server.address)
+	_, err := store.Append(t.Context(), "stream", events.Any, some(1))
+	require.NoError(t, err)
+	server.stop()
+	server.dir = t.TempDir()
+	server.start()
+	_, err = store.Append(t.Context(), "stream", events.Any, some(1))
+	other, ok := errors.AsType[*eventstoredb.IdentityError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, server.inner.ID(), other.Got)
+	require.Empty(t, server.stream("stream"))
+}
+
+// The store behind the address has lost its data: that is told at once, for there is nothing to wait for.
+func TestAServerThatHasLostItsData(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	var wiped atomic.Bool
+	node := join(t, server, func(n *node) {
+		n.rename = func(name []byte) []byte {
+			if wiped.Load() {
+				return append([]byte("no-"), name...)
+			}
+			return name
+		}
+	})
+	network := through(t, node.address)
+	store := open(t, network.address)
+	wiped.Store(true)
+	network.cut()
+	last := error(nil)
+	for _, err := range store.SubscribeAll(t.Context(), events.Start, 1) {
+		if last = err; err == nil {
+			network.cut()
+		}
+	}
+	missing, ok := errors.AsType[*eventstoredb.IdentityError](last)
+	require.True(t, ok, "%v", last)
+	require.Equal(t, eventstoredb.IdentityError{Want: store.ID()}, *missing)
+	require.ErrorContains(t, last, "an event store without identity answers")
 }
 
 // The log hears of a lost subscription once, and of its return, and never of a password.

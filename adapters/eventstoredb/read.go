@@ -21,7 +21,7 @@ import (
 func (s *Store) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error] {
 	return s.oneByOne(ctx, reading{doing: "reading " + stream, stream: stream}, func(ctx context.Context, r *reading, f *flow) error {
 		next := min(from, math.MaxInt64)
-		return s.receive(ctx, r,
+		return s.receive(ctx, r, f,
 			func(ctx context.Context, client *esdb.Client) (source, error) {
 				options := esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(next)}
 				return fromReader(client.ReadStream(ctx, stream, options, math.MaxInt64))
@@ -30,9 +30,12 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from uint64) iter
 				if record.Revision < next {
 					return nil
 				}
+				if err := f.put(ctx, record); err != nil {
+					return err
+				}
 				next = record.Revision + 1
 				r.tries.progress()
-				return f.put(ctx, record)
+				return nil
 			})
 	})
 }
@@ -46,7 +49,7 @@ func (s *Store) ReadAll(ctx context.Context, after events.Position) iter.Seq2[ev
 			return err
 		}
 		last := after
-		return s.receive(ctx, r,
+		return s.receive(ctx, r, f,
 			func(ctx context.Context, client *esdb.Client) (source, error) {
 				options := esdb.ReadAllOptions{Direction: esdb.Forwards, From: toAllPosition(last)}
 				return fromReader(client.ReadAll(ctx, options, math.MaxInt64))
@@ -58,9 +61,12 @@ func (s *Store) ReadAll(ctx context.Context, after events.Position) iter.Seq2[ev
 				if record.Position > head {
 					return errEnough
 				}
+				if err := f.put(ctx, record); err != nil {
+					return err
+				}
 				last = record.Position
 				r.tries.progress()
-				return f.put(ctx, record)
+				return nil
 			})
 	})
 }
@@ -71,7 +77,7 @@ func (s *Store) ReadAll(ctx context.Context, after events.Position) iter.Seq2[ev
 func (s *Store) ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error] {
 	return s.oneByOne(ctx, reading{doing: "reading the log backwards", stream: "$all"}, func(ctx context.Context, r *reading, f *flow) error {
 		last := before
-		return s.receive(ctx, r,
+		return s.receive(ctx, r, f,
 			func(ctx context.Context, client *esdb.Client) (source, error) {
 				options := esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}
 				if last != ^events.Position(0) {
@@ -83,9 +89,12 @@ func (s *Store) ReadAllBack(ctx context.Context, before events.Position) iter.Se
 				if record.Position >= last {
 					return nil
 				}
+				if err := f.put(ctx, record); err != nil {
+					return err
+				}
 				last = record.Position
 				r.tries.progress()
-				return f.put(ctx, record)
+				return nil
 			})
 	})
 }
@@ -129,7 +138,7 @@ func (s *Store) readShortly(
 	defer stop()
 	r := reading{doing: doing, stream: stream, tries: tries{options: &s.options}}
 	for {
-		err := s.lines.useShortly(ctx, func(client *esdb.Client) error {
+		err := s.lines.useShortly(ctx, ctx, func(ctx context.Context, client *esdb.Client) error {
 			ctx, cancel := context.WithTimeout(ctx, *s.lines.config.DefaultDeadline)
 			defer cancel()
 			return call(ctx, client)

@@ -36,7 +36,7 @@ func (a *appending) locate(
 	ctx context.Context,
 ) (at events.Appended, found bool, expected events.Expected, err error) {
 	expected = a.expected
-	err = a.store.lines.useShortly(ctx, func(client *esdb.Client) error {
+	err = a.store.lines.useShortly(ctx, ctx, func(ctx context.Context, client *esdb.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, *a.store.lines.config.DefaultDeadline)
 		defer cancel()
 		options := esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}

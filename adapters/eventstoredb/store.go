@@ -150,6 +150,10 @@ func readIdentity(ctx context.Context, client *esdb.Client) (id.Store, error) {
 	if !found {
 		return id.Store{}, errNoIdentity
 	}
+	return identityIn(record)
+}
+
+func identityIn(record events.Record) (id.Store, error) {
 	known, err := events.StoreIdentity(func(yield func(events.Record, error) bool) { yield(record, nil) })
 	if err != nil {
 		return id.Store{}, &foreignError{err}

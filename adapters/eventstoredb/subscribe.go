@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/metadata"
 
 	"daybook/events"
 )
@@ -32,7 +33,7 @@ func (s *Store) SubscribeAll(
 			}
 			interrupted = true
 		}
-		return s.receive(ctx, r,
+		return s.receive(ctx, r, f,
 			func(ctx context.Context, client *esdb.Client) (source, error) {
 				next, err := subscribe(ctx, client, last)
 				if err == nil && interrupted {
@@ -60,7 +61,11 @@ func (s *Store) SubscribeAll(
 }
 
 // subscribe starts a subscription after a position; it has been confirmed.
+//
+// It is content with any node: what it shows is in the log, and if that node is behind, the rest will come. A refusal
+// would come after the confirmation, where the official client does not look for the leader.
 func subscribe(ctx context.Context, client *esdb.Client, after events.Position) (source, error) {
+	ctx = metadata.NewOutgoingContext(ctx, nil)
 	subscription, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: toAllPosition(after)})
 	if err != nil {
 		return nil, err
