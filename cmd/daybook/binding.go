@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"daybook/adapters/postgres"
 	"daybook/events"
@@ -14,16 +14,13 @@ import (
 // checkReadModels makes the store and the database of the read models belong together. Positions of one store mean nothing
 // in another: policies would react to it from its beginning, and forget where they are in the right one.
 func (a *app) checkReadModels(ctx context.Context) error {
-	followed, err := postgres.FollowedStores(ctx, a.database)
-	if err != nil {
+	others, err := postgres.Elsewhere(ctx, a.database, a.store.ID())
+	if err != nil || len(others) == 0 {
 		return err
-	}
-	if len(followed) == 0 || slices.Contains(followed, a.store.ID()) {
-		return nil
 	}
 	return fmt.Errorf("the event store is %s, but the read models in the database are of store %s: "+
 		"set DAYBOOK_EVENTSTORE or DAYBOOK_DATA to that store, or DATABASE_URL to the database of this one; "+
-		"an empty database is filled from the beginning (then DAYBOOK_VAULT_URL has to name the vault as it is)", a.store.ID(), followed[0])
+		"an empty database is filled from the beginning (then DAYBOOK_VAULT_URL has to name the vault as it is)", a.store.ID(), strings.Join(others, ", "))
 }
 
 // bindVault makes the store and the vault belong together. What the store holds was sealed with the keys of one vault,
