@@ -24,7 +24,8 @@ import (
 // ids: it is written once, or not at all. What the server does not remember (with Any, after a restart) is looked for in
 // the stream before. When that has gone on for too long, or ctx ends meanwhile, the error is *UnavailableError, which
 // says whether it is known that nothing was written. Other errors, none of which wrote anything: *DeletedError,
-// *TooLargeError, *InvalidError, *AccessError, ErrClosed. The caller may use the memory of proposed again after Append
+// *TooLargeError, *InvalidError, *AccessError, ErrClosed. A repeat of what has been deleted or truncated since is a
+// *HiddenError where the server does not tell its position. The caller may use the memory of proposed again after Append
 // has returned.
 func (s *Store) Append(
 	ctx context.Context, stream string, expected events.Expected, proposed []events.Proposed,
@@ -77,7 +78,6 @@ type appending struct {
 	began    time.Time
 
 	unknown bool // an attempt went out and no answer came back
-	moved   int  // repeats that found the stream moved; see repeat.go
 	hungUp  int  // attempts in a row that the server cut off in the middle
 }
 
@@ -93,7 +93,7 @@ func (a *appending) run(ctx, waiting context.Context) (events.Appended, error) {
 			return events.Appended{}, refusal
 		}
 		if errors.Is(err, errMoved) {
-			t.progress()
+			t.soon()
 		}
 		if !t.again(waiting, a.doing, err) {
 			return events.Appended{}, a.gaveUp(waiting, err)
@@ -115,16 +115,17 @@ func (a *appending) attempt(ctx, waiting context.Context) (events.Appended, erro
 		expected = exact
 	}
 	if a.hungUp > 0 {
-		if _, err := a.send(ctx, waiting, events.Any, nil); err != nil {
+		if _, err := a.end(ctx, waiting); err != nil {
 			return events.Appended{}, err
 		}
 	}
 	at, err := a.send(ctx, waiting, expected, a.data)
 	switch {
+	case err == nil && at.Position == events.Start:
+		return a.placed(ctx, waiting, at)
 	case errors.Is(err, io.EOF):
 		a.hungUp++
 	case expected != a.expected && hasCode(err, esdb.ErrorCodeWrongExpectedVersion):
-		a.moved++
 		return events.Appended{}, errMoved
 	default:
 		a.hungUp = 0
@@ -151,43 +152,59 @@ func (a *appending) send(
 	return at, err
 }
 
-// nothing is an append without events: the check, and where the stream ends. Servers differ in what they answer, and the
-// official client takes revision 1 for "no stream", but a refusal says it exactly: so NoStream is asked for.
+// nothing is an append without events: the check, and where the stream ends. NoStream is asked for, which says it
+// exactly: to EventStoreDB such an append is a write, and with Any or a revision it would bring a deleted stream back.
 func (a *appending) nothing(ctx, waiting context.Context) (events.Appended, error) {
-	end := a.expected
-	if end != events.Any {
-		if _, err := a.send(ctx, waiting, end, nil); err != nil {
-			return events.Appended{}, err
-		}
+	end, err := a.end(ctx, waiting)
+	if err == nil && a.expected == events.StreamExists { // refused where there is something to bring back
+		_, err = a.send(ctx, waiting, a.expected, nil)
 	}
-	if end == events.Any || end == events.StreamExists {
-		_, err := a.send(ctx, waiting, events.NoStream, nil)
-		if err == nil {
-			return events.Appended{}, nil
-		}
-		if !hasCode(err, esdb.ErrorCodeWrongExpectedVersion) {
-			return events.Appended{}, err
-		}
-		if end, err = actualRevision(err); err != nil {
-			return events.Appended{}, err
-		}
-	}
-	if end == events.NoStream {
+	switch {
+	case err != nil:
+		return events.Appended{}, err
+	case a.expected >= events.NoStream && a.expected != end:
+		return events.Appended{}, &events.WrongRevisionError{Stream: a.stream, Expected: a.expected, Actual: end}
+	case end == events.NoStream:
 		return events.Appended{}, nil
 	}
-	at := events.Appended{Revision: uint64(end)}
-	err := a.store.lines.useShortly(waiting, ctx, func(ctx context.Context, client *esdb.Client) error {
-		record, found, err := peek(ctx, client, a.stream, esdb.Forwards, esdb.Revision(at.Revision))
-		if found && record.Revision == at.Revision {
-			at.Position = record.Position
+	position, _, err := a.positionOf(ctx, waiting, uint64(end))
+	return events.Appended{Revision: uint64(end), Position: position}, err
+}
+
+// end finds the stream's last revision, or NoStream, and writes nothing where there is a stream.
+func (a *appending) end(ctx, waiting context.Context) (events.Expected, error) {
+	_, err := a.send(ctx, waiting, events.NoStream, nil)
+	if hasCode(err, esdb.ErrorCodeWrongExpectedVersion) {
+		return actualRevision(err)
+	}
+	return events.NoStream, err
+}
+
+// positionOf looks a record up; false if it cannot be seen.
+func (a *appending) positionOf(
+	ctx, waiting context.Context, revision uint64,
+) (position events.Position, visible bool, err error) {
+	err = a.store.lines.useShortly(waiting, ctx, func(ctx context.Context, client *esdb.Client) error {
+		record, found, err := peek(ctx, client, a.stream, esdb.Forwards, esdb.Revision(revision))
+		if visible = found && record.Revision == revision; visible {
+			position = record.Position
 		}
 		return err
 	})
-	return at, err
+	return position, visible, err
 }
 
-// maxHungUp is how often a connection may be cut in the middle of a large append by chance.
-const maxHungUp = 3
+// placed completes the answer to a repeat: EventStoreDB leaves the position out when it cannot read the events again.
+func (a *appending) placed(ctx, waiting context.Context, at events.Appended) (events.Appended, error) {
+	position, visible, err := a.positionOf(ctx, waiting, at.Revision)
+	if err == nil && !visible {
+		err = &HiddenError{Stream: a.stream, Revision: at.Revision}
+	}
+	return events.Appended{Revision: at.Revision, Position: position}, err
+}
+
+// maxHungUp is how often in a row a connection may be cut in the middle of an append by chance.
+const maxHungUp = 6
 
 // refusal is the server's decision, or nil if there is none.
 //
@@ -197,8 +214,11 @@ func (a *appending) refusal(err error) error {
 	if large, ok := tooLarge(a.stream, a.size, err); ok {
 		return large
 	}
+	if decided(err) {
+		return err
+	}
 	switch {
-	case a.hungUp > maxHungUp && a.size > serverLimit:
+	case a.hungUp > maxHungUp:
 		return &TooLargeError{Stream: a.stream, Size: a.size}
 	case transient(err):
 		return nil

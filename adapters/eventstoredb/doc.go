@@ -17,7 +17,8 @@
 //
 // None of these can happen to a client that is used by one call at a time and thrown away after the first sign of a lost
 // connection. So that is what a line is: an official client, and with it a connection, that belongs to one call; lines.go
-// keeps those that are free. It also keeps subscriptions, which live long, from using up the streams that a server
+// keeps those that are free for half a minute. A line is good for one connection: gRPC would make another by itself, to
+// whatever answers then, so a subscription to the store's identity watches it. It also keeps subscriptions, which live long, from using up the streams that a server
 // allows on one connection. Discovery runs beside the call that waits for it, so that calls end with their contexts. The
 // price is paid by many small appends at once, which would share system calls on one connection: on two cores that are
 // server as well, 64 callers make a third to a half as many as on a shared client. Reads and subscriptions cost the same.

@@ -58,6 +58,17 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("append to %s is %d bytes, more than the server's limit of %d", e.Stream, e.Size, e.Limit)
 }
 
+// HiddenError says that the events of an append are there already, and that the server does not say at which position:
+// they have been deleted or truncated since.
+type HiddenError struct {
+	Stream   string
+	Revision uint64 // of the last one
+}
+
+func (e *HiddenError) Error() string {
+	return fmt.Sprintf("append to %s was made before, up to revision %d, and the server shows it no more", e.Stream, e.Revision)
+}
+
 // InvalidError says that a call can never be taken, whatever the stream holds. Nothing was written.
 type InvalidError struct {
 	Stream string
@@ -97,6 +108,16 @@ func ended(ctx context.Context) error {
 		return cause
 	}
 	return ctx.Err()
+}
+
+// decided recognises what is found out here about an append.
+func decided(err error) bool {
+	switch err.(type) { //nolint:errorlint // they are not wrapped yet
+	case *events.WrongRevisionError, *DeletedError, *HiddenError:
+		return true
+	default:
+		return false
+	}
 }
 
 func hasCode(err error, code esdb.ErrorCode) bool {

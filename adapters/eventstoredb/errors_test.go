@@ -11,9 +11,11 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -136,14 +138,21 @@ func TestRefusedBeforeItHasArrived(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := serve(t)
+			var probes atomic.Int64
 			node := join(t, server, func(n *node) {
-				n.before = func(_ int64, call grpc.ServerStream) error {
-					request := &streams.AppendReq{}
-					if err := call.RecvMsg(request); err != nil {
+				n.whole = func(call streams.Streams_AppendServer) error {
+					options, err := call.Recv()
+					if err != nil {
 						return err
 					}
-					if err := call.RecvMsg(request); name == "too large" && errors.Is(err, io.EOF) {
-						return nil // there is nothing in it
+					if _, err := call.Recv(); name == "too large" && errors.Is(err, io.EOF) {
+						probes.Add(1)
+						if options.GetOptions().GetNoStream() == nil {
+							return status.Error(codes.Internal, "this would be a write")
+						}
+						return call.SendAndClose(answer(&streams.AppendResp_Success{
+							CurrentRevisionOption: &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}},
+						}))
 					}
 					return test.refuse(call)
 				}
@@ -152,8 +161,86 @@ func TestRefusedBeforeItHasArrived(t *testing.T) {
 			_, err := store.Append(t.Context(), "stream", events.Any, long)
 			require.ErrorAs(t, err, test.want)
 			require.Empty(t, server.stream("stream"))
+			require.Equal(t, name == "too large", probes.Load() > 0, "there is nothing else to learn from")
 		})
 	}
+}
+
+func answer(success *streams.AppendResp_Success) *streams.AppendResp {
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
+}
+
+// An append of nothing asks what is refused: to EventStoreDB one that is taken is a write, which revives a stream.
+func TestAnAppendOfNothingIsNeverTaken(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	var others atomic.Int64
+	node := join(t, server, func(n *node) {
+		n.whole = func(call streams.Streams_AppendServer) error {
+			options, err := call.Recv()
+			switch {
+			case options.GetOptions().GetStreamExists() != nil:
+				call.SetTrailer(metadata.Pairs("exception", "stream-deleted", "stream-name", "stream"))
+				return status.Error(codes.FailedPrecondition, "Event stream 'stream' is deleted.")
+			case options.GetOptions().GetNoStream() == nil:
+				others.Add(1)
+			}
+			return errors.Join(err, call.SendAndClose(&streams.AppendResp{
+				Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{
+					CurrentRevisionOption: &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 1},
+				}},
+			}))
+		}
+	})
+	_, err := server.inner.Append(t.Context(), "stream", events.Any, some(2))
+	require.NoError(t, err)
+	_, err = server.inner.Delete(t.Context(), "stream", events.Any)
+	require.NoError(t, err)
+	store := open(t, node.address)
+	for _, expected := range []events.Expected{events.Any, 1} {
+		at, err := store.Append(t.Context(), "stream", expected, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, at.Revision)
+	}
+	_, err = store.Append(t.Context(), "stream", events.StreamExists, nil)
+	_, gone := errors.AsType[*eventstoredb.DeletedError](err)
+	require.True(t, gone, "%v", err)
+	_, err = store.Append(t.Context(), "stream", 0, nil)
+	conflict, ok := errors.AsType[*events.WrongRevisionError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, events.Exactly(1), conflict.Actual)
+	require.Zero(t, others.Load())
+}
+
+// EventStoreDB answers a repeat without its position when it cannot read the events again.
+func TestARepeatWithoutPosition(t *testing.T) {
+	t.Parallel()
+	server, proposed := serve(t), some(3)
+	node := join(t, server, func(n *node) {
+		n.whole = func(call streams.Streams_AppendServer) error {
+			for range 4 {
+				if _, err := call.Recv(); err != nil {
+					return err
+				}
+			}
+			return call.SendAndClose(answer(&streams.AppendResp_Success{
+				CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: 2},
+				PositionOption:        &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}},
+			}))
+		}
+	})
+	want, err := server.inner.Append(t.Context(), "stream", events.NoStream, proposed)
+	require.NoError(t, err)
+	store := open(t, node.address)
+	at, err := store.Append(t.Context(), "stream", events.NoStream, proposed)
+	require.NoError(t, err)
+	require.Equal(t, want, at)
+	_, err = server.inner.Delete(t.Context(), "stream", events.Any)
+	require.NoError(t, err)
+	_, err = store.Append(t.Context(), "stream", events.NoStream, proposed)
+	hidden, ok := errors.AsType[*eventstoredb.HiddenError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, eventstoredb.HiddenError{Stream: "stream", Revision: 2}, *hidden)
 }
 
 // What no server should say ends in an error, not in a panic.

@@ -32,8 +32,8 @@ type node struct {
 	stale   atomic.Int64 // calls that a follower has taken
 
 	whole  func(call streams.Streams_AppendServer) error // instead of everything else of an append
-	before func(n int64, call grpc.ServerStream) error // instead of append n; nil goes on
-	after  func(n int64) error                         // instead of the answer to append n
+	before func(n int64, call grpc.ServerStream) error   // instead of append n; nil goes on
+	after  func(n int64) error                           // instead of the answer to append n
 	read   func(request *streams.ReadReq, call streams.Streams_ReadServer) (answered bool, err error)
 	leader func() *node             // as gossip tells
 	rename func(name []byte) []byte // of streams, on the way to the server; nil: as they are
@@ -139,6 +139,9 @@ func (n *node) Read(request *streams.ReadReq, call streams.Streams_ReadServer) e
 		options.StreamIdentifier.StreamName = n.rename(options.GetStreamIdentifier().GetStreamName())
 	}
 	onward, err := n.streams.Read(call.Context(), request)
+	if err != nil { // the server is away
+		return err
+	}
 	for err == nil {
 		var response *streams.ReadResp
 		if response, err = onward.Recv(); err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -95,26 +96,46 @@ func TestAnAppendThatArrivesLate(t *testing.T) {
 	require.Equal(t, ids(proposed), server.stream("stream")[1:])
 }
 
-// The answer is lost, and others append all the time: there is no end of the stream to make it at. It gets in at last.
-func TestARepeatThatIsAlwaysOvertaken(t *testing.T) {
+// The answer is lost, and others append all the time: there is no end of the stream to make it at. It gets in at last, or
+// it is not known whether it will; it is never made where the lost attempt could follow.
+func TestARepeatThatIsOvertaken(t *testing.T) {
 	t.Parallel()
-	server, proposed := serve(t), some(2)
-	node := join(t, server, func(n *node) {
-		n.before = func(nth int64, call grpc.ServerStream) error {
-			if nth == 1 {
-				return status.Error(codes.Aborted, "nobody knows")
+	for name, last := range map[string]int64{"at last": 10, "for ever": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, proposed := serve(t), some(2)
+			node := join(t, server, func(n *node) {
+				n.before = func(nth int64, call grpc.ServerStream) error {
+					switch {
+					case nth == 1:
+						return status.Error(codes.Aborted, "nobody knows")
+					case nth > last:
+						return nil
+					}
+					_, err := server.inner.Append(call.Context(), "stream", events.Any, some(1))
+					return err
+				}
+			})
+			_, err := server.inner.Append(t.Context(), "stream", events.Any, some(1))
+			require.NoError(t, err)
+			patience := eventstoredb.Patience(time.Minute)
+			if name == "for ever" {
+				patience = eventstoredb.Patience(200 * time.Millisecond)
 			}
-			_, err := server.inner.Append(call.Context(), "stream", events.Any, some(1))
-			return err
-		}
-	})
-	_, err := server.inner.Append(t.Context(), "stream", events.Any, some(1))
-	require.NoError(t, err)
-	at, err := open(t, node.address).Append(t.Context(), "stream", events.Any, proposed)
-	require.NoError(t, err)
-	landed := server.stream("stream")
-	require.EqualValues(t, len(landed)-1, at.Revision)
-	require.Equal(t, ids(proposed), landed[at.Revision-1:])
+			at, err := open(t, node.address, patience).Append(t.Context(), "stream", events.Any, proposed)
+			landed := server.stream("stream")
+			if name == "at last" {
+				require.NoError(t, err)
+				require.EqualValues(t, len(landed)-1, at.Revision)
+				require.Equal(t, ids(proposed), landed[at.Revision-1:])
+				return
+			}
+			unavailable, ok := errors.AsType[*eventstoredb.UnavailableError](err)
+			require.True(t, ok, "%v", err)
+			require.True(t, unavailable.Unknown)
+			require.NotContains(t, landed, proposed[0].ID)
+		})
+	}
 }
 
 // A server that says UNAVAILABLE, before or after it has written, is asked again.

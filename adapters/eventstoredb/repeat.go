@@ -16,16 +16,12 @@ import (
 // with what is there, for ever. With Any and StreamExists it only remembers some of the latest ids, and none of them
 // after a restart: a repeat could be written twice. So the stream is searched for it, backwards from its end; and if it
 // is not there, the repeat is made at exactly that end. Should the lost attempt arrive in between after all, or
-// anything else, the repeat is refused, and the search starts again.
+// anything else, the repeat is refused, and the search starts again, until patience ends.
 
 // errMoved says that a repeat at an exact revision found the stream further on.
 var errMoved = errors.New("the stream has moved on meanwhile")
 
 const (
-	// maxMoved bounds how often a repeat is put off by others who append to the same stream. The server works in order:
-	// after so many refusals of later requests, an attempt that is still not there is not on its way any more.
-	maxMoved = 3
-
 	// The search goes back at least so many events, and at least so far before the first attempt by the server's clock.
 	searchEvents = 4096
 	searchTime   = time.Hour
@@ -68,7 +64,7 @@ func (a *appending) search(
 			return at, false, expected, err
 		}
 		e := resolved.OriginalEvent()
-		if read == 0 && a.moved < maxMoved {
+		if read == 0 {
 			expected = events.Exactly(e.EventNumber)
 		}
 		if e.EventID != a.data[len(a.data)-1-matched].EventID {

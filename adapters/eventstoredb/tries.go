@@ -65,3 +65,6 @@ func (t *tries) tell(ctx context.Context, doing string, err error) {
 
 // distrusted recognises a server whose certificate is not accepted. gRPC passes on the text only.
 func distrusted(err error) bool { return err != nil && strings.Contains(err.Error(), "x509: ") }
+
+// soon shortens the next pause: nothing is wrong with the server. Patience ends when it would have.
+func (t *tries) soon() { t.pause = t.options.shortest }
