@@ -207,7 +207,7 @@ func (s *Store) pour(
 	if r.tries.forever {
 		err = s.lines.use(ctx, ctx, call)
 	} else {
-		err = s.lines.useInTurn(s.lines.long, ctx, ctx, call)
+		err = s.lines.useInTurn(ctx, ctx, s.lines.long, call)
 	}
 	if err == nil && full {
 		return errFull

@@ -101,12 +101,12 @@ func (p *lines) demand(ctx context.Context) context.Context {
 
 // useShortly is use for calls that end soon and make no others meanwhile.
 func (p *lines) useShortly(waiting, ctx context.Context, call func(context.Context, *esdb.Client) error) error {
-	return p.useInTurn(p.short, waiting, ctx, call)
+	return p.useInTurn(waiting, ctx, p.short, call)
 }
 
 // useInTurn is use for one of the calls that are made with a token.
 func (p *lines) useInTurn(
-	tokens chan struct{}, waiting, ctx context.Context, call func(context.Context, *esdb.Client) error,
+	waiting, ctx context.Context, tokens chan struct{}, call func(context.Context, *esdb.Client) error,
 ) error {
 	select {
 	case tokens <- struct{}{}:

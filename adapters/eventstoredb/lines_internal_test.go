@@ -25,7 +25,7 @@ func TestIdleLinesAreClosed(t *testing.T) {
 			_, l := newLine(client, p.generation)
 			all = append(all, l)
 			p.put(l)
-			time.Sleep(idleFor / 3)
+			<-time.After(idleFor / 3)
 		}
 		for i := range all {
 			synctest.Wait()
@@ -33,7 +33,7 @@ func TestIdleLinesAreClosed(t *testing.T) {
 				require.Equal(t, j <= i, all[j].lost(), "%d %d", i, j)
 			}
 			require.Len(t, p.free, 2-i)
-			time.Sleep(idleFor / 3)
+			<-time.After(idleFor / 3)
 		}
 		p.close()
 	})
