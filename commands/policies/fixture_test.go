@@ -150,7 +150,11 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	store := storetest.Lend(t)
+	return houseOn(t, storetest.Lend(t))
+}
+
+func houseOn(t *testing.T, store storetest.LentStore) *house {
+	t.Helper()
 	leases := policiestest.NewLeases(time.Now)
 	return &house{t, store, store, leases, policies.Config{
 		Log: store, Leases: leases, Now: time.Now, MinPause: time.Microsecond, MaxPause: 5 * time.Millisecond, SaveGap: time.Microsecond,
