@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"daybook/events/id"
@@ -65,6 +66,13 @@ type Record struct {
 	Binary   bool
 	Created  time.Time // the store's clock; for our time of recording see Envelope.RecordedAt
 }
+
+// SystemStream tells the streams that a store keeps for itself, by their names.
+func SystemStream(name string) bool { return strings.HasPrefix(name, "$") }
+
+// System tells the store's own events: those in its own streams, and in others those of its own types, such as the
+// tombstone of a stream. Neither projections nor policies see or count them.
+func (r *Record) System() bool { return SystemStream(r.Stream) || strings.HasPrefix(r.Type, "$") }
 
 // Appended is where an append ended: the revision and position of its last event.
 // An append that was recognised as a repeat reports where it first landed.

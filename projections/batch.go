@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"daybook/events"
@@ -44,7 +43,7 @@ func Decode(records []events.Record) []*Recorded {
 	slab := make([]Recorded, len(records))
 	out := make([]*Recorded, 0, len(records))
 	for i := range records {
-		if systems(&records[i]) {
+		if records[i].System() {
 			continue
 		}
 		r := &slab[i]
@@ -53,10 +52,6 @@ func Decode(records []events.Record) []*Recorded {
 		out = append(out, r)
 	}
 	return out
-}
-
-func systems(r *events.Record) bool {
-	return strings.HasPrefix(r.Type, "$") || strings.HasPrefix(r.Stream, "$")
 }
 
 // Batch is a stretch of the log without holes: every event after After, up to and including Last. It is what one

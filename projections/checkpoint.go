@@ -81,7 +81,7 @@ func (c checkpoint) builtFrom(ctx context.Context, log Log) (bool, error) {
 		if r.Position > c.position {
 			break
 		}
-		if !systems(&r) {
+		if !r.System() {
 			return false, nil
 		}
 	}

@@ -103,7 +103,7 @@ func (a *app) demoState(ctx context.Context) (demoState, error) {
 		switch {
 		case err != nil:
 			return state, err
-		case record.Stream == events.StoreStream, systems(record.Stream):
+		case record.Stream == events.StoreStream, events.SystemStream(record.Stream):
 		case state == demoAbsent && record.Stream != "number-"+demo.PhoneNumberID:
 			return demoLoaded, nil
 		case record.Type == events.NameOf[events.DeviceRenamed]():

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -149,6 +148,3 @@ func (c Config) hasData() (bool, error) {
 	}
 	return err == nil, err
 }
-
-// systems tells the streams that an event store keeps for itself.
-func systems(stream string) bool { return strings.HasPrefix(stream, "$") }

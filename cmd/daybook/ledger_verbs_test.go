@@ -70,20 +70,12 @@ func written(t *testing.T, content string) string {
 func deliveredOnce(t *testing.T, base string) id.Account {
 	t.Helper()
 	ctx, server := t.Context(), client.New(base, adminToken)
-	account, err := server.RegisterAccount(ctx, api.RegisterAccount{
-		Name: "Ledger Test", Kind: "app", Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "1",
-		Numbers: []api.Number{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
+	account, device := newBusiness(t, server, "app", "EUR")
+	queued, err := server.SendMessage(ctx, account, api.SendMessage{
+		DeviceID: device, To: "+393900000001", Type: "template", Category: "utility", Template: &api.Template{Name: "order", Language: "it"},
 	})
 	require.NoError(t, err)
-	_, err = server.AcceptTerms(ctx, account.ID, api.AcceptTerms{TermsVersion: "1", PrivacyVersion: "1"})
-	require.NoError(t, err)
-	device, err := server.LinkDevice(ctx, account.ID, api.LinkDevice{Kind: "computer", Platform: "web", Name: "Desk"})
-	require.NoError(t, err)
-	queued, err := server.SendMessage(ctx, account.ID, api.SendMessage{
-		DeviceID: device.ID, To: "+393900000001", Type: "template", Category: "utility", Template: &api.Template{Name: "order", Language: "it"},
-	})
-	require.NoError(t, err)
-	_, err = server.AcceptMessage(ctx, account.ID, queued.ID, "wamid.SENT1")
+	_, err = server.AcceptMessage(ctx, account, queued.ID, "wamid.SENT1")
 	require.NoError(t, err)
 	at := time.Date(2026, 10, 5, 10, 42, 7, 0, time.UTC)
 	status := map[string]string{"id": "wamid.SENT1", "status": "delivered", "timestamp": strconv.FormatInt(at.Unix(), 10), "recipient_id": "393900000001"}
@@ -95,7 +87,7 @@ func deliveredOnce(t *testing.T, base string) id.Account {
 	})
 	require.NoError(t, err)
 	require.True(t, deliver(ctx, base, delivery{body: body}), string(body))
-	return account.ID
+	return account
 }
 
 func TestLedgerVerbsSayWhatIsWrong(t *testing.T) {

@@ -71,11 +71,11 @@ func takeCensus(ctx context.Context, store eventStore) (*census, error) {
 }
 
 func (c *census) add(r *events.Record) {
-	if governed, ok := strings.CutPrefix(r.Stream, "$$"); ok && r.Type == "$metadata" && !systems(governed) {
+	if governed, ok := strings.CutPrefix(r.Stream, "$$"); ok && r.Type == "$metadata" && !events.SystemStream(governed) {
 		c.govern(governed, r.Data)
 	}
 	switch {
-	case systems(r.Stream):
+	case events.SystemStream(r.Stream):
 		return
 	case r.Type == "$streamDeleted" && r.Revision == math.MaxInt64:
 		c.trouble[r.Stream] = "is deleted for good (tombstone)"

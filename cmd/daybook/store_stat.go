@@ -51,7 +51,7 @@ func printStat(ctx context.Context, out io.Writer, store eventStore) error {
 		switch {
 		case err != nil:
 			return err
-		case systems(r.Stream):
+		case r.System():
 			database.add(&r)
 		default:
 			ours.add(&r)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -39,11 +38,6 @@ func storeTailCommand() *cobra.Command {
 	return command
 }
 
-// backwards is what the end of a log is read by.
-type backwards interface {
-	ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
-}
-
 // tail is what of the end of a log is shown.
 type tail struct {
 	lines  int
@@ -60,11 +54,7 @@ func (t *tail) print(ctx context.Context, out io.Writer, store eventStore) error
 		return errors.New("nobody serves this store, so nobody appends to it; while it is followed here, nobody could: " +
 			"--follow wants one that is served")
 	}
-	readable, ok := store.(backwards)
-	if !ok {
-		return fmt.Errorf("a %T cannot be read backwards", store)
-	}
-	last, err := t.last(ctx, readable, head)
+	last, err := t.last(ctx, store, head)
 	if err != nil {
 		return err
 	}
@@ -92,10 +82,10 @@ func (t *tail) print(ctx context.Context, out io.Writer, store eventStore) error
 	return nil // it was stopped
 }
 
-func (t *tail) shows(r *events.Record) bool { return t.system || !systems(r.Stream) }
+func (t *tail) shows(r *events.Record) bool { return t.system || !events.SystemStream(r.Stream) }
 
 // last returns the last records up to the head, oldest first. It reads no more than it needs.
-func (t *tail) last(ctx context.Context, store backwards, head events.Position) ([]events.Record, error) {
+func (t *tail) last(ctx context.Context, store eventReader, head events.Position) ([]events.Record, error) {
 	var last []events.Record
 	for r, err := range store.ReadAllBack(ctx, ^events.Position(0)) { // only this one need not be a record's
 		if err != nil {

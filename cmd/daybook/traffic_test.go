@@ -70,28 +70,35 @@ func priceOf(delivered time.Time) int64 {
 	return 79_500
 }
 
+// newBusiness registers an account in Rome with one number and one device, from which it may send.
+func newBusiness(t *testing.T, server *client.Client, kind, currency string) (id.Account, id.Device) {
+	t.Helper()
+	account, err := server.RegisterAccount(t.Context(), api.RegisterAccount{
+		Name: "Test", Kind: kind, Country: "IT", Currency: currency, Timezone: "Europe/Rome", WABAID: "1",
+		Numbers: []api.Number{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
+	})
+	require.NoError(t, err)
+	_, err = server.AcceptTerms(t.Context(), account.ID, api.AcceptTerms{TermsVersion: "1", PrivacyVersion: "1"})
+	require.NoError(t, err)
+	device, err := server.LinkDevice(t.Context(), account.ID, api.LinkDevice{Kind: "computer", Platform: "web", Name: "Desk"})
+	require.NoError(t, err)
+	return account.ID, device.ID
+}
+
 // newTraffic sets a business up, with messages whose statuses can be told.
 func newTraffic(t *testing.T, base string) *traffic {
 	t.Helper()
 	ctx, server := t.Context(), client.New(base, adminToken)
-	account, err := server.RegisterAccount(ctx, api.RegisterAccount{
-		Name: "Kill Test", Kind: "enterprise", Country: "IT", Currency: "USD", Timezone: "Europe/Rome", WABAID: "1",
-		Numbers: []api.Number{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
-	})
-	require.NoError(t, err)
-	_, err = server.AcceptTerms(ctx, account.ID, api.AcceptTerms{TermsVersion: "1", PrivacyVersion: "1"})
-	require.NoError(t, err)
-	device, err := server.LinkDevice(ctx, account.ID, api.LinkDevice{Kind: "computer", Platform: "web", Name: "Desk"})
-	require.NoError(t, err)
-	tr := &traffic{account: account.ID}
+	account, device := newBusiness(t, server, "enterprise", "USD")
+	tr := &traffic{account: account}
 	for i := range 40 {
-		queued, err := server.SendMessage(ctx, account.ID, api.SendMessage{
-			DeviceID: device.ID, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "marketing",
+		queued, err := server.SendMessage(ctx, account, api.SendMessage{
+			DeviceID: device, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "marketing",
 			Template: &api.Template{Name: "order", Language: "it"},
 		})
 		require.NoError(t, err)
 		wamid := fmt.Sprintf("wamid.SENT%d", i)
-		_, err = server.AcceptMessage(ctx, account.ID, queued.ID, wamid)
+		_, err = server.AcceptMessage(ctx, account, queued.ID, wamid)
 		require.NoError(t, err)
 		tr.sent = append(tr.sent, sent{queued.ID, wamid})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"daybook/events"
@@ -45,7 +44,7 @@ func (w *worker) decode(ctx context.Context, records []events.Record) (*batch, e
 	var last *events.Record
 	var err error
 	for i := range records {
-		if !systems(&records[i]) {
+		if !records[i].System() {
 			if w.policy.Handles(records[i].Type) {
 				if err = w.deal(ctx, b, &records[i]); err != nil {
 					break
@@ -59,11 +58,6 @@ func (w *worker) decode(ctx context.Context, records []events.Record) (*batch, e
 		b.anchor = &Anchor{last.Stream, last.Revision, last.ID, last.Position}
 	}
 	return b, err
-}
-
-// systems tells the store's own events, which no policy sees.
-func systems(r *events.Record) bool {
-	return strings.HasPrefix(r.Type, "$") || strings.HasPrefix(r.Stream, "$")
 }
 
 // deal decodes a record and gives it to the shard that it belongs to.

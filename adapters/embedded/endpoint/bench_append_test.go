@@ -3,7 +3,6 @@ package endpoint_test
 import (
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -11,10 +10,8 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
 
 	"daybook/adapters/embedded"
 	"daybook/events/id"
@@ -33,7 +30,7 @@ func BenchmarkStoreAppend(b *testing.B) {
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, store.Close()) })
 	ours := serveStore(b, store, nil).client("esdb", "")
-	rival := (&rig{TB: b, address: acknowledging(b)}).client("esdb", "")
+	rival := (&rig{TB: b, address: stubbed(b, acknowledged{})}).client("esdb", "")
 	for b.Loop() {
 		var ratios, rates []float64
 		for round := range appendRounds {
@@ -76,23 +73,7 @@ func appendRate(b *testing.B, client *esdb.Client) float64 {
 	return appendCallers * appendsEach / took.Seconds()
 }
 
-// acknowledging serves appends that go nowhere, and returns its address.
-func acknowledging(b *testing.B) string {
-	b.Helper()
-	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(b, err)
-	server := grpc.NewServer()
-	streams.RegisterStreamsServer(server, acknowledged{})
-	serverfeatures.RegisterServerFeaturesServer(server, cannedFeatures{})
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	b.Cleanup(func() {
-		server.Stop()
-		serving.Wait()
-	})
-	return listener.Addr().String()
-}
-
+// acknowledged says of every append that it was written, and keeps nothing.
 type acknowledged struct {
 	streams.UnimplementedStreamsServer
 }

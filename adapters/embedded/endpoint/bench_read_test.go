@@ -55,7 +55,7 @@ func BenchmarkStoreReadAll(b *testing.B) {
 	}
 	replies, err := l.read(log(start))
 	require.NoError(b, err)
-	stub := &rig{TB: b, address: canned(b, replies)}
+	stub := &rig{TB: b, address: stubbed(b, cannedReads{replies: replies})}
 	rival := stub.client("esdb", "")
 	for b.Loop() {
 		var ratios, rates []float64
@@ -93,13 +93,13 @@ func readRate(b *testing.B, client *esdb.Client) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-// canned serves nothing but the given replies, whatever is read, and returns its address.
-func canned(b *testing.B, replies []*streams.ReadResp) string {
+// stubbed serves a rival of the endpoint and returns its address.
+func stubbed(b *testing.B, rival streams.StreamsServer) string {
 	b.Helper()
 	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	server := grpc.NewServer()
-	streams.RegisterStreamsServer(server, cannedReads{replies: replies})
+	streams.RegisterStreamsServer(server, rival)
 	serverfeatures.RegisterServerFeaturesServer(server, cannedFeatures{})
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
@@ -110,6 +110,7 @@ func canned(b *testing.B, replies []*streams.ReadResp) string {
 	return listener.Addr().String()
 }
 
+// cannedReads answers every read with the same replies.
 type cannedReads struct {
 	streams.UnimplementedStreamsServer
 

@@ -6,19 +6,13 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"strings"
 
 	"daybook/events"
 )
 
-// system tells which records are the database's own; projections neither see nor count them.
-func system(r *events.Record) bool {
-	return strings.HasPrefix(r.Stream, "$") || strings.HasPrefix(r.Type, "$")
-}
-
 // copied tells which records a copy takes along.
 func copied(r *events.Record) bool {
-	return !strings.HasPrefix(r.Stream, "$") && (r.Stream != events.StoreStream || !mark(r.Type))
+	return !events.SystemStream(r.Stream) && (r.Stream != events.StoreStream || !mark(r.Type))
 }
 
 // tombstone tells whether a record is the end of a stream that was deleted for good.
@@ -56,7 +50,7 @@ func (c *copying) untouched(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("reading the source: %w", err)
-		case !system(&r):
+		case !r.System():
 			return c.sealed().touched(&r)
 		}
 	}
@@ -87,17 +81,17 @@ func (c *cursor) step(ctx context.Context) (events.Record, bool, error) {
 		case !more:
 			return r, false, ctx.Err()
 		case c.end > 0 && r.Position > c.end:
-			if c.closed && !system(&r) {
+			if c.closed && !r.System() {
 				return r, false, c.touched(&r)
 			}
 			if !c.closed {
 				return r, false, nil
 			}
 			continue
-		case !strings.HasPrefix(r.Stream, "$") && tombstone(&r):
+		case !events.SystemStream(r.Stream) && tombstone(&r):
 			return r, false, refuse("stream %s of the %s was deleted for good, which a copy would undo", r.Stream, c.store)
 		}
-		if !system(&r) {
+		if !r.System() {
 			c.counted++
 		}
 		if copied(&r) {

@@ -173,7 +173,7 @@ func (c *copying) allowed(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading the target: %w", err)
 		}
-		if !system(&r) && (r.Stream != events.StoreStream || r.Revision > 0) {
+		if !r.System() && (r.Stream != events.StoreStream || r.Revision > 0) {
 			return refuse("the target %s is not empty: it holds %s as %s@%d", c.to.ID, r.Type, r.Stream, r.Revision)
 		}
 	}

@@ -132,7 +132,7 @@ func (v *verification) step(ctx context.Context) (place *Place, found bool, err 
 	if v.first == "" && (hasA != hasB || difference(&a, &b) != "") {
 		v.first = parting(a, b, hasA, hasB)
 	}
-	if v.first != "" || a.Stream == events.StoreStream || system(&a) {
+	if v.first != "" || a.Stream == events.StoreStream || a.System() {
 		return nil, true, nil
 	}
 	return &Place{a.Position, b.Position, a.Stream, a.Revision, a.ID, v.toLog.counted}, true, nil
