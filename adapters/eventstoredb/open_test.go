@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/eventstoredb"
@@ -163,6 +165,48 @@ func TestAnotherStoreBehindAnIdleLine(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	require.Equal(t, server.inner.ID(), other.Got)
 	require.Empty(t, server.stream("stream"))
+}
+
+// What counts is who answers on the connection that is watched: an answer of before may have come over another one.
+func TestAnotherStoreBetweenTheAnswerAndTheWatch(t *testing.T) {
+	t.Parallel()
+	server, another := serve(t), serve(t)
+	behind := join(t, another, func(*node) {})
+	node := join(t, server, func(n *node) {
+		n.read = func(request *streams.ReadReq, call streams.Streams_ReadServer) (bool, error) {
+			if request.GetOptions().GetSubscription() == nil {
+				return false, nil
+			}
+			return true, passOn(behind, request, call, math.MaxInt, nil)
+		}
+	})
+	store := open(t, node.address)
+	_, err := store.Append(t.Context(), "stream", events.Any, some(1))
+	other, ok := errors.AsType[*eventstoredb.IdentityError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, eventstoredb.IdentityError{Want: server.inner.ID(), Got: another.inner.ID()}, *other)
+	require.Empty(t, server.stream("stream"))
+}
+
+// A follower that knows of no identity is behind, so who prefers one asks again.
+func TestAFollowerThatIsBehind(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	node := join(t, serve(t), func(n *node) {
+		n.rename = func(name []byte) []byte {
+			if nth := asked.Add(1); nth == 2 || nth == 4 { // a question and, after the next one was answered, a watch
+				return append([]byte("no-"), name...)
+			}
+			return name
+		}
+	})
+	store, err := eventstoredb.Open(t.Context(), plain(node.address)+"&nodePreference=follower", quick()...)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	require.EqualValues(t, 1, asked.Load())
+	_, err = store.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 6, asked.Load())
 }
 
 // The store behind the address has lost its data: that is told at once, for there is nothing to wait for.

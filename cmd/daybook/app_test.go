@@ -23,11 +23,13 @@ import (
 
 	"daybook/adapters/embedded"
 	"daybook/adapters/embedded/endpoint"
+	"daybook/adapters/eventstoredb"
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
 	"daybook/adapters/storetest"
 	"daybook/cmd/daybook/storecopy"
 	"daybook/events"
+	"daybook/events/id"
 )
 
 // testConfig is of a Daybook that listens where nobody else does, on the event store that DAYBOOK_TEST_STORE says.
@@ -185,6 +187,31 @@ func TestAnEventStoreThatEverybodyCanReadIsNoted(t *testing.T) {
 		require.NoError(t, a.close())
 		require.Equal(t, warned, strings.Contains(said.String(), "can be read from other machines"), "%s: %s", listen, said.String())
 	}
+}
+
+// TestTheOfferedEventStoreCanOnlyBeRead: an open port must not bypass the commands.
+func TestTheOfferedEventStoreCanOnlyBeRead(t *testing.T) {
+	config := Config{Listen: "127.0.0.1:0", StoreListen: "127.0.0.1:0", Data: t.TempDir(), DatabaseURL: pgtest.Database(t)}
+	a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, a.close()) }()
+	var read id.Store
+	var written error
+	require.NoError(t, a.during(t.Context(), func(string) error {
+		offered, err := eventstoredb.Open(t.Context(), connectionTo(a.storeAddress), eventstoredb.Log(a.log))
+		if err != nil {
+			return err
+		}
+		read = offered.ID()
+		_, written = offered.Append(t.Context(), "stream", events.Any, []events.Proposed{{ID: id.New[id.Event](), Type: "Noted", Data: []byte("{}")}})
+		return offered.Close()
+	}))
+	require.Equal(t, a.store.ID(), read)
+	var refused *eventstoredb.AccessError
+	require.ErrorAs(t, written, &refused)
+	_, found, err := a.store.ReadLast(t.Context(), "stream")
+	require.NoError(t, err)
+	require.False(t, found)
 }
 
 // TestDataFolderIsMade also when only the admin token and a key are kept in it.
