@@ -44,6 +44,7 @@ func TestAnAnswerLostBeforeARestart(t *testing.T) {
 				_, err := server.inner.Append(t.Context(), "stream", events.Any, before)
 				require.NoError(t, err)
 
+				require.NoError(t, second(store.Head(t.Context())), "now there is a line")
 				network.swallow()
 				done := appending(t.Context(), store, "stream", test.expected, lost)
 				server.await(lost[2].ID)
@@ -249,6 +250,7 @@ func TestAContextThatEndsOnTheWay(t *testing.T) {
 	server := serve(t)
 	network := through(t, server.address)
 	store := open(t, network.address)
+	require.NoError(t, second(store.Head(t.Context())), "now there is a line")
 	network.swallow()
 	ctx, cancel := context.WithCancel(t.Context())
 	proposed := some(1)
