@@ -15,6 +15,6 @@
 //
 // The files, from the outside in: store.go (open, close, identity), append.go (the queue in front of the committer) and
 // delete.go, commit.go (group commit), decide.go (expected revisions and repeats), plan.go (what a request writes),
-// ending.go (what is known of a stream), metadata.go (View); read.go and scan.go, subscribe.go and tail.go (what those
-// who follow the log share); and format.go: the bytes on disk, which are versioned and must stay readable.
+// ending.go (what is known of a stream), metadata.go (View); read.go and scan.go, subscribe.go, governing.go and tail.go
+// (what those who follow the log share); and format.go: the bytes on disk, which are versioned and must stay readable.
 package embedded

@@ -70,6 +70,9 @@ func markKey(stream string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(stream))), stream...)
 }
 
+// markedBy reads the stream out of a mark's key.
+func markedBy(key []byte) string { return string(key[markKeySize(""):]) }
+
 // indexEnd is after every entry of the stream.
 func indexEnd(stream string) []byte { return indexKey(stream, math.MaxUint64) }
 

@@ -26,7 +26,7 @@ func readMarks(db *pebble.DB) (m *marks, err error) {
 	defer func() { err = errors.Join(err, it.Close()) }()
 	m = &marks{db: db, streams: map[string]struct{}{}}
 	for ok := it.First(); ok && !m.partial; ok = it.Next() {
-		m.remember(string(it.Key()[markKeySize(""):]))
+		m.remember(markedBy(it.Key()))
 	}
 	return m, it.Error()
 }

@@ -21,6 +21,13 @@ const maxBatchBytes = 16 << 20
 func (s *Store) SubscribeAll(
 	ctx context.Context, after events.Position, limit int,
 ) iter.Seq2[[]events.Record, error] {
+	return s.subscribe(ctx, after, limit, nil)
+}
+
+// subscribe is SubscribeAll for the records that are picked: nil picks all.
+func (s *Store) subscribe(
+	ctx context.Context, after events.Position, limit int, picks func(*events.Record) bool,
+) iter.Seq2[[]events.Record, error] {
 	return func(yield func([]events.Record, error) bool) {
 		for at := after; ctx.Err() == nil; {
 			head, advanced := s.head.watch()
@@ -39,15 +46,29 @@ func (s *Store) SubscribeAll(
 				yield(nil, fmt.Errorf("reading the log: %w", err))
 				return
 			}
+			at = records[len(records)-1].Position
+			records = picked(records, picks)
 			if shared {
 				records = own(records)
 			}
-			at = records[len(records)-1].Position
-			if !yield(records, nil) {
+			if len(records) > 0 && !yield(records, nil) {
 				return
 			}
 		}
 	}
+}
+
+// picked returns the records that are picked. It changes nothing: they may be shared.
+func picked(records []events.Record, picks func(*events.Record) bool) (some []events.Record) {
+	if picks == nil {
+		return records
+	}
+	for i := range records {
+		if picks(&records[i]) {
+			some = append(some, records[i])
+		}
+	}
+	return some
 }
 
 // Watch returns the head, and a channel that is closed once it has moved on from there. It is not closed by Close: wait

@@ -34,6 +34,7 @@ type flow struct {
 	mu      sync.Mutex
 	records []events.Record
 	bytes   int
+	reached bool // nothing more is there for now, of which the caller has not been told yet
 	over    bool
 	err     error // of the end
 
@@ -96,6 +97,14 @@ func (f *flow) add(record events.Record, size int) bool {
 	return true
 }
 
+// reach has the caller told, after what has been put, that nothing more is there for now.
+func (f *flow) reach() {
+	f.mu.Lock()
+	f.reached = true
+	f.mu.Unlock()
+	signal(f.filled)
+}
+
 func (f *flow) end(err error) {
 	f.mu.Lock()
 	f.over, f.err = true, err
@@ -103,18 +112,22 @@ func (f *flow) end(err error) {
 	signal(f.filled)
 }
 
-// take waits for records and returns all there are: never more than the limit. None means that the flow has ended.
+// take waits for records and returns all there are: never more than the limit. Empty ones are what reach has told, and nil
+// means that the flow has ended.
 func (f *flow) take() ([]events.Record, error) {
 	for {
 		f.mu.Lock()
-		records, over, err := f.records, f.over, f.err
+		records, reached, over, err := f.records, f.reached, f.over, f.err
 		f.records, f.bytes = nil, 0
+		f.reached = reached && len(records) > 0
 		f.mu.Unlock()
-		if len(records) > 0 {
+		switch {
+		case len(records) > 0:
 			signal(f.drained)
 			return records, nil
-		}
-		if over {
+		case reached:
+			return []events.Record{}, nil
+		case over:
 			return nil, err
 		}
 		<-f.filled
@@ -259,7 +272,7 @@ func (s *Store) batches(
 				yield(nil, err)
 				return
 			}
-			if len(records) == 0 || !yield(records, nil) {
+			if records == nil || !yield(records, nil) {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -165,4 +166,71 @@ func (s *suite) deletedStreamsComeBackOnce() {
 	s.requireRevived(before, stream, 1, 3)
 	require.Len(s, s.read(stream, 3), 2*writers)
 	require.Len(s, s.readAll(before, "$$"+stream), 1)
+}
+
+// followMetadata subscribes to metadata until enough says so after a batch. That learns what governs the streams now, and
+// whether the subscription has caught up.
+func (s *suite) followMetadata(enough func(newest map[string]events.Record, caughtUp bool) bool) {
+	s.Helper()
+	ctx, cancel := s.patient()
+	defer cancel()
+	newest, caughtUp := map[string]events.Record{}, false
+	for batch, err := range s.store.SubscribeMetadata(ctx) {
+		require.NoError(s, err)
+		caughtUp = caughtUp || len(batch) == 0
+		for _, r := range batch {
+			require.Contains(s, []string{"$metadata", "$streamDeleted"}, r.Type)
+			require.Greater(s, r.Position, newest[r.Stream].Position, "once, and in order")
+			newest[r.Stream] = r
+		}
+		if enough(newest, caughtUp) {
+			return
+		}
+	}
+	require.NoError(s, ctx.Err(), "metadata got lost")
+	require.Fail(s, "the subscription ended")
+}
+
+// What governs a stream is known once the subscription has caught up, and then as it changes; events are not in the way.
+func (s *suite) metadataIsFollowed() {
+	ours, others := s.stream(), s.stream()
+	s.append(ours, events.NoStream, some(3)...)
+	s.metadata(ours, `{"n":1}`)
+	s.metadata(others, `{"$maxCount":1}`)
+	s.metadata(ours, `{"n":2}`)
+	s.append(others, events.Any, some(3)...)
+	last := 2
+	s.followMetadata(func(newest map[string]events.Record, caughtUp bool) bool {
+		require.NotContains(s, newest, ours)
+		if !caughtUp {
+			return false
+		}
+		require.JSONEq(s, `{"$maxCount":1}`, string(newest["$$"+others].Data))
+		if string(newest["$$"+ours].Data) != fmt.Sprintf(`{"n":%d}`, last) {
+			return false
+		}
+		last++
+		s.append(others, events.Any, some(3)...)
+		s.metadata(ours, fmt.Sprintf(`{"n":%d}`, last))
+		return last == 10
+	})
+}
+
+// It ends with its context, caught up or not, and says nothing then.
+func (s *suite) metadataIsFollowedUntilTheEnd() {
+	s.metadata(s.stream(), `{"n":1}`)
+	for _, late := range []bool{false, true} {
+		ctx, cancel := s.patient()
+		defer cancel()
+		for batch, err := range s.store.SubscribeMetadata(ctx) {
+			require.NoError(s, err)
+			if !late || len(batch) == 0 {
+				cancel()
+			}
+		}
+		require.ErrorIs(s, ctx.Err(), context.Canceled)
+		for range s.store.SubscribeMetadata(ctx) {
+			s.Error("a subscription yields though its context was done before")
+		}
+	}
 }

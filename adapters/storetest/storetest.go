@@ -27,6 +27,7 @@ type Store interface {
 	ReadLast(ctx context.Context, stream string) (last events.Record, found bool, err error)
 	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
+	SubscribeMetadata(ctx context.Context) iter.Seq2[[]events.Record, error]
 	Head(ctx context.Context) (events.Position, error)
 }
 
@@ -70,6 +71,8 @@ func tests() []namedTest {
 		{"DeletedStreamsRefuse", (*suite).deletedStreamsRefuse},
 		{"MetadataRevives", (*suite).metadataRevives},
 		{"DeletedStreamsComeBackOnce", (*suite).deletedStreamsComeBackOnce},
+		{"MetadataIsFollowed", (*suite).metadataIsFollowed},
+		{"MetadataIsFollowedUntilTheEnd", (*suite).metadataIsFollowedUntilTheEnd},
 
 		{"BytesAreKept", (*suite).bytesAreKept},
 		{"StreamNamesAreKept", (*suite).streamNamesAreKept},
