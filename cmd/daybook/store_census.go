@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,10 +38,10 @@ func storeCensusCommand() *cobra.Command {
 
 // census is what kinds of events a store holds, and what is wrong with its streams.
 type census struct {
-	kinds    map[stored]*kindCount
-	next     map[string]uint64 // revision that each stream goes on with
-	metadata map[string]string // the streams whose newest metadata hides something, and what it says
-	trouble  map[string]string // streams of which something is missing
+	kinds   map[stored]*kindCount
+	next    map[string]uint64 // revision that each stream goes on with
+	rules   rules             // the streams that are deleted, or whose newest metadata hides something
+	missing map[string]string // streams of which something is missing, and what
 }
 
 // stored is a stored name with the schema version in the envelope; version 0 is an event without an envelope of ours.
@@ -60,7 +58,7 @@ type kindCount struct {
 }
 
 func takeCensus(ctx context.Context, store eventStore) (*census, error) {
-	c := &census{kinds: map[stored]*kindCount{}, next: map[string]uint64{}, metadata: map[string]string{}, trouble: map[string]string{}}
+	c := &census{kinds: map[stored]*kindCount{}, next: map[string]uint64{}, rules: rules{}, missing: map[string]string{}}
 	for r, err := range store.ReadAll(ctx, events.Start) {
 		if err != nil {
 			return nil, err
@@ -71,18 +69,16 @@ func takeCensus(ctx context.Context, store eventStore) (*census, error) {
 }
 
 func (c *census) add(r *events.Record) {
-	if governed, ok := strings.CutPrefix(r.Stream, "$$"); ok && r.Type == "$metadata" && !events.SystemStream(governed) {
-		c.govern(governed, r.Data)
-	}
+	c.rules.take(r)
 	switch {
 	case events.SystemStream(r.Stream):
 		return
-	case r.Type == "$streamDeleted" && r.Revision == math.MaxInt64:
-		c.trouble[r.Stream] = "is deleted for good (tombstone)"
+	case tombstone(r):
+		delete(c.missing, r.Stream) // nothing is missing that it does not say
 		return
 	}
-	if want := c.next[r.Stream]; r.Revision != want && c.trouble[r.Stream] == "" {
-		c.trouble[r.Stream] = fmt.Sprintf("lacks what was before revision %d, from %d on", r.Revision, want)
+	if want := c.next[r.Stream]; r.Revision != want && c.missing[r.Stream] == "" {
+		c.missing[r.Stream] = fmt.Sprintf("lacks what was before revision %d, from %d on", r.Revision, want)
 	}
 	if _, known := c.next[r.Stream]; !known {
 		r.Stream = strings.Clone(r.Stream) // it may lie in the memory of many records
@@ -114,27 +110,6 @@ func (c *census) count(r *events.Record) {
 	}
 }
 
-// govern reads what the metadata of a stream hides of it. Metadata that is no JSON object governs nothing.
-func (c *census) govern(stream string, metadata []byte) {
-	var rules map[string]json.RawMessage
-	var says []string
-	if json.Unmarshal(metadata, &rules) == nil {
-		for _, key := range []string{"$maxAge", "$maxCount", "$tb"} {
-			if value, ok := rules[key]; ok {
-				says = append(says, key+" "+string(value))
-			}
-		}
-	}
-	switch {
-	case len(says) == 0:
-		delete(c.metadata, stream)
-	case string(rules["$tb"]) == strconv.FormatInt(math.MaxInt64, 10):
-		c.metadata[stream] = "is deleted (its events are still in the log)"
-	default:
-		c.metadata[stream] = "hides events by its metadata: " + strings.Join(says, ", ")
-	}
-}
-
 func (c *census) print(out, warnings io.Writer) error {
 	w := table(out, "TYPE", "VERSION", "EVENTS", "FIRST", "LAST")
 	kinds := slices.SortedFunc(maps.Keys(c.kinds), func(a, b stored) int {
@@ -152,13 +127,14 @@ func (c *census) print(out, warnings io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if n := len(c.trouble) + len(c.metadata); n > 0 {
+	if n := len(c.missing) + len(c.rules); n > 0 {
 		wrong = append(wrong, fmt.Errorf("of %d streams something is deleted, hidden or missing", n))
 	}
-	for _, found := range []map[string]string{c.trouble, c.metadata} {
-		for _, stream := range slices.Sorted(maps.Keys(found)) {
-			fmt.Fprintf(warnings, "warning: stream %s %s\n", shown(stream), found[stream])
-		}
+	for _, stream := range slices.Sorted(maps.Keys(c.missing)) {
+		fmt.Fprintf(warnings, "warning: stream %s %s\n", shown(stream), c.missing[stream])
+	}
+	for _, stream := range slices.Sorted(maps.Keys(c.rules)) {
+		fmt.Fprintf(warnings, "warning: stream %s %s\n", shown(stream), c.rules[stream].says)
 	}
 	return errors.Join(wrong...)
 }

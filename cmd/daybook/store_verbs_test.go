@@ -168,9 +168,9 @@ func TestStoreCensus(t *testing.T) {
 	output, err := command.Output()
 	require.Error(t, err, "whoever runs it before an upgrade has to learn of it")
 	require.Regexp(t, `(?m)^TYPE +VERSION +EVENTS +FIRST +LAST\nStoreCreated +1 +1 .*\nVaultBound +1 +12 +kept@0 \S+Z +gone@1 \S+Z\n$`, string(output))
-	require.Equal(t, `warning: stream gone is deleted for good (tombstone)
-warning: stream deleted is deleted (its events are still in the log)
+	require.Equal(t, `warning: stream deleted is deleted (its events are still in the log)
 warning: stream fewer hides events by its metadata: $maxCount 1
+warning: stream gone is deleted for good (tombstone)
 warning: stream older hides events by its metadata: $maxAge 60, $tb 1
 daybook: of 4 streams something is deleted, hidden or missing
 `, warnings.String())
