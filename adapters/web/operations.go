@@ -121,16 +121,18 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 
 // readiness is the answer of /readyz. Causes are in the log: the address is open to everybody.
 type readiness struct {
-	Ready       bool                   `json:"ready"`
-	Store       string                 `json:"store"`    // "ready", "unreachable" or "another store"
-	Postgres    string                 `json:"postgres"` // "ready" or "unreachable"
-	Projections []api.ProjectionStatus `json:"projections"`
-	Policies    []api.PolicyStatus     `json:"policies"`
+	Ready         bool                   `json:"ready"`
+	Store         string                 `json:"store"`                    // "ready", "unreachable" or "another store"
+	HiddenStreams int64                  `json:"hidden_streams,omitempty"` // somebody has hidden or deleted events; the log names them
+	Postgres      string                 `json:"postgres"`                 // "ready" or "unreachable"
+	Projections   []api.ProjectionStatus `json:"projections"`
+	Policies      []api.PolicyStatus     `json:"policies"`
 }
 
-// ready says whether the parts that an answer needs are there.
+// ready says whether the parts that an answer needs are there. Hidden streams do not count: what is recorded from now on
+// is worth as much as before.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	var state readiness
+	state := readiness{HiddenStreams: s.HiddenStreams()}
 	var checks sync.WaitGroup
 	checks.Go(func() { state.Store = s.storeState(r.Context()) })
 	checks.Go(func() { state.Postgres = s.postgresState(r.Context()) })

@@ -52,6 +52,11 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.Equal(t, "ready", state.Postgres)
 	require.Len(t, state.Projections, 5)
 	require.Len(t, state.Policies, 1)
+	require.NotContains(t, string(ready.body), "hidden_streams")
+	s.restart(func(c *web.Config) { c.HiddenStreams = func() int64 { return 3 } })
+	ready = s.raw(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusOK, ready.StatusCode, "%s", ready.body)
+	require.Contains(t, string(ready.body), `"hidden_streams":3`)
 
 	s.pause()
 	stopped := s.raw(http.MethodGet, "/readyz", "")

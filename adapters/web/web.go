@@ -70,8 +70,11 @@ type Config struct {
 	// Wait bounds wait_for; 0 means 5 seconds.
 	Wait time.Duration
 
-	StoreID     id.Store
-	Store       Store
+	StoreID id.Store
+	Store   Store
+	// HiddenStreams tells how many streams somebody has hidden or deleted events of; nil: nobody looks.
+	HiddenStreams func() int64
+
 	Commands    *commands.Handler
 	Vault       Vault
 	Redriver    Redriver
@@ -103,6 +106,9 @@ func New(config Config) http.Handler {
 	}
 	s := &server{
 		Config: config, sessions: newSessions(config.SecureCookies), origin: http.NewCrossOriginProtection(), pages: newPages(), used: newUsedKeys(),
+	}
+	if config.HiddenStreams == nil {
+		s.HiddenStreams = func() int64 { return 0 }
 	}
 	if config.SignInToken != "" {
 		s.links.add(config.SignInToken, time.Time{})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -43,6 +44,7 @@ type app struct {
 	store        eventStore
 	embedded     *embedded.Store  // the same; nil on an EventStoreDB
 	opened       events.Position  // its head, before it was found fit to be used
+	hidden       atomic.Int64     // how many of its streams are hidden or deleted, as far as that is known
 	storeAddress string           // where the embedded store is offered to read; empty when it is not
 	server       *postgres.Server // nil when a database was given
 	database     *pgxpool.Pool
@@ -194,6 +196,10 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 		}
 		return err
 	})
+	group.Go(func() error {
+		a.watchStreams(ctx)
+		return nil
+	})
 	group.Go(func() error { return a.engine.Run(behind) })
 	group.Go(func() error { return a.policies.Run(behind) })
 	group.Go(func() error { return a.redrive(behind) })
@@ -234,7 +240,7 @@ func (a *app) handler() http.Handler {
 	measured := newMetrics(a)
 	return web.New(web.Config{
 		AdminToken: a.adminToken, SignInToken: a.signIn,
-		StoreID: a.store.ID(), Store: a.store, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
+		StoreID: a.store.ID(), Store: a.store, HiddenStreams: a.hidden.Load, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
 		Projections: a.engine, Policies: a.policies, Database: a.database,
 		Webhook: &whatsapp.Handler{
 			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,

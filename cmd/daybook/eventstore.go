@@ -34,6 +34,7 @@ type eventReader interface {
 	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
 	ReadAllBack(ctx context.Context, before events.Position) iter.Seq2[events.Record, error]
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
+	SubscribeMetadata(ctx context.Context) iter.Seq2[[]events.Record, error]
 	Head(ctx context.Context) (events.Position, error)
 }
 
