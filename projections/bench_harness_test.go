@@ -46,11 +46,11 @@ type history struct {
 type benchmark struct {
 	store  *embedded.Store
 	pool   *pgxpool.Pool
-	define []func() *projections.Projection
+	define []projections.Definition
 }
 
 // newBenchmark fills a store on disk.
-func newBenchmark(b *testing.B, server *pgtest.Server, past history, define []func() *projections.Projection) *benchmark {
+func newBenchmark(b *testing.B, server *pgtest.Server, past history, define []projections.Definition) *benchmark {
 	b.Helper()
 	dir := b.TempDir()
 	store, err := embedded.Open(dir)
@@ -80,14 +80,10 @@ func (bm *benchmark) close(b *testing.B) {
 
 func (bm *benchmark) engine(b *testing.B) *projections.Engine {
 	b.Helper()
-	definitions := make([]*projections.Projection, len(bm.define))
-	for i, define := range bm.define {
-		definitions[i] = define()
-	}
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: bm.pool, Log: bm.store, Now: time.Now,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: bm.store, Events: batchEvents}),
-	}, definitions...)
+	}, bm.define...)
 	require.NoError(b, err)
 	require.NoError(b, engine.Prepare(b.Context()))
 	return engine

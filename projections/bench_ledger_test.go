@@ -20,7 +20,7 @@ func BenchmarkRatingLedger(b *testing.B) {
 	n := benchEvents(b)
 	server := pgtest.Restartable(b)
 	for b.Loop() {
-		bm := newBenchmark(b, server, chargedMonth(n), []func() *projections.Projection{ledger.Define})
+		bm := newBenchmark(b, server, chargedMonth(n), []projections.Definition{ledger.Define})
 		projecting, _ := bm.project(b)
 		rows := bm.batches(b, batchEvents)
 		ceiling := bm.replay(b, rows)

@@ -23,7 +23,7 @@ import (
 func BenchmarkMainProjecting(b *testing.B) {
 	n := benchEvents(b)
 	server := pgtest.Restartable(b)
-	both := []func() *projections.Projection{audit.Define, messages.Define}
+	both := []projections.Definition{audit.Define, messages.Define}
 	for b.Loop() {
 		small := newBenchmark(b, server, busyDay(n/4), both)
 		smallPeak := 0.0

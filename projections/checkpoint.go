@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -39,8 +40,19 @@ func (c checkpoint) past(b *Batch) checkpoint {
 	return c
 }
 
-// readCheckpoint reads the stored checkpoint of a version.
+// readCheckpoint reads the stored checkpoint of a build.
 func readCheckpoint(ctx context.Context, pool *pgxpool.Pool, p *Projection) (checkpoint, error) {
+	c, err := scanCheckpoint(pool.QueryRow(ctx, "SELECT "+checkpointColumns+
+		" FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3", p.name, p.version, p.build))
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("reading the checkpoint of %s: %w", p.Schema(), err)
+	}
+	return c, nil
+}
+
+const checkpointColumns = "store_id, position, epoch, anchor_stream, anchor_revision, anchor_event, anchor_position"
+
+func scanCheckpoint(row pgx.Row) (checkpoint, error) {
 	var (
 		c            checkpoint
 		store        [16]byte
@@ -48,11 +60,8 @@ func readCheckpoint(ctx context.Context, pool *pgxpool.Pool, p *Projection) (che
 		event        *[16]byte
 		revision, at *uint64
 	)
-	err := pool.QueryRow(ctx, `SELECT store_id, position, epoch, anchor_stream, anchor_revision, anchor_event, anchor_position
-		FROM checkpoints WHERE projection = $1 AND version = $2`, p.name, p.version).
-		Scan(&store, &c.position, &c.epoch, &stream, &revision, &event, &at)
-	if err != nil {
-		return checkpoint{}, fmt.Errorf("reading the checkpoint of %s: %w", p.Schema(), err)
+	if err := row.Scan(&store, &c.position, &c.epoch, &stream, &revision, &event, &at); err != nil {
+		return checkpoint{}, err
 	}
 	c.store.UUID = store
 	if event != nil {
@@ -121,15 +130,20 @@ func (w *worker) begin(ctx context.Context, conn *pgxpool.Conn, b *Batch) (pgx.T
 	}
 	batch := &pgx.Batch{}
 	batch.BeginTx(pgx.TxOptions{})
+	batch.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true)", strconv.FormatInt(w.engine.cfg.TTL.Milliseconds(), 10))
 	batch.Queue(`UPDATE checkpoints SET position = $1, events = events + $2, updated_at = $3,
-			anchor_stream = $9, anchor_revision = $10, anchor_event = $11, anchor_position = $12
-		WHERE projection = $4 AND version = $5 AND store_id = $6 AND position = $7 AND epoch = $8`,
+			anchor_stream = $9, anchor_revision = $10, anchor_event = $11, anchor_position = $12,
+			expires_at = now() + make_interval(secs => $14)
+		WHERE projection = $4 AND version = $5 AND build = $13 AND store_id = $6 AND position = $7 AND epoch = $8 AND holder = $15`,
 		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(),
 		w.p.name, w.p.version, w.at.store.Bytes(), int64(b.After), w.at.epoch,
-		held.stream, held.revision, held.event, held.position)
+		held.stream, held.revision, held.event, held.position, w.p.build, w.engine.cfg.TTL.Seconds(), w.engine.holder)
 	results := conn.Conn().SendBatch(ctx, batch)
 	tx := results.Tx()
 	_, err := results.Exec()
+	if err == nil {
+		_, err = results.Exec()
+	}
 	if err == nil {
 		tag, stepErr := results.Exec()
 		if err = stepErr; err == nil && tag.RowsAffected() != 1 {

@@ -90,7 +90,11 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 	require.NoError(t, newEngineError(sample(), sampleVersion(2, sampleSchema)))
 }
 
-func newEngineError(definitions ...*projections.Projection) error {
+func newEngineError(list ...*projections.Projection) error {
+	definitions := make([]projections.Definition, len(list))
+	for i, p := range list {
+		definitions[i] = always(p)
+	}
 	_, err := projections.NewEngine(projections.Config{Pool: &pgxpool.Pool{}, Log: &embedded.Store{}, Now: time.Now}, definitions...)
 	return err
 }
@@ -115,11 +119,11 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 	} {
 		p := projections.New("fit", 1, schema)
 		projections.Patch[row](p, "rows")
-		err := h.engine(h.pool, p).Prepare(t.Context())
+		err := h.engine(h.pool, always(p)).Prepare(t.Context())
 		require.ErrorContains(t, err, want, schema)
 		h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
 	}
 	p := projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
 	projections.Patch[row](p, "rows")
-	require.NoError(t, h.engine(h.pool, p).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
 }

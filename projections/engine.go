@@ -2,10 +2,14 @@ package projections
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +28,7 @@ type Log interface {
 	ReadAll(ctx context.Context, after events.Position) iter.Seq2[events.Record, error]
 }
 
-// Config is what an engine works with. Everything but Logger is needed.
+// Config is what an engine works with. Pool, Subscriber, Log and Now are needed; the rest has defaults.
 type Config struct {
 	// Pool leads to the read models. Its search path finds the infrastructure tables (checkpoints, projections). One
 	// connection per projection is in use while a batch commits.
@@ -34,13 +38,26 @@ type Config struct {
 	Log        Log
 	Now        func() time.Time
 	Logger     *slog.Logger // nil: silent
+
+	Process string        // what operators call this process; it need not be unique
+	TTL     time.Duration // after this a silent process has lost its leases; 10 s
+}
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.TTL <= 0 {
+		c.TTL = 10 * time.Second
+	}
 }
 
 // Engine runs projections.
 //
 // Exactly once: the rows of a batch and the step of the checkpoint are one transaction, and the step is a
 // compare-and-set of store id, position and epoch. So a batch that was applied is never applied again, by this process
-// or another, whatever crashed in between; several engines on one database do no harm and take over from one another.
+// or another, whatever crashed in between; several engines on one database share the work by leases, a build each, and
+// take over from one another.
 //
 // Never skipped: a batch that fails (handler, panic, constraint, connection) is rolled back whole and delivered again,
 // after growing pauses, for as long as it takes. Status says what is wrong.
@@ -48,33 +65,42 @@ type Config struct {
 // Never over another history: a checkpoint of another store, one beyond the store's head, or one whose last event the
 // store does not hold at the same place, stops its projection until the right store is back.
 type Engine struct {
-	cfg     Config
-	workers []*worker // the head follower last
-	byTopic map[string]*worker
-	marks   map[string]*mark // by name
-	watch   watch
+	cfg      Config
+	holder   string // of leases: one life of one process
+	versions []version
+	names    []string         // of versions,
+	numbers  []int            // and their numbers, as parameters of queries
+	marks    map[string]*mark // by name
+	watch    watch
 
+	mu       sync.Mutex
+	crew     []*worker // one for each build, in the order of registration
 	prepared atomic.Bool
 }
 
+// version is one that this process can project and read.
+type version struct {
+	define      Definition
+	*Projection // as it was checked; builds have their own
+}
+
 // NewEngine checks the definitions. It touches neither database nor log: see Prepare and Run.
-func NewEngine(cfg Config, definitions ...*Projection) (*Engine, error) {
+func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 	if cfg.Pool == nil || cfg.Log == nil || cfg.Now == nil {
 		return nil, errors.New("projection engine: Pool, Log and Now are needed")
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	e := &Engine{cfg: cfg, byTopic: map[string]*worker{}, marks: map[string]*mark{}}
+	cfg.setDefaults()
+	e := &Engine{cfg: cfg, holder: strings.TrimSpace(cfg.Process + " " + rand.Text()), marks: map[string]*mark{}}
 	var errs []error
-	for _, p := range append(definitions[:len(definitions):len(definitions)], New(headName, 1, "")) {
+	known := map[string]bool{}
+	for _, define := range append(definitions[:len(definitions):len(definitions)], head) {
+		p := define()
 		errs = append(errs, p.check())
-		if e.byTopic[p.Schema()] != nil {
+		if known[p.Schema()] {
 			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice, or has a name that the engine uses itself"})
 		}
-		w := &worker{engine: e, p: p, turn: make(chan struct{}, 1)}
-		e.workers = append(e.workers, w)
-		e.byTopic[p.Schema()] = w
+		known[p.Schema()] = true
+		e.versions, e.names, e.numbers = append(e.versions, version{define, p}), append(e.names, p.name), append(e.numbers, p.version)
 		if e.marks[p.name] == nil {
 			e.marks[p.name] = newMark()
 		}
@@ -89,6 +115,8 @@ func NewEngine(cfg Config, definitions ...*Projection) (*Engine, error) {
 // head, and its count of events tells how many the others still have before them.
 const headName = "head"
 
+func head() *Projection { return New(headName, 1, "") }
+
 // Run projects until ctx ends; then the batch at work commits or rolls back, and Run returns nil. It prepares first,
 // waiting for Postgres and the store if they are away; a mistake in a definition is returned as a *MisuseError. An
 // engine runs once.
@@ -100,20 +128,59 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a router: %w", err)
 	}
-	for _, w := range e.workers {
-		router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), e.cfg.Subscriber, w.handle)
-		_, _ = w.resume(ctx) // Status tells; the subscriber asks again
+	for _, w := range e.workers() {
+		w.join(router)
 	}
-	defer func() {
-		for _, w := range e.workers {
-			w.leave()
-		}
-	}()
+	defer e.leave(ctx)
+	tending, stop := context.WithCancel(ctx)
+	var tended sync.WaitGroup
+	tended.Go(func() { e.tend(tending) })
+	defer tended.Wait()
+	defer stop()
 	if err = router.Run(WithStart(ctx, e.start)); err != nil {
 		return fmt.Errorf("running projections: %w", err)
 	}
 	if ctx.Err() == nil {
 		return errors.New("running projections: the subscriber ended")
+	}
+	return nil
+}
+
+// tend renews the leases.
+func (e *Engine) tend(ctx context.Context) {
+	beat := time.NewTicker(e.cfg.TTL / 3)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			if err := e.renewLeases(ctx); err != nil && ctx.Err() == nil {
+				e.cfg.Logger.WarnContext(ctx, "projections may be taken over by another process", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Engine) leave(ctx context.Context) {
+	for _, w := range e.workers() {
+		w.leave()
+	}
+	e.releaseLeases(ctx)
+}
+
+func (e *Engine) workers() []*worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.crew)
+}
+
+// worker returns the one that projects into a physical schema; nil if there is none.
+func (e *Engine) worker(schema string) *worker {
+	for _, w := range e.workers() {
+		if w.p.Schema() == schema {
+			return w
+		}
 	}
 	return nil
 }
@@ -137,13 +204,19 @@ func (e *Engine) prepareSometime(ctx context.Context) error {
 	}
 }
 
-// start answers a batch subscriber; see Start.
+// start answers a batch subscriber, once this process has the lease; see Start.
 func (e *Engine) start(ctx context.Context, topic string) (events.Position, error) {
-	w := e.byTopic[topic]
+	w := e.worker(topic)
 	if w == nil {
 		return events.Start, fmt.Errorf("no projection has the topic %q", topic)
 	}
-	return w.resume(ctx)
+	for {
+		at, err := w.resume(ctx)
+		if _, held := errors.AsType[*heldError](err); !held {
+			return at, err
+		}
+		e.untilFree(ctx)
+	}
 }
 
 // storeID reads the identity of the store, without which a position means nothing.

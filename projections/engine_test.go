@@ -34,6 +34,7 @@ type house struct {
 	pool  *pgxpool.Pool
 	given int
 	log   *slog.Logger
+	ttl   time.Duration // of leases
 }
 
 func newHouse(t *testing.T) *house {
@@ -71,10 +72,10 @@ func (h *house) record(stream string, e events.Event) events.Position {
 	return appended.Position
 }
 
-func (h *house) engine(pool *pgxpool.Pool, definitions ...*projections.Projection) *projections.Engine {
+func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition) *projections.Engine {
 	h.t.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Log: h.store, Logger: h.log, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
+		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
 			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),
@@ -84,7 +85,7 @@ func (h *house) engine(pool *pgxpool.Pool, definitions ...*projections.Projectio
 }
 
 // run makes an engine and starts it.
-func (h *house) run(pool *pgxpool.Pool, definitions ...*projections.Projection) (engine *projections.Engine, stop func()) {
+func (h *house) run(pool *pgxpool.Pool, definitions ...projections.Definition) (engine *projections.Engine, stop func()) {
 	h.t.Helper()
 	engine = h.engine(pool, definitions...)
 	return engine, h.start(engine)
@@ -117,7 +118,7 @@ func (h *house) status(engine *projections.Engine, name string, want projections
 	require.Eventually(h.t, func() bool {
 		all, err := engine.Status(h.t.Context())
 		i := slices.IndexFunc(all, func(s projections.Status) bool {
-			return s.Name == name && s.State == want && (s.Error == "") == (want == projections.StateRunning)
+			return s.Name == name && s.State == want && (s.Error == "") == (want == projections.StateRunning || want == projections.StateStandby)
 		})
 		if err != nil || i < 0 {
 			return false
@@ -140,7 +141,7 @@ func (h *house) consistent(schema string, define func() *projections.Projection)
 	other.pool = pool
 	head, err := h.store.Head(h.t.Context())
 	require.NoError(h.t, err)
-	engine, stop := other.run(pool, define())
+	engine, stop := other.run(pool, define)
 	defer stop()
 	other.wait(engine, define().Name(), head)
 	want, err := projectiontest.Dump(h.t.Context(), pool, schema)
@@ -160,8 +161,8 @@ func (h *house) counted() (n int64) {
 func TestTwoEnginesApplyEachEventOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	first, stopFirst := h.run(h.pool, sample())
-	second, _ := h.run(h.pool, sample())
+	first, stopFirst := h.run(h.pool, sample)
+	second, _ := h.run(h.pool, sample)
 	h.append(200)
 	h.wait(second, "sample", h.append(1))
 	stopFirst()
@@ -181,7 +182,7 @@ func TestALostReplyToACommitIsNoFailure(t *testing.T) {
 	var lost atomic.Int64
 	engine := h.engine(h.wired(t, func(sent []byte) bool {
 		return prepared.Load() && strings.Contains(string(sent), "commit") && lost.Add(1) <= 5
-	}), sample())
+	}), sample)
 	require.NoError(t, engine.Prepare(t.Context()))
 	prepared.Store(true)
 	stop := h.start(engine)
@@ -202,10 +203,10 @@ func TestACheckpointOfAnotherStoreIsRefused(t *testing.T) {
 		sampleState(p)
 		return p
 	}
-	require.NoError(t, h.engine(h.pool, sample(), state()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample, state).Prepare(t.Context()))
 	other := id.New[id.Store]()
 	h.exec("UPDATE checkpoints SET store_id = $1 WHERE projection = 'sample'", other.Bytes())
-	engine, _ := h.run(h.pool, sample(), state())
+	engine, _ := h.run(h.pool, sample, state)
 	last := h.append(5)
 	h.wait(engine, "state", last)
 	refused := h.status(engine, "sample", projections.StateStopped)
@@ -222,9 +223,9 @@ func TestAnOlderStoreIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	last := h.append(5)
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	h.exec("UPDATE checkpoints SET position = $1", int64(last)+1000)
-	engine, _ := h.run(h.pool, sample())
+	engine, _ := h.run(h.pool, sample)
 	refused := h.status(engine, "sample", projections.StateStopped)
 	require.Contains(t, refused.Error, "older copy")
 	require.Contains(t, refused.Error, fmt.Sprint(last))
@@ -237,22 +238,25 @@ func TestAnOlderStoreIsRefused(t *testing.T) {
 func TestAChangedDefinitionNeedsAnotherVersion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	changed := sampleSchema + "; CREATE INDEX ON trail (type)"
 
-	err := h.engine(h.pool, sampleVersion(1, changed)).Run(t.Context())
+	err := h.engine(h.pool, always(sampleVersion(1, changed))).Run(t.Context())
 	_, misuse := errors.AsType[*projections.MisuseError](err)
 	require.True(t, misuse)
 	require.ErrorContains(t, err, "projection sample_v1")
 	require.ErrorContains(t, err, "Give it version 2")
 
-	engine, _ := h.run(h.pool, sampleVersion(2, changed))
+	engine, _ := h.run(h.pool, always(sampleVersion(2, changed)))
 	require.Eventually(t, func() bool { return len(h.rows("SELECT FROM projections WHERE name = 'sample'")) == 2 },
 		30*time.Second, 5*time.Millisecond)
-	live, err := engine.Live(t.Context(), "sample")
+	_, err = engine.Live(t.Context(), "sample")
+	_, unready := errors.AsType[*projections.UnreadyError](err)
+	require.True(t, unready, "the first version stays live until another is put there, and is nothing for readers of that: %v", err)
+	live, err := h.engine(h.pool, sample, always(sampleVersion(2, changed))).Live(t.Context(), "sample")
 	require.NoError(t, err)
-	require.Equal(t, "sample_v1", live, "the first version stays live until another is put there")
+	require.Equal(t, "sample_v1", live)
 }
 
 func TestAFailingHandlerPausesAndNothingIsSkipped(t *testing.T) {
@@ -272,7 +276,7 @@ func TestAFailingHandlerPausesAndNothingIsSkipped(t *testing.T) {
 				}
 				return fail()
 			})
-			engine, _ := h.run(h.pool, p)
+			engine, _ := h.run(h.pool, always(p))
 			before := h.append(3)
 			h.wait(engine, "sample", before)
 			h.append(2)
@@ -296,7 +300,7 @@ func TestAFailingHandlerPausesAndNothingIsSkipped(t *testing.T) {
 func TestAConstraintRollsTheWholeBatchBack(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	engine, _ := h.run(h.pool, sample())
+	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(1))
 	h.exec("ALTER TABLE sample_v1.devices ADD CONSTRAINT narrow CHECK (name <> 'too wide')")
 	h.record("devices-1", events.DeviceLinked{DeviceID: device(999), Name: "too wide"})
@@ -313,7 +317,7 @@ func TestPostgresGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Restartable(t)
 	h := houseAt(t, server.URL())
-	engine, _ := h.run(h.pool, sample())
+	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(20))
 	for range 2 {
 		h.append(15)
@@ -334,7 +338,7 @@ func TestPostgresGoesAwayAndComesBack(t *testing.T) {
 func TestStoppingAnywhereLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	last := h.append(60)
 	for n := range int64(40) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -345,7 +349,7 @@ func TestStoppingAnywhereLosesAndDoublesNothing(t *testing.T) {
 			}
 			return false
 		})
-		engine := h.engine(pool, sample())
+		engine := h.engine(pool, sample)
 		stop := context.AfterFunc(t.Context(), cancel)
 		go func() { // far enough: the next one
 			if engine.WaitFor(ctx, "sample", last) == nil {
@@ -359,7 +363,7 @@ func TestStoppingAnywhereLosesAndDoublesNothing(t *testing.T) {
 			last = h.append(11)
 		}
 	}
-	engine, _ := h.run(h.pool, sample())
+	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", last)
 	h.consistent("sample_v1", sample)
 }
@@ -367,7 +371,7 @@ func TestStoppingAnywhereLosesAndDoublesNothing(t *testing.T) {
 func TestTheStoresOwnEventsMoveTheCheckpointUncounted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	engine, _ := h.run(h.pool, sample())
+	engine, _ := h.run(h.pool, sample)
 	h.append(2)
 	for _, stream := range []string{"devices-1", "$settings"} {
 		_, err := h.store.Append(t.Context(), stream, events.Any, []events.Proposed{{ID: id.New[id.Event](), Type: "$metadata"}})
@@ -387,10 +391,10 @@ func TestTheStoresOwnEventsMoveTheCheckpointUncounted(t *testing.T) {
 func TestNothingIsLeftRunning(t *testing.T) { //nolint:paralleltest // see above
 	h := newHouse(t)
 	h.store = storetest.LendEmbedded(t)
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	before := runtime.NumGoroutine()
 	for range 3 {
-		engine, stop := h.run(h.pool, sample())
+		engine, stop := h.run(h.pool, sample)
 		h.wait(engine, "sample", h.append(30))
 		stop()
 	}

@@ -40,7 +40,7 @@ func (w Prepared) Rows() (n int) {
 
 // Work works out what a prepared engine's projection would write for a batch.
 func (e *Engine) Work(schema string, b *Batch) (out Prepared, err error) {
-	p := e.byTopic[schema].p
+	p := e.worker(schema).p
 	defer p.reset()
 	for _, r := range b.Events {
 		if err = p.apply(r); err != nil {

@@ -63,7 +63,7 @@ func (s *shelf) own(n int) (last events.Position) {
 // projected runs an engine until the sample has come to a position.
 func (s *shelf) projected(p events.Position) {
 	s.t.Helper()
-	engine, stop := s.run(s.pool, sample())
+	engine, stop := s.run(s.pool, sample)
 	s.wait(engine, "sample", p)
 	stop()
 }
@@ -72,7 +72,7 @@ func (s *shelf) projected(p events.Position) {
 func (s *shelf) refused(reason string) {
 	s.t.Helper()
 	rows, counted := len(s.rows("SELECT FROM sample_v1.trail")), s.counted()
-	engine, stop := s.run(s.pool, sample())
+	engine, stop := s.run(s.pool, sample)
 	defer stop()
 	for range 3 {
 		require.Contains(s.t, s.status(engine, "sample", projections.StateStopped).Error, reason)
@@ -158,7 +158,7 @@ func TestACheckpointOfAnotherEpochIsNotMoved(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	p, calls := meddling(func() { h.exec("UPDATE checkpoints SET epoch = epoch + 1 WHERE projection = 'sample'") })
-	engine, _ := h.run(h.pool, p)
+	engine, _ := h.run(h.pool, always(p))
 	h.wait(engine, "sample", h.append(1))
 	h.wait(engine, "sample", h.record("account-1", events.PremiumSubscribed{}))
 	require.EqualValues(t, 2, calls.Load(), "the batch of the epoch before was given back, and projected in the new one")
@@ -170,7 +170,7 @@ func TestACheckpointThatBecameAnotherStoresIsNotMoved(t *testing.T) {
 	h := newHouse(t)
 	other := id.New[id.Store]()
 	p, calls := meddling(func() { h.exec("UPDATE checkpoints SET store_id = $1 WHERE projection = 'sample'", other.Bytes()) })
-	engine, _ := h.run(h.pool, p)
+	engine, _ := h.run(h.pool, always(p))
 	before := h.append(1)
 	h.wait(engine, "sample", before)
 	last := h.record("account-1", events.PremiumSubscribed{})

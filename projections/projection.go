@@ -11,11 +11,15 @@ import (
 	"daybook/events"
 )
 
-// Projection is one version of one read model's writer. Build it with [New], give it tables and handlers, and hand it
-// to one engine; a value is not for several engines at once, because it holds the rows of the batch at work.
+// Definition makes a projection anew. An engine asks for one per build: a projection holds the rows of the batch at
+// work, so no two builds can share it.
+type Definition func() *Projection
+
+// Projection is one version of one read model's writer. Make it with [New] and give it tables and handlers.
 type Projection struct {
 	name    string
 	version int
+	build   int // which one of this version, from 1
 	ddl     string
 	tables  []table
 	handler map[string]func(At) error // by stored event name
@@ -26,7 +30,7 @@ type Projection struct {
 // New begins a projection. The name is lower-case letters, digits and underscores; the version counts from 1 and must
 // rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
 func New(name string, version int, ddl string) *Projection {
-	p := &Projection{name: name, version: version, ddl: ddl, handler: map[string]func(At) error{}}
+	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}}
 	if !validName.MatchString(name) {
 		p.misusedf("the name must match %s", validName)
 	}
@@ -36,7 +40,7 @@ func New(name string, version int, ddl string) *Projection {
 	return p
 }
 
-// validName leaves room for the version within Postgres's 63 bytes.
+// validName leaves room for version and build within Postgres's 63 bytes.
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,49}$`)
 
 // Name is the read model's name, the same for all versions.
@@ -45,9 +49,15 @@ func (p *Projection) Name() string { return p.name }
 // Version is the version of tables and handlers.
 func (p *Projection) Version() int { return p.version }
 
-// Schema is the physical Postgres schema of this version, such as "messages_v1". It is also the Watermill topic: two
-// versions of one projection stand at different places.
-func (p *Projection) Schema() string { return p.name + "_v" + strconv.Itoa(p.version) }
+// Schema is the physical Postgres schema of this build, such as "messages_v1", or "messages_v1_b2" when the version was
+// built again. It is also the Watermill topic: two builds of one projection stand at different places.
+func (p *Projection) Schema() string {
+	schema := p.name + "_v" + strconv.Itoa(p.version)
+	if p.build > 1 {
+		schema += "_b" + strconv.Itoa(p.build)
+	}
+	return schema
+}
 
 // On handles one event of the catalogue, in log order. Older stored versions arrive as the current struct. An event
 // whose type is handled but whose data, version or envelope cannot be read is an error: the projection pauses.

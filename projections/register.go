@@ -14,8 +14,8 @@ import (
 	"daybook/events/id"
 )
 
-// Prepare registers what is not registered yet and checks every definition against its tables. The first version of a
-// name becomes the live one. Run prepares by itself; call it to have the tables before anything is served.
+// Prepare registers what is not registered yet and checks every definition against its tables. The first build of a name
+// becomes the live one. Run prepares by itself; call it to have the tables before anything is served.
 func (e *Engine) Prepare(ctx context.Context) error {
 	if e.prepared.Load() {
 		return nil
@@ -30,32 +30,28 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	}
 	defer conn.Release()
 	var errs []error
-	for _, w := range e.workers {
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, w.p, store) })
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, t := range w.p.tables {
-			errs = append(errs, t.bind(ctx, conn.Conn(), w.p.Schema()))
-		}
+	for _, v := range e.versions {
+		errs = append(errs, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, v.Projection, store) }))
 	}
 	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := e.muster(ctx, conn.Conn()); err != nil {
 		return err
 	}
 	e.prepared.Store(true)
 	return e.rereadMarks(ctx)
 }
 
-// register creates the physical schema of a version together with its row and its checkpoint, or finds that it was
-// built from the same definition. Engines that start together take turns.
+// register creates the first build of a version, or finds that it was built from the same definition. Engines that start
+// together take turns.
 func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
 	const turn = "SELECT pg_advisory_xact_lock(hashtextextended('daybook projections of ' || current_schema(), 0))"
 	if _, err := tx.Exec(ctx, turn); err != nil {
 		return fmt.Errorf("waiting to register projections: %w", err)
 	}
 	var known string
-	err := tx.QueryRow(ctx, "SELECT fingerprint FROM projections WHERE name = $1 AND version = $2", p.name, p.version).Scan(&known)
+	err := tx.QueryRow(ctx, "SELECT fingerprint FROM projections WHERE name = $1 AND version = $2 ORDER BY build DESC LIMIT 1", p.name, p.version).Scan(&known)
 	switch {
 	case err == nil && known == p.fingerprint():
 		return nil
@@ -73,14 +69,14 @@ func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store i
 }
 
 func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
-	_, err := tx.Exec(ctx, `INSERT INTO projections (name, version, schema_name, fingerprint, live, created_at)
-		VALUES ($1, $2, $3, $4, NOT EXISTS (SELECT FROM projections WHERE name = $1 AND live), $5)`,
-		p.name, p.version, p.Schema(), p.fingerprint(), e.cfg.Now())
+	_, err := tx.Exec(ctx, `INSERT INTO projections (name, version, build, schema_name, fingerprint, phase, created_at, changed_at)
+		VALUES ($1, $2, $3, $4, $5, CASE WHEN EXISTS (SELECT FROM projections WHERE name = $1) THEN 'replaying' ELSE 'live' END, $6, $6)`,
+		p.name, p.version, p.build, p.Schema(), p.fingerprint(), e.cfg.Now())
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, store_id, position, events, updated_at)
-		VALUES ($1, $2, $3, 0, 0, $4)`, p.name, p.version, store.Bytes(), e.cfg.Now())
+	_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, build, store_id, position, events, updated_at)
+		VALUES ($1, $2, $3, $4, 0, 0, $5)`, p.name, p.version, p.build, store.Bytes(), e.cfg.Now())
 	if err != nil || p.ddl == "" {
 		return err
 	}

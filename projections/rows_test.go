@@ -98,7 +98,7 @@ func model(rows map[string][3]string, o operation) {
 
 func TestPatchesMergeAsIfWrittenOneByOne(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, patched())
+	s := projectiontest.For(t, always(patched()))
 	operations := rapid.Custom(func(t *rapid.T) operation {
 		text := rapid.Ptr(rapid.StringMatching(`[a-z]{0,3}`), true)
 		return operation{
@@ -183,7 +183,7 @@ func TestEveryTypeArrivesWhole(t *testing.T) {
 			Count: new(events.Position(1 << 62)), Struct: map[string]float64{"n": 1},
 		})
 	})
-	s := projectiontest.For(t, p)
+	s := projectiontest.For(t, always(p))
 	one := "0 | " + message(1).String() + " | sealed:1:… | -32768 | 65535 | t | -0.5 | 1999-12-31 23:59:59.999999+00 | \\x0001" +
 		` | {"b": 1} | {"b": 1} | out | short | {a,b} | 0.0003 | 2026-01-05 | ∅ | ` + message(2).String() +
 		` | ∅ | wide | 4611686018427387904 | ∅ | {"n": 1}`
@@ -216,7 +216,7 @@ func TestNumbersThatDoNotFitAreTheEventsFault(t *testing.T) {
 		table := projections.Append[row](p, "rows")
 		projections.On(p, func(events.DeviceLinked, projections.At) error { return table.Add(bad) })
 		h.record("devices-1", events.DeviceLinked{})
-		engine, stop := h.run(h.pool, p)
+		engine, stop := h.run(h.pool, always(p))
 		require.Contains(t, h.status(engine, "bad", projections.StateRetrying).Error,
 			"projection bad_v1: DeviceLinked at devices-1@0: "+want)
 		stop()
@@ -249,7 +249,7 @@ func TestAnyTextCanBeProjected(t *testing.T) {
 		}
 		return all.Add(said{Stream: at.Stream, Revision: at.Revision, Text: text, Short: append([]byte{}, at.Data...)})
 	})
-	s := projectiontest.For(t, p)
+	s := projectiontest.For(t, always(p))
 	say := func(texts ...string) {
 		proposed := make([]events.Proposed, len(texts))
 		for i, text := range texts {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,15 +19,18 @@ type State string
 const (
 	StateRunning  State = "running"
 	StateRetrying State = "retrying" // a batch, or Postgres, or the log fails; nothing is skipped
+	StateStandby  State = "standby"  // another process projects it
 	StateStopped  State = "stopped"
 )
 
-// Status is how one version of a projection stands.
+// Status is how one build of a projection stands.
 type Status struct {
 	Name      string          `json:"name"`
 	Version   int             `json:"version"`
+	Build     int             `json:"build"`
 	Schema    string          `json:"schema"` // the physical schema
-	Live      bool            `json:"live"`   // readers read this version
+	Phase     Phase           `json:"phase"`
+	Holder    string          `json:"holder,omitempty"` // the process that projects it
 	Position  events.Position `json:"position"`
 	Events    int64           `json:"events"` // projected or passed over since the beginning of the log
 	Lag       Lag             `json:"lag"`
@@ -43,14 +47,17 @@ type Lag struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Status tells how the engine's projections stand. When Postgres or the log cannot be asked, what is known in memory is
-// returned beside the error.
+// Status tells how the builds stand that this process can project. When Postgres or the log cannot be asked, what is known
+// in memory is returned beside the error.
 func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	stored, err := e.stored(ctx)
 	var out []Status
-	for _, w := range e.workers[:len(e.workers)-1] {
+	for _, w := range e.workers() {
+		if w.p.name == headName {
+			continue
+		}
 		s := stored[w.p.Schema()]
-		s.Name, s.Version, s.Schema = w.p.name, w.p.version, w.p.Schema()
+		s.Name, s.Version, s.Build, s.Schema = w.p.name, w.p.version, w.p.build, w.p.Schema()
 		var reason error
 		if s.State, reason = w.now(); reason != nil {
 			s.Error = reason.Error()
@@ -67,24 +74,29 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return out, fmt.Errorf("reading the head of the log: %w", err)
 	}
+	follower := stored[New(headName, 1, "").Schema()]
 	for i := range out {
-		if out[i].Lag, err = e.lag(ctx, out[i], stored[e.workers[len(e.workers)-1].p.Schema()], head); err != nil {
+		if out[i].Lag, err = e.lag(ctx, out[i], follower, head); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
+// Live tells whether readers read this build.
+func (s Status) Live() bool { return s.Phase == PhaseLive }
+
 // stored reads all checkpoints, by physical schema.
 func (e *Engine) stored(ctx context.Context) (map[string]Status, error) {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, p.live, c.position, c.events, c.updated_at
-		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version`)
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, p.phase, c.position, c.events, c.updated_at,
+			CASE WHEN c.expires_at > now() THEN c.holder ELSE '' END
+		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build`)
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
 	out := map[string]Status{}
 	var s Status
-	_, err = pgx.ForEachRow(rows, []any{&s.Schema, &s.Live, &s.Position, &s.Events, &s.UpdatedAt}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&s.Schema, &s.Phase, &s.Position, &s.Events, &s.UpdatedAt, &s.Holder}, func() error {
 		out[s.Schema] = s
 		return nil
 	})
@@ -120,13 +132,29 @@ func (e *Engine) lag(ctx context.Context, s, follower Status, head events.Positi
 	return Lag{}, ctx.Err()
 }
 
-// Live returns the physical schema that readers of a read model name in their SQL. Ask once per request: the answer
-// changes when a rebuilt version goes live, and the version before stays readable for a while.
+// Live returns the physical schema that readers of a read model name in their SQL: of the live build, or, when that is of
+// a version that this process cannot read, of the one that was live before and that it can. Ask once per request: the
+// answer changes when another build goes live, and the one before stays readable for a while.
 func (e *Engine) Live(ctx context.Context, name string) (string, error) {
-	var schema string
-	err := e.cfg.Pool.QueryRow(ctx, "SELECT schema_name FROM projections WHERE name = $1 AND live", name).Scan(&schema)
+	rows, _ := e.cfg.Pool.Query(ctx, "SELECT schema_name FROM ("+readable+") r WHERE name = $3", e.names, e.numbers, name)
+	schema, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string]) // the query's error comes back with the rows
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", &UnreadyError{name}
+	}
 	if err != nil {
-		return "", fmt.Errorf("finding the live version of %s: %w", name, err)
+		return "", fmt.Errorf("finding the live build of %s: %w", name, err)
 	}
 	return schema, nil
 }
+
+// UnreadyError says that no build of a read model was live yet of a version that this process can read.
+type UnreadyError struct{ Projection string }
+
+func (e *UnreadyError) Error() string {
+	return "read model " + e.Projection + " is being built and cannot be read yet: see the projections for how far it is"
+}
+
+// readable picks the build of each name that readers read, among the names ($1) and versions ($2) that they know.
+const readable = `SELECT DISTINCT ON (name) * FROM projections
+	WHERE (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[])) AND phase IN ('live', 'retired')
+	ORDER BY name, phase = 'live' DESC, changed_at DESC`

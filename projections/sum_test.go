@@ -86,7 +86,7 @@ func postings(all ...posting) []events.Proposed {
 
 func TestTheKitPassesOnSums(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, summed(summedSchema), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, always(summed(summedSchema)), func(s *projectiontest.Scenario) {
 		for n := range 60 {
 			s.GivenRaw("postings", postings(posting{fmt.Sprint("owner ", n%5), n % 3, int64(n - 30)})...)
 		}
@@ -95,7 +95,7 @@ func TestTheKitPassesOnSums(t *testing.T) {
 
 func TestSumsAddUp(t *testing.T) {
 	t.Parallel()
-	projectiontest.For(t, summed(summedSchema)).
+	projectiontest.For(t, always(summed(summedSchema))).
 		GivenRaw("postings", postings(posting{"Anna", 0, 5}, posting{"Anna", 0, -7}, posting{"Anna", 1, 1}, posting{"Bruno", 0, 0})...).
 		Then("SELECT owner, day, amount, lines FROM totals ORDER BY owner, day",
 			"Anna | 2026-01-05 | -2 | 2", "Anna | 2026-01-06 | 1 | 1", "Bruno | 2026-01-05 | 0 | 1").
@@ -106,12 +106,12 @@ func TestSumsAddUp(t *testing.T) {
 // TestSumsAreWrittenAfterTheRows: so that a guard of the rows has the first word, however many they are.
 func TestSumsAreWrittenAfterTheRows(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, summed(summedSchema+`
+	s := projectiontest.For(t, always(summed(summedSchema+`
 		CREATE FUNCTION has_lines() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF NOT EXISTS (SELECT FROM summed_v1.lines WHERE owner = NEW.owner) THEN RAISE EXCEPTION 'no lines yet'; END IF;
 			RETURN NEW;
 		END $$;
-		CREATE TRIGGER has_lines BEFORE INSERT ON totals FOR EACH ROW EXECUTE FUNCTION has_lines();`))
+		CREATE TRIGGER has_lines BEFORE INSERT ON totals FOR EACH ROW EXECUTE FUNCTION has_lines();`)))
 	for _, c := range []struct {
 		owner string
 		lines int
@@ -123,7 +123,7 @@ func TestSumsAreWrittenAfterTheRows(t *testing.T) {
 
 func TestSumsAreThoseOfAMap(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, summed(summedSchema))
+	s := projectiontest.For(t, always(summed(summedSchema)))
 	drawn := rapid.Custom(func(t *rapid.T) posting {
 		return posting{
 			Owner:  rapid.SampledFrom([]string{"", "x", "xx", "\x00", "\uFFFD"}).Draw(t, "owner"), // the last two are one
@@ -176,7 +176,7 @@ func TestASumOutOfRangeStopsTheBatch(t *testing.T) {
 				_, err := h.store.Append(t.Context(), "postings", events.Any, postings(c.earlier...))
 				require.NoError(t, err)
 			}
-			engine, stop := h.run(h.pool, p)
+			engine, stop := h.run(h.pool, always(p))
 			head, err := h.store.Head(t.Context())
 			require.NoError(t, err)
 			h.wait(engine, "summed", head)
@@ -209,7 +209,7 @@ func TestOthersThatWriteToASumAreFoundOut(t *testing.T) {
 				return appended.Position
 			}
 			h.append(1)
-			engine, stop := h.run(h.pool, summed(summedSchema))
+			engine, stop := h.run(h.pool, always(summed(summedSchema)))
 			h.wait(engine, "summed", post(5))
 			h.exec(`CREATE FUNCTION summed_v1.meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + c.trigger + ` END $$;
 				CREATE TRIGGER meddle BEFORE INSERT OR UPDATE ON summed_v1.totals FOR EACH ROW EXECUTE FUNCTION summed_v1.meddle()`)
@@ -231,7 +231,7 @@ func TestAWriterInBetweenFailsTheBatch(t *testing.T) {
 	var told strings.Builder // read after the engine has stopped
 	h.log = slog.New(slog.NewTextHandler(&told, nil))
 	h.append(1)
-	engine, stop := h.run(h.pool, summed(summedSchema))
+	engine, stop := h.run(h.pool, always(summed(summedSchema)))
 	post := func(amount int64) events.Position {
 		appended, err := h.store.Append(t.Context(), "postings", events.Any, postings(posting{"Anna", 0, amount}))
 		require.NoError(t, err)
@@ -268,7 +268,7 @@ func TestDriftIsFoundWhole(t *testing.T) {
 		"ALTER TABLE totals ALTER amount DROP NOT NULL; UPDATE totals SET amount = NULL WHERE owner = 'Anna'": {"(Anna,2026-01-05)", "(,1)", "(5,1)"},
 	} {
 		p := summed(summedSchema)
-		s := projectiontest.For(t, p).GivenRaw("postings", postings(posting{"Anna", 0, 5}, posting{"Bruno", 0, 6})...)
+		s := projectiontest.For(t, always(p)).GivenRaw("postings", postings(posting{"Anna", 0, 5}, posting{"Bruno", 0, 6})...)
 		s.Settle()
 		require.NoError(t, p.CheckSums(t.Context(), s.Pool()))
 		require.NoError(t, pgx.BeginFunc(t.Context(), s.Pool(), func(tx pgx.Tx) error {
@@ -353,12 +353,12 @@ func TestMisfitsOfSumsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 			options = append(options, projections.From(c.identity))
 		}
 		projections.Sum[row](p, "rows", options...)
-		err := h.engine(h.pool, p).Prepare(t.Context())
+		err := h.engine(h.pool, always(p)).Prepare(t.Context())
 		require.ErrorContains(t, err, "projection fit_v1: table rows: ", c)
 		require.ErrorContains(t, err, want, c)
 		h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
 	}
 	p := projections.New("fit", 1, good)
 	projections.Sum[row](p, "rows", projections.From("SELECT n, id FROM rows"))
-	require.NoError(t, h.engine(h.pool, p).Prepare(t.Context()))
+	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
 }

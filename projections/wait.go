@@ -11,10 +11,10 @@ import (
 	"daybook/events"
 )
 
-// mark is how far a read model's live version is known to be.
+// mark is how far the build that readers read is known to be.
 type mark struct {
 	mu       sync.Mutex
-	live     int // version
+	live     string // its physical schema
 	position events.Position
 	moved    chan struct{} // closed when the position rises
 }
@@ -27,26 +27,26 @@ func (m *mark) read() (events.Position, <-chan struct{}) {
 	return m.position, m.moved
 }
 
-// raise notes a commit of a version; only the live one counts.
-func (m *mark) raise(version int, position events.Position) {
+// raise notes a commit of a build; only the live one counts.
+func (m *mark) raise(schema string, position events.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if version == m.live && position > m.position {
+	if schema == m.live && position > m.position {
 		m.set(position)
 	}
 }
 
-// correct notes where a version resumes. That may be further back, when the database was set back.
-func (m *mark) correct(version int, position events.Position) {
+// correct notes where a build resumes. That may be further back, when the database was set back.
+func (m *mark) correct(schema string, position events.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if version == m.live && position != m.position {
+	if schema == m.live && position != m.position {
 		m.set(position)
 	}
 }
 
-// learn notes what was read: which version is live, and where it is. A reading may be older than a commit seen here.
-func (m *mark) learn(live int, position events.Position) {
+// learn notes what was read: which build is live, and where it is. A reading may be older than a commit seen here.
+func (m *mark) learn(live string, position events.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if live != m.live || position > m.position {
@@ -61,7 +61,7 @@ func (m *mark) set(position events.Position) {
 	m.moved = make(chan struct{})
 }
 
-// Advanced returns a channel that is closed when the live version of a projection next moves on. To miss nothing, ask
+// Advanced returns a channel that is closed when the live build of a projection next moves on. To miss nothing, ask
 // for the channel before looking at the rows:
 //
 //	for {
@@ -80,7 +80,7 @@ func (e *Engine) Advanced(name string) <-chan struct{} {
 	return nil
 }
 
-// WaitFor returns nil once the live version of a projection has projected everything up to a position: what the
+// WaitFor returns nil once the live build of a projection has projected everything up to a position: what the
 // caller wrote can then be read. Bound the wait by ctx; past the bound the error is a *WaitError.
 func (e *Engine) WaitFor(ctx context.Context, name string, position events.Position) error {
 	m := e.marks[name]
@@ -131,7 +131,7 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 // runs tells whether commits of this projection happen in this process, and so wake waiters at once.
 func (e *Engine) runs(name string) bool {
-	for _, w := range e.workers {
+	for _, w := range e.workers() {
 		if s, _ := w.now(); w.p.name == name && s == StateRunning {
 			return true
 		}
@@ -140,7 +140,7 @@ func (e *Engine) runs(name string) bool {
 }
 
 func (e *Engine) trouble(name string) error {
-	for _, w := range e.workers {
+	for _, w := range e.workers() {
 		if w.p.name == name {
 			if _, err := w.now(); err != nil {
 				return err
@@ -150,22 +150,19 @@ func (e *Engine) trouble(name string) error {
 	return nil
 }
 
-// rereadMarks learns what other processes have done.
+// rereadMarks learns what other processes have done, and which builds are live.
 func (e *Engine) rereadMarks(ctx context.Context) error {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.name, p.version, c.position FROM projections p
-		JOIN checkpoints c ON c.projection = p.name AND c.version = p.version WHERE p.live`)
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT r.name, r.schema_name, c.position FROM (`+readable+`) r
+		JOIN checkpoints c ON c.projection = r.name AND c.version = r.version AND c.build = r.build`, e.names, e.numbers)
 	if err != nil {
 		return fmt.Errorf("reading checkpoints: %w", err)
 	}
 	var (
-		name     string
-		version  int
-		position events.Position
+		name, schema string
+		position     events.Position
 	)
-	_, err = pgx.ForEachRow(rows, []any{&name, &version, &position}, func() error {
-		if m := e.marks[name]; m != nil {
-			m.learn(version, position)
-		}
+	_, err = pgx.ForEachRow(rows, []any{&name, &schema, &position}, func() error {
+		e.marks[name].learn(schema, position)
 		return nil
 	})
 	if err != nil {

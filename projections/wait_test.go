@@ -17,7 +17,7 @@ func TestWaitingEndsAtItsBoundAndSaysWhy(t *testing.T) {
 	h := newHouse(t)
 	p := sample()
 	projections.On(p, func(events.PremiumSubscribed, projections.At) error { return errors.New("out of luck") })
-	engine, _ := h.run(h.pool, p)
+	engine, _ := h.run(h.pool, always(p))
 	before := h.append(1)
 	h.wait(engine, "sample", before)
 	poison := h.record("account-1", events.PremiumSubscribed{})
@@ -38,19 +38,19 @@ func TestWaitingEndsAtItsBoundAndSaysWhy(t *testing.T) {
 func TestWaitersWakeForOtherProcesses(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	require.NoError(t, h.engine(h.pool, sample()).Prepare(t.Context()))
-	reader := h.engine(h.pool, sample())
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
+	reader := h.engine(h.pool, sample)
 	last := h.append(5)
 	woken := make(chan error, 1)
 	go func() { woken <- reader.WaitFor(t.Context(), "sample", last) }()
-	h.run(h.pool, sample())
+	h.run(h.pool, sample)
 	require.NoError(t, <-woken)
 }
 
 func TestAdvancedTellsOfEveryCommit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	engine := h.engine(h.pool, sample())
+	engine := h.engine(h.pool, sample)
 	require.NoError(t, engine.Prepare(t.Context()))
 	require.Nil(t, engine.Advanced("nobody"))
 	advanced := engine.Advanced("sample")
@@ -81,14 +81,14 @@ func TestLagIsCountedInEventsAndSeconds(t *testing.T) {
 		<-release
 		return nil
 	})
-	engine, _ := h.run(h.pool, p)
+	engine, _ := h.run(h.pool, always(p))
 	h.wait(engine, "sample", h.append(4))
 	status, err := engine.Status(t.Context())
 	require.NoError(t, err)
 	require.Len(t, status, 1, "the head follower is the engine's own")
 	require.Equal(t, projections.Lag{}, status[0].Lag)
 	require.EqualValues(t, 5, status[0].Events)
-	require.True(t, status[0].Live)
+	require.True(t, status[0].Live())
 
 	h.record("account-1", events.PremiumSubscribed{})
 	<-held

@@ -12,7 +12,7 @@ import (
 	"daybook/events"
 )
 
-// worker projects the batches of one version, one at a time.
+// worker projects the batches of one build, one at a time.
 type worker struct {
 	engine *Engine
 	p      *Projection
@@ -24,6 +24,15 @@ type worker struct {
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
+}
+
+func newWorker(e *Engine, p *Projection) *worker {
+	return &worker{engine: e, p: p, turn: make(chan struct{}, 1)}
+}
+
+// join makes the worker a handler of the router's.
+func (w *worker) join(router *message.Router) {
+	router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
 }
 
 // EventError names the event at which a projection stands still.
@@ -59,7 +68,7 @@ func (w *worker) handle(msg *message.Message) error {
 	case err == nil:
 		w.at = w.at.past(b)
 		w.enter(StateRunning, nil)
-		w.engine.marks[w.p.name].raise(w.p.version, b.Last)
+		w.engine.marks[w.p.name].raise(w.p.Schema(), b.Last)
 		return nil
 	case errors.Is(err, errMoved) || ctx.Err() != nil:
 		w.engine.cfg.Logger.DebugContext(ctx, "batch given back", "projection", w.p.Schema(), "after", b.After, "reason", err)
@@ -130,7 +139,7 @@ func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) erro
 	return fmt.Errorf("projection %s: %w", w.p.Schema(), unsure)
 }
 
-// resume reads where the version stands and refuses to go on over another history.
+// resume takes the lease, reads where the build stands, and refuses to go on over another history.
 func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	select {
 	case w.turn <- struct{}{}:
@@ -138,50 +147,66 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	case <-ctx.Done():
 		return events.Start, ctx.Err()
 	}
-	at, err := w.locate(ctx)
+	at, err := w.take(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
-			w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
-			w.stumble(err)
-		}
+		w.stumble(ctx, err)
 		return events.Start, err
 	}
 	w.at = at
 	w.resumed(at.position)
-	w.engine.marks[w.p.name].correct(w.p.version, at.position)
+	w.engine.marks[w.p.name].correct(w.p.Schema(), at.position)
 	return at.position, nil
 }
 
-// locate compares the checkpoint with the store. The checkpoint is read before the head: the head only rises.
-func (w *worker) locate(ctx context.Context) (at checkpoint, err error) {
-	store, err := w.engine.storeID(ctx)
+// take takes the lease of a build that fits the store: whoever has the wrong store must not keep it from those who have
+// the right one. What was looked at may have gone on meanwhile, and is looked at again.
+func (w *worker) take(ctx context.Context) (checkpoint, error) {
+	at, err := w.locate(ctx)
 	if err != nil {
 		return at, err
 	}
+	held, err := w.acquire(ctx)
+	if err != nil || held.store == at.store && held.position == at.position {
+		return held, err
+	}
+	return held, w.fits(ctx, held)
+}
+
+// locate reads the checkpoint and compares it with the store.
+func (w *worker) locate(ctx context.Context) (at checkpoint, err error) {
 	if at, err = readCheckpoint(ctx, w.engine.cfg.Pool, w.p); err != nil {
 		return at, err
 	}
+	return at, w.fits(ctx, at)
+}
+
+// fits compares a checkpoint with the store. The checkpoint was read before the head, which only rises.
+func (w *worker) fits(ctx context.Context, at checkpoint) error {
+	store, err := w.engine.storeID(ctx)
+	if err != nil {
+		return err
+	}
 	if at.store != store {
-		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("its rows come from store %s, and this is store %s. "+
+		return &HistoryError{w.p.Schema(), fmt.Sprintf("its rows come from store %s, and this is store %s. "+
 			"Run it against the store it was built from, or rebuild it", at.store, store)}
 	}
 	head, err := w.engine.cfg.Log.Head(ctx)
 	if err != nil {
-		return at, fmt.Errorf("reading the head of the log: %w", err)
+		return fmt.Errorf("reading the head of the log: %w", err)
 	}
 	if head < at.position {
-		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("it has projected up to position %d, but the store ends at %d: "+
+		return &HistoryError{w.p.Schema(), fmt.Sprintf("it has projected up to position %d, but the store ends at %d: "+
 			"an older copy of the store was restored. Restore the newer one, or rebuild the projection", at.position, head)}
 	}
 	same, err := at.builtFrom(ctx, w.engine.cfg.Log)
 	if err != nil {
-		return at, err
+		return err
 	}
 	if !same {
-		return at, &HistoryError{w.p.Schema(), fmt.Sprintf("the store's history is not the one this projection was built from: %s. "+
+		return &HistoryError{w.p.Schema(), fmt.Sprintf("the store's history is not the one this projection was built from: %s. "+
 			"Bring the right store back, or rebuild the projection", at.missing())}
 	}
-	return at, nil
+	return nil
 }
 
 // HistoryError says that a projection's checkpoint does not belong to the store's history. It stays until the right store
@@ -202,14 +227,21 @@ func (w *worker) failed(ctx context.Context, floor events.Position, err error) e
 	return err
 }
 
-// stumble notes that resuming failed, or was refused.
-func (w *worker) stumble(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state, w.err, w.inBatch = StateRetrying, err, false
-	if _, refused := errors.AsType[*HistoryError](err); refused {
-		w.state = StateStopped
+// stumble notes why resuming failed, or was refused.
+func (w *worker) stumble(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
 	}
+	state := StateRetrying
+	if _, refused := errors.AsType[*HistoryError](err); refused {
+		state = StateStopped
+	}
+	if _, held := errors.AsType[*heldError](err); held {
+		w.enter(StateStandby, nil)
+		return
+	}
+	w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
+	w.enter(state, err)
 }
 
 // resumed clears what resuming cures: anything but a batch that failed and is still to come.

@@ -114,12 +114,13 @@ func (l *Leases) Release(ctx context.Context, r policies.Return) error {
 	return nil
 }
 
-// Evict gives back the leases of everybody, with the checkpoints as they were last saved. It is for the owner of a store
+// Evict gives back the leases of everybody, those of projections too, with the checkpoints as they were last saved. It is for the owner of a store
 // that one process at a time can have: whoever held leases over it is gone, and need not be waited for.
 func (l *Leases) Evict(ctx context.Context) error {
 	var batch pgx.Batch
 	batch.Queue("DELETE FROM policy_holders")
 	batch.Queue("UPDATE policies SET holder = NULL, expires_at = NULL WHERE holder IS NOT NULL")
+	batch.Queue("UPDATE checkpoints SET holder = NULL, expires_at = NULL WHERE holder IS NOT NULL")
 	if err := l.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("giving back the leases of processes that are gone: %w", err)
 	}

@@ -44,20 +44,23 @@ func TestInvariantsOfTheInfrastructureTables(t *testing.T) {
 	pool := pgtest.Migrated(t)
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	checkpoint := func(position, events int) error {
-		_, err := pool.Exec(t.Context(), "insert into checkpoints values ($1, 1, $2, $3, $4, 0, $5)", uuid.NewString(), uuid.New(), position, events, now)
+		_, err := pool.Exec(t.Context(), `insert into checkpoints (projection, version, build, store_id, position, events, updated_at)
+			values ($1, 1, 1, $2, $3, $4, $5)`, uuid.NewString(), uuid.New(), position, events, now)
 		return err
 	}
 	require.NoError(t, checkpoint(0, 0))
 	require.ErrorContains(t, checkpoint(-1, 0), "checkpoints_position")
 	require.ErrorContains(t, checkpoint(0, -1), "checkpoints_events")
-	projection := func(version int, schema string, live bool) error {
-		_, err := pool.Exec(t.Context(), "insert into projections values ('audit', $1, $2, 'f', $3, $4)", version, schema, live, now)
+	projection := func(version int, schema, phase string) error {
+		_, err := pool.Exec(t.Context(), `insert into projections (name, version, build, schema_name, fingerprint, phase, created_at, changed_at)
+			values ('audit', $1, 1, $2, 'f', $3, $4, $4)`, version, schema, phase, now)
 		return err
 	}
-	require.NoError(t, projection(1, "audit_v1", true))
-	require.NoError(t, projection(2, "audit_v2", false))
-	require.ErrorContains(t, projection(3, "audit_v3", true), "projections_live")
-	require.ErrorContains(t, projection(3, "audit_v2", false), "projections_schema_name")
+	require.NoError(t, projection(1, "audit_v1", "live"))
+	require.NoError(t, projection(2, "audit_v2", "replaying"))
+	require.ErrorContains(t, projection(3, "audit_v3", "live"), "projections_live")
+	require.ErrorContains(t, projection(3, "audit_v2", "ready"), "projections_schema_name")
+	require.ErrorContains(t, projection(3, "audit_v3", "gone"), "projections_phase")
 }
 
 func TestConnectSaysWhatIsWrong(t *testing.T) {

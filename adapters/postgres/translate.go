@@ -94,6 +94,7 @@ type translation struct {
 type pin struct {
 	name   string // of the projection or policy
 	number int    // its version, or the shard
+	build  int    // of the version
 	schema string
 	was    checkpoint
 	is     Place // the last event passed that has a place; zero: none
@@ -102,10 +103,10 @@ type pin struct {
 // readPins takes the checkpoints away from whoever else wants to move them.
 func (t *translation) readPins(ctx context.Context) error {
 	for _, query := range []string{
-		`SELECT projection, c.version, schema_name, store_id, position, anchor_stream, anchor_revision, anchor_event, anchor_position
-		FROM checkpoints c JOIN projections p ON p.name = c.projection AND p.version = c.version
-		WHERE store_id = $1 ORDER BY projection, c.version FOR UPDATE OF c`,
-		`SELECT policy, shard, '', store_id, position, anchor_stream, anchor_revision, anchor_event, anchor_position
+		`SELECT projection, c.version, c.build, schema_name, store_id, position, anchor_stream, anchor_revision, anchor_event, anchor_position
+		FROM checkpoints c JOIN projections p ON p.name = c.projection AND p.version = c.version AND p.build = c.build
+		WHERE store_id = $1 ORDER BY projection, c.version, c.build FOR UPDATE OF c`,
+		`SELECT policy, shard, 0, '', store_id, position, anchor_stream, anchor_revision, anchor_event, anchor_position
 		FROM policies WHERE store_id = $1 ORDER BY policy, shard FOR UPDATE`,
 	} {
 		rows, err := t.tx.Query(ctx, query, t.From)
@@ -113,7 +114,7 @@ func (t *translation) readPins(ctx context.Context) error {
 			return err
 		}
 		var p pin
-		_, err = pgx.ForEachRow(rows, append([]any{&p.name, &p.number, &p.schema}, p.was.columns()...), func() error {
+		_, err = pgx.ForEachRow(rows, append([]any{&p.name, &p.number, &p.build, &p.schema}, p.was.columns()...), func() error {
 			t.pins = append(t.pins, new(p))
 			p.was = checkpoint{} // what it points to was handed on
 			return nil
@@ -188,8 +189,9 @@ func (p *pin) move(ctx context.Context, t *translation) error {
 	}
 	t.done.Projections++
 	_, err := t.tx.Exec(ctx, `UPDATE checkpoints SET store_id = $3, position = $4, updated_at = now(), events = $9,
-		epoch = epoch + 1, anchor_stream = $5, anchor_revision = $6, anchor_event = $7, anchor_position = $8
-		WHERE projection = $1 AND version = $2`, append(arguments, int64(p.is.Counted))...)
+		epoch = epoch + 1, holder = NULL, expires_at = NULL,
+		anchor_stream = $5, anchor_revision = $6, anchor_event = $7, anchor_position = $8
+		WHERE projection = $1 AND version = $2 AND build = $10`, append(arguments, int64(p.is.Counted), p.build)...)
 	if err != nil {
 		return err
 	}

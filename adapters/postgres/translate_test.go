@@ -48,7 +48,7 @@ func newMoving(t *testing.T) *moving {
 		ALTER TABLE model_v1.entries DISABLE TRIGGER off;
 		INSERT INTO model_v1.notes VALUES ('none', NULL), ('some', 250);
 		INSERT INTO model_v1.plain VALUES ('plain', 250);
-		INSERT INTO projections VALUES ('model', 1, 'model_v1', '', true, now()), ('head', 1, 'head_v1', '', true, now())`)
+		INSERT INTO projections VALUES ('model', 1, 'model_v1', '', now(), 1, 'live', '{}', now()), ('head', 1, 'head_v1', '', now(), 1, 'live', '{}', now())`)
 	for _, p := range m.places[:50] {
 		m.exec(t, "INSERT INTO model_v1.entries VALUES ($1, $2, $3)", int64(p.From), p.Stream, int64(p.Revision))
 	}
@@ -78,7 +78,7 @@ func (m *moving) checkpoint(
 	t *testing.T, projection string, store id.Store, position events.Position, stream string, revision uint64, event id.Event, at events.Position,
 ) {
 	t.Helper()
-	m.exec(t, `INSERT INTO checkpoints VALUES ($1, 1, $2, $3, 40, 5, now(), $4, $5, $6, $7)`,
+	m.exec(t, `INSERT INTO checkpoints VALUES ($1, 1, $2, $3, 40, 5, now(), $4, $5, $6, $7, 1)`,
 		projection, store, int64(position), []byte(stream), int64(revision), event, int64(at))
 }
 

@@ -82,7 +82,7 @@ func (s *server) projections(ctx context.Context) (api.Projections, error) {
 	}
 	for _, p := range status {
 		answer.Projections = append(answer.Projections, api.ProjectionStatus{
-			Name: p.Name, Version: p.Version, Schema: p.Schema, Live: p.Live, State: string(p.State), Reason: p.Error,
+			Name: p.Name, Version: p.Version, Schema: p.Schema, Live: p.Live(), State: string(p.State), Reason: p.Error,
 			Position: p.Position, Events: p.Events, LagEvents: p.Lag.Events, LagAtLeast: p.Lag.AtLeast, LagSeconds: p.Lag.Seconds,
 			UpdatedAt: p.UpdatedAt.UTC(),
 		})

@@ -49,7 +49,7 @@ func (s *server) caughtUp(ctx context.Context, waitFor string, from sources) ([]
 	}
 	var read []api.ProjectionPosition
 	for _, p := range status {
-		if p.Live && slices.Contains(from.projections, p.Name) {
+		if p.Live() && slices.Contains(from.projections, p.Name) {
 			read = append(read, api.ProjectionPosition{Projection: p.Name, Position: p.Position})
 		}
 	}

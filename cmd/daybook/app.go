@@ -144,8 +144,14 @@ func (a *app) openEngine() (err error) {
 }
 
 // definitions lists the projections: one line to add one.
-func definitions() []*projections.Projection {
-	return []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
+func definitions() []projections.Definition {
+	return []projections.Definition{
+		audit.Define,
+		messages.Define,
+		routing.Define,
+		ledger.Define,
+		analytics.Define,
+	}
 }
 
 // openPolicies lists the policies: one line to add one. An embedded store is ours alone, so nobody else is at work on it,

@@ -220,17 +220,18 @@ func requireEqualRebuild(t *testing.T, store storetest.Store, databaseURL string
 	pool, err := postgres.Open(t.Context(), pgtest.Database(t))
 	require.NoError(t, err)
 	defer pool.Close()
-	definitions := []*projections.Projection{audit.Define(), messages.Define(), routing.Define(), ledger.Define(), analytics.Define()}
+	all := []projections.Definition{audit.Define, messages.Define, routing.Define, ledger.Define, analytics.Define}
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: pool, Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: store}), Log: store, Now: time.Now,
-	}, definitions...)
+	}, all...)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()
 	head, err := store.Head(ctx)
 	require.NoError(t, err)
-	for _, p := range definitions {
+	for _, define := range all {
+		p := define()
 		require.NoError(t, engine.WaitFor(ctx, p.Name(), head))
 	}
 	requireAmnesiaIsHarmless(t, store, pool)
@@ -240,7 +241,8 @@ func requireEqualRebuild(t *testing.T, store storetest.Store, databaseURL string
 	live, err := postgres.Open(t.Context(), databaseURL)
 	require.NoError(t, err)
 	defer live.Close()
-	for _, p := range definitions {
+	for _, define := range all {
+		p := define()
 		want, err := projectiontest.Dump(t.Context(), pool, p.Schema())
 		require.NoError(t, err)
 		require.NotEmpty(t, want)

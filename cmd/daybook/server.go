@@ -73,8 +73,8 @@ func (a *app) caughtUp(ctx context.Context) error {
 }
 
 func (a *app) waitFor(ctx context.Context, position events.Position) error {
-	for _, p := range definitions() {
-		if err := a.engine.WaitFor(ctx, p.Name(), position); err != nil {
+	for _, define := range definitions() {
+		if err := a.engine.WaitFor(ctx, define().Name(), position); err != nil {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ const counters = `SELECT to_char(slot AT TIME ZONE 'UTC', 'HH24:MI'), category, 
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, analytics.Define(), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, analytics.Define, func(s *projectiontest.Scenario) {
 		s.Given("account-"+account.String(), registered("Europe/Rome"))
 		s.Given(devicesOf, linked(phone, "iPhone Mario"), linked(tablet, "Tablet"))
 		s.Given(streamOf, received(written.Add(-time.Hour)), queued(phone, written, new(written.Add(-time.Hour))),
@@ -86,7 +86,7 @@ func TestConformance(t *testing.T) {
 
 func TestAMessageCountsWhereItWasWritten(t *testing.T) {
 	t.Parallel()
-	projectiontest.For(t, analytics.Define()).Given(streamOf,
+	projectiontest.For(t, analytics.Define).Given(streamOf,
 		events.MessageSent{StatusFact: onward(fact(anna))}, events.MessageDelivered{StatusFact: first(anna)},
 		events.MessageRead{StatusFact: fact(anna)}, events.MessagePlayed{StatusFact: fact(anna)},
 	).Then(counters, "08:30 | utility | Italy | 0 | 1 | 1 | 1 | 0 | 0 | 0").
@@ -126,7 +126,7 @@ func TestEachStepCountsOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			projectiontest.For(t, analytics.Define()).Given(streamOf, c.told...).
+			projectiontest.For(t, analytics.Define).Given(streamOf, c.told...).
 				Then("SELECT sent, delivered, read, failed FROM figures", c.want)
 		})
 	}
@@ -135,7 +135,7 @@ func TestEachStepCountsOnce(t *testing.T) {
 func TestAnAnswerCountsWhenItIsWritten(t *testing.T) {
 	t.Parallel()
 	asked := written.Add(-20*time.Minute - 300*time.Millisecond)
-	projectiontest.For(t, analytics.Define()).
+	projectiontest.For(t, analytics.Define).
 		Given(streamOf, received(asked), queued(phone, written, &asked), queued(phone, written.Add(time.Second), nil)).
 		Then(counters,
 			"08:15 |  |  | 1 | 0 | 0 | 0 | 0 | 0 | 0",
@@ -148,6 +148,6 @@ func TestAStatusWithoutItsMessage(t *testing.T) {
 	t.Parallel()
 	bare := first(anna)
 	bare.Sending = events.Sending{}
-	projectiontest.For(t, analytics.Define()).Given(streamOf,
+	projectiontest.For(t, analytics.Define).Given(streamOf,
 		events.MessageSent{StatusFact: onward(bare)}, events.MessageDelivered{StatusFact: bare}).Then(counters)
 }

@@ -29,7 +29,7 @@ func TestFiguresEqualACountByHand(t *testing.T) {
 		for range rapid.IntRange(1, 300).Draw(rt, "steps") {
 			h.step(rt)
 		}
-		s := projectiontest.For(t, analytics.Define()).Given("account-"+account.String(), registered("Asia/Kolkata"))
+		s := projectiontest.For(t, analytics.Define).Given("account-"+account.String(), registered("Asia/Kolkata"))
 		s.Given(conversation.Stream(party.Conversation), h.recorded...).Settle()
 		rows, err := figures.Messages(t.Context(), s.Pool(), s.Schema(), figures.Filter{
 			Account: account, Bucket: figures.ByHour, By: []string{figures.ByMarket, figures.ByDevice, figures.ByCategory},

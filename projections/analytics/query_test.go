@@ -24,7 +24,7 @@ func at(t *testing.T, text string) time.Time {
 // asking is an account in a time zone whose customers wrote at these times.
 func asking(t *testing.T, timezone string, times ...string) *projectiontest.Scenario {
 	t.Helper()
-	s := projectiontest.For(t, analytics.Define()).Given("account-"+account.String(), registered(timezone))
+	s := projectiontest.For(t, analytics.Define).Given("account-"+account.String(), registered(timezone))
 	for _, text := range times {
 		s.Given(streamOf, received(at(t, text)))
 	}

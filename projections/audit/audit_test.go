@@ -35,7 +35,7 @@ func under(account id.Account, at time.Time) events.Envelope {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, audit.Define(), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, audit.Define, func(s *projectiontest.Scenario) {
 		history(s, 20)
 		s.GivenRaw("legacy-1", foreign("OrderPlaced", "\x00\x01", "no envelope", true))
 	})
@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 
 func TestAnEntryIsTheEventWithItsEnvelope(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, audit.Define()).
+	s := projectiontest.For(t, audit.Define).
 		Under(under(mario, morning)).
 		Given("devices-"+mario.String(), events.DeviceLinked{AccountID: mario, Name: "iPhone Mario"}).
 		Given("conversation-"+anna.String(), events.ConversationStarted{ConversationID: anna, AccountID: mario}).
@@ -91,7 +91,7 @@ func TestForeignEventsAreEntriesToo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := projectiontest.For(t, audit.Define()).GivenRaw("orders-1", c.event).Under(under(mario, morning)).
+			s := projectiontest.For(t, audit.Define).GivenRaw("orders-1", c.event).Under(under(mario, morning)).
 				Given("account-"+mario.String(), events.TermsAccepted{AccountID: mario})
 			s.Settle()
 			got := find(t, entries(t, s, trail.Filter{}), "orders-1")
@@ -112,14 +112,14 @@ func TestForeignEventsAreEntriesToo(t *testing.T) {
 
 func TestNamesThatPostgresRefusesAppearQuoted(t *testing.T) {
 	t.Parallel()
-	projectiontest.For(t, audit.Define()).
+	projectiontest.For(t, audit.Define).
 		GivenRaw("orders-1", foreign("Order\x00Placed", `{}`, ``, false)).
 		Then("SELECT type FROM entries WHERE stream = 'orders-1'", `"Order\x00Placed"`)
 }
 
 func TestPeopleReadTheDataInPsql(t *testing.T) {
 	t.Parallel()
-	projectiontest.For(t, audit.Define()).
+	projectiontest.For(t, audit.Define).
 		Given("devices-1", events.DeviceLinked{Name: "iPhone Mario"}).
 		GivenRaw("orders-1", foreign("OrderPlaced", "\x00\xff", ``, true)).
 		Then("SELECT type, CASE type WHEN 'DeviceLinked' THEN data::json->>'name' ELSE data END FROM readable WHERE stream IN ('devices-1', 'orders-1') ORDER BY position",
@@ -129,7 +129,7 @@ func TestPeopleReadTheDataInPsql(t *testing.T) {
 // Walking the pages of any filter, whatever their size, gives each entry once, in the order of the log.
 func TestPagesShowEveryEntryOnce(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, audit.Define())
+	s := projectiontest.For(t, audit.Define)
 	history(s, 60)
 	s.Settle()
 	all := entries(t, s, trail.Filter{Limit: 1000})
@@ -167,7 +167,7 @@ func TestPagesShowEveryEntryOnce(t *testing.T) {
 
 func TestThePageAfterAFullLastOneDoesNotExist(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, audit.Define()).Under(under(mario, morning)).
+	s := projectiontest.For(t, audit.Define).Under(under(mario, morning)).
 		Given("conversation-"+anna.String(), events.MessageSent{}, events.MessageRead{})
 	s.Settle()
 	page := entries(t, s, trail.Filter{Account: mario, Limit: 2})

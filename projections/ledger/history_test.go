@@ -174,7 +174,7 @@ func before(outcomes []*outcome, instant time.Time) figures {
 // instant, are those of the outcomes alone.
 func TestBalancesAreThoseOfTheOutcomes(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, ledger.Define())
+	s := projectiontest.For(t, ledger.Define)
 	history, revision := 0, uint64(0)
 	var outcomes []*outcome
 	rapid.Check(t, func(rt *rapid.T) { // the ledger is carried on from check to check

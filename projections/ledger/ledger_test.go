@@ -82,12 +82,12 @@ const lines = `SELECT revision, n, kind, ledger_account, asset, amount, to_char(
 
 func given(t *testing.T, facts ...events.Event) *projectiontest.Scenario {
 	t.Helper()
-	return projectiontest.For(t, ledger.Define()).Given(billing, facts...)
+	return projectiontest.For(t, ledger.Define).Given(billing, facts...)
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, ledger.Define(), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, ledger.Define, func(s *projectiontest.Scenario) {
 		s.Given(billing,
 			events.MessageCharged{Delivery: delivered(0, at(1)), Charge: regular(events.Utility, 30_000)},
 			events.MessageCharged{Delivery: delivered(1, at(2)), Charge: free(events.Service, events.BasisAllowance)},
@@ -313,7 +313,7 @@ func TestWhatReplacesSaysWhatItReplaces(t *testing.T) {
 // refused projects one event that the ledger must not take, and returns why.
 func refused(t *testing.T, envelope events.Envelope, fact events.Event) string {
 	t.Helper()
-	return projectiontest.For(t, ledger.Define()).Under(envelope).Given(billing, fact).Refused()
+	return projectiontest.For(t, ledger.Define).Under(envelope).Given(billing, fact).Refused()
 }
 
 // The engine writes by COPY: the guard of the whole statement stands there, too.

@@ -199,7 +199,7 @@ func TestChargesAndStepsMayInterleave(t *testing.T) {
 // A charge of a message that this read model does not know shows nobody anything.
 func TestAChargeAloneIsNoMessage(t *testing.T) {
 	t.Parallel()
-	s := settled(projectiontest.For(t, messages.Define()).Given(billing, charged(customer, 30_000)))
+	s := settled(projectiontest.For(t, messages.Define).Given(billing, charged(customer, 30_000)))
 	_, err := messageinfo.Get(t.Context(), s.Pool(), s.Schema(), message)
 	require.ErrorIs(t, err, messageinfo.ErrNotFound)
 }

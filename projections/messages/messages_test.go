@@ -66,7 +66,7 @@ func corrected(status events.Status, n int) events.Event {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, messages.Define(), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, messages.Define, func(s *projectiontest.Scenario) {
 		s.Given(devicesOf, linked(), events.DeviceLinked{AccountID: account, DeviceID: tablet, Name: "Tablet"})
 		s.Given(streamOf, inbound(), queued(), accepted(), read(9), sent(4), corrected(events.StatusSent, 3))
 		s.Given(devicesOf,
@@ -223,7 +223,7 @@ func TestAGroupMessageThatReachesNobodyTellsItsFirstFailure(t *testing.T) {
 
 func TestAnInboundMessage(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, messages.Define()).Given(streamOf, inbound())
+	s := projectiontest.For(t, messages.Define).Given(streamOf, inbound())
 	info, err := messageinfo.Get(t.Context(), settled(s).Pool(), s.Schema(), inbound().MessageID)
 	require.NoError(t, err)
 	require.Equal(t, messageinfo.In, info.Direction)
@@ -244,7 +244,7 @@ func TestTheRowKeepsWhatIsSealed(t *testing.T) {
 
 func TestAQueuedMessageIsNotAcceptedYet(t *testing.T) {
 	t.Parallel()
-	info := get(t, projectiontest.For(t, messages.Define()).Given(streamOf, queued()))
+	info := get(t, projectiontest.For(t, messages.Define).Given(streamOf, queued()))
 	require.Equal(t, messageinfo.StatusQueued, info.Status)
 	require.Nil(t, info.AcceptedAt)
 	require.Empty(t, info.Device.NameNow, "the registry has not told of this device")
@@ -257,7 +257,7 @@ func TestAMessageThatIsNotThere(t *testing.T) {
 		"only a status":   {delivered(5)},
 		"only a platform": {accepted()},
 	} {
-		s := settled(projectiontest.For(t, messages.Define()).Given(streamOf, told...))
+		s := settled(projectiontest.For(t, messages.Define).Given(streamOf, told...))
 		_, err := messageinfo.Get(t.Context(), s.Pool(), s.Schema(), message)
 		require.ErrorIs(t, err, messageinfo.ErrNotFound, name)
 	}
@@ -274,7 +274,7 @@ func inbound() events.MessageReceived {
 // given is a message that the platform has accepted, and what it told of it then.
 func given(t *testing.T, told ...events.Event) *projectiontest.Scenario {
 	t.Helper()
-	s := projectiontest.For(t, messages.Define()).Given(devicesOf, linked()).Given(streamOf, queued(), accepted())
+	s := projectiontest.For(t, messages.Define).Given(devicesOf, linked()).Given(streamOf, queued(), accepted())
 	if len(told) > 0 {
 		s.Given(streamOf, told...)
 	}

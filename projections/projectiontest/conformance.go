@@ -31,9 +31,10 @@ import (
 //     events they leave no trace
 //
 // After each delivery, the sums of Sum tables are what their identities give.
-func Conformance(t *testing.T, p *projections.Projection, given func(*Scenario)) {
+func Conformance(t *testing.T, define projections.Definition, given func(*Scenario)) {
 	t.Helper()
-	s := For(t, p)
+	s := For(t, define)
+	p := s.projection
 	given(s)
 	want := s.play(t, script{size: func() int { return 1 << 20 }})
 	require.NotEmpty(t, want, "the history leaves no rows, so it shows nothing")

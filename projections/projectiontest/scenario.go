@@ -1,7 +1,7 @@
 // Package projectiontest tests projections as they run: real events, the real engine, real Postgres.
 //
 //	func TestTheDeviceStaysWithTheMessage(t *testing.T) {
-//		projectiontest.For(t, messages.Define()).
+//		projectiontest.For(t, messages.Define).
 //			Given("conversation-1", events.MessageQueued{MessageID: m, DeviceName: "iPhone Mario", …}).
 //			Then("SELECT device_name, kind FROM messages", "iPhone Mario | text")
 //	}
@@ -39,7 +39,8 @@ var Epoch = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 // Scenario is a store and a database of one test's own.
 type Scenario struct {
 	t          testing.TB
-	projection *projections.Projection
+	define     projections.Definition
+	projection *projections.Projection // for its names
 	store      storetest.LentStore
 	url        string
 	pool       *pgxpool.Pool
@@ -51,7 +52,7 @@ type Scenario struct {
 }
 
 // For begins a scenario. Nothing is projected before Then, Rows or Settle.
-func For(t testing.TB, p *projections.Projection) *Scenario {
+func For(t testing.TB, define projections.Definition) *Scenario {
 	t.Helper()
 	store := storetest.Lend(t, embedded.Clock(func() time.Time { return Epoch }))
 	url := pgtest.Database(t)
@@ -59,7 +60,7 @@ func For(t testing.TB, p *projections.Projection) *Scenario {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return &Scenario{
-		t: t, projection: p, store: store, url: url, pool: pool,
+		t: t, define: define, projection: define(), store: store, url: url, pool: pool,
 		envelope: events.Envelope{Account: Account, Actor: "test:given", Source: "test"},
 	}
 }
@@ -163,7 +164,7 @@ func (s *Scenario) begin(pool *pgxpool.Pool, subscriber message.Subscriber, prep
 	s.t.Helper()
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: pool, Subscriber: subscriber, Log: s.store, Now: func() time.Time { return Epoch },
-	}, s.projection)
+	}, s.define)
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	require.NoError(s.t, engine.Prepare(ctx))

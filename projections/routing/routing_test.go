@@ -60,7 +60,7 @@ var registered = events.AccountRegistered{AccountID: projectiontest.Account}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, routing.Define(), func(s *projectiontest.Scenario) {
+	projectiontest.Conformance(t, routing.Define, func(s *projectiontest.Scenario) {
 		s.Given("number-1", claimed("1")).Given("account-1", registered)
 		keep(s, "late", status("1", events.UnknownMessage, "w1:a"))
 		s.Given("conversation-1", accepted("w1:a"), accepted("w1:b"), accepted("w1:a"))
@@ -72,7 +72,7 @@ func TestConformance(t *testing.T) {
 
 func TestAPlatformIDLeadsToItsMessage(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, routing.Define()).Given("conversation-1", accepted("w1:a"), accepted("w1:b"))
+	s := projectiontest.For(t, routing.Define).Given("conversation-1", accepted("w1:a"), accepted("w1:b"))
 	s.Settle()
 	found, err := routes.Lookup(t.Context(), s.Pool(), s.Schema(), []events.WamidHash{"w1:a", "w1:none", "w1:b", "w1:a"})
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestTheFirstBindingCountsForEver(t *testing.T) {
 	bound := func(message string) events.Event {
 		return events.MessageAccepted{ConversationID: conversation, MessageID: id.Derive[id.Message](message), WamidHash: "w1:a"}
 	}
-	s := projectiontest.For(t, routing.Define())
+	s := projectiontest.For(t, routing.Define)
 	for _, message := range []string{"first", "second", "third", "first", "second"} {
 		s.Given("conversation-"+message, bound(message))
 		s.Settle()
@@ -110,7 +110,7 @@ func TestTheFirstBindingCountsForEver(t *testing.T) {
 func TestANumberBelongsToWhoClaimedItLast(t *testing.T) {
 	t.Parallel()
 	heir := id.Derive[id.Account]("heir")
-	projectiontest.For(t, routing.Define()).
+	projectiontest.For(t, routing.Define).
 		Given("number-1", claimed("1")).
 		Given("number-2", claimed("2"), events.NumberClaimed{AccountID: heir, PhoneNumberID: "2"}).
 		Then("SELECT phone_number_id, account_id FROM numbers ORDER BY 1",
@@ -119,7 +119,7 @@ func TestANumberBelongsToWhoClaimedItLast(t *testing.T) {
 
 func TestAnItemSaysWhatWasKeptAndWhereItLanded(t *testing.T) {
 	t.Parallel()
-	s := keep(projectiontest.For(t, routing.Define()), "kept", events.UpdateQuarantined{
+	s := keep(projectiontest.For(t, routing.Define), "kept", events.UpdateQuarantined{
 		Reason: events.UnknownMessage, Detail: "statuses[0].id: no message is bound to it", Kind: "status", WABAID: "900",
 		PhoneNumberID: "1", WamidHash: "w1:a", Body: "sealed body",
 	})
@@ -139,7 +139,7 @@ func TestAnItemSaysWhatWasKeptAndWhereItLanded(t *testing.T) {
 // Walking the pages, whatever their size, gives each item once, in the order of quarantining.
 func TestPagesShowEveryItemOnce(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, routing.Define())
+	s := projectiontest.For(t, routing.Define)
 	var all, open []id.Quarantine
 	for i := range 25 {
 		name := strconv.Itoa(i)
@@ -198,8 +198,8 @@ func TestReadyAreThoseWhoseCauseHasGoneAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			late := keep(projectiontest.For(t, routing.Define()), "kept", c.kept).Given("cause", c.then...)
-			early := keep(projectiontest.For(t, routing.Define()).Given("cause", c.then...), "kept", c.kept)
+			late := keep(projectiontest.For(t, routing.Define), "kept", c.kept).Given("cause", c.then...)
+			early := keep(projectiontest.For(t, routing.Define).Given("cause", c.then...), "kept", c.kept)
 			for order, s := range map[string]*projectiontest.Scenario{"kept first": late, "cause first": early} {
 				require.Equal(t, c.ready, len(ready(t, s)) == 1, order)
 				s.Given("quarantine-"+item("kept").String(), redriven("kept"))
@@ -211,7 +211,7 @@ func TestReadyAreThoseWhoseCauseHasGoneAway(t *testing.T) {
 
 func TestAStatusWithoutItsNumberIsReadyWhenBothAreKnown(t *testing.T) {
 	t.Parallel()
-	s := keep(projectiontest.For(t, routing.Define()), "kept", status("2", events.UnknownNumber, "w1:a")).
+	s := keep(projectiontest.For(t, routing.Define), "kept", status("2", events.UnknownNumber, "w1:a")).
 		Given("number-2", claimed("2")).Given("account-1", registered).Given("conversation-1", accepted("w1:a"))
 	require.Len(t, ready(t, s), 1)
 }
@@ -219,7 +219,7 @@ func TestAStatusWithoutItsNumberIsReadyWhenBothAreKnown(t *testing.T) {
 // Walking on from item to item gives each ready one once, oldest first, in whatever order the rows lie on disk.
 func TestReadyItemsComeOldestFirstPageByPage(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, routing.Define())
+	s := projectiontest.For(t, routing.Define)
 	var want []id.Quarantine
 	for i := range 20 {
 		name, hash := strconv.Itoa(i), events.WamidHash("w1:"+strconv.Itoa(i))

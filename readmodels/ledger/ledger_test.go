@@ -50,7 +50,7 @@ func adjusted(n int, was, is time.Time) events.ChargeAdjusted {
 // given is a ledger of 4, 2, 8 and 4 entries of one account, with one of another account between.
 func given(t *testing.T) *projectiontest.Scenario {
 	t.Helper()
-	s := projectiontest.For(t, projected.Define())
+	s := projectiontest.For(t, projected.Define)
 	s.Given("billing-1", charged(1, at(10), 10), pending(2, at(12)))
 	s.Under(events.Envelope{Account: id.Derive[id.Account]("other")}).Given("billing-2", charged(9, at(11), 7))
 	s.Under(events.Envelope{Account: projectiontest.Account}).Given("billing-1", adjusted(1, at(10), at(-5)), charged(3, at(14), 30))
@@ -102,7 +102,7 @@ func TestPagesNeverSplitAnEvent(t *testing.T) {
 
 func TestAPageHasAtMostAThousandEntries(t *testing.T) {
 	t.Parallel()
-	s := projectiontest.For(t, projected.Define())
+	s := projectiontest.For(t, projected.Define)
 	many := make([]events.Event, 300)
 	for n := range many {
 		many[n] = charged(n, at(0), 1)

@@ -41,7 +41,7 @@ func TestMigratedHasTheInfrastructureTables(t *testing.T) {
 	pool := pgtest.Migrated(t)
 	_, err := pool.Exec(t.Context(), "select projection, position, events, epoch from checkpoints")
 	require.NoError(t, err)
-	_, err = pool.Exec(t.Context(), "select name, version, schema_name, live from projections")
+	_, err = pool.Exec(t.Context(), "select name, version, schema_name, phase from projections")
 	require.NoError(t, err)
 }
 

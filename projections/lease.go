@@ -1,0 +1,95 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Leases say which process projects a build. They only spare work and contention: what keeps two processes from both
+// applying an event is the compare-and-set of the checkpoint, which names the epoch, and the epoch rises with every
+// change of hands. A process that was frozen past its lease, and wakes, finds the epoch gone and writes nothing.
+//
+// A lease is renewed by every batch and, when there is none, by the engine every third of its time. No session and no
+// lock outlives a transaction, so a pooler in between does no harm, and the clock is the database's. A process that
+// freezes within a transaction loses that, too: the server ends sessions that idle in one for as long as a lease lasts.
+
+// heldError says that another process projects the build.
+type heldError struct{ schema, holder string }
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("projection %s is projected by %s", e.schema, e.holder)
+}
+
+// acquire takes the lease, or renews it, and returns where the build stands. A row that is locked is being projected.
+func (w *worker) acquire(ctx context.Context) (checkpoint, error) {
+	at, err := scanCheckpoint(w.engine.cfg.Pool.QueryRow(ctx, `UPDATE checkpoints SET
+			holder = $4, expires_at = now() + make_interval(secs => $5), epoch = epoch + (holder IS DISTINCT FROM $4)::int
+		WHERE (projection, version, build) IN (
+			SELECT projection, version, build FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3
+				AND (holder IS NULL OR holder = $4 OR expires_at <= now()) FOR UPDATE SKIP LOCKED)
+		RETURNING `+checkpointColumns, w.p.name, w.p.version, w.p.build, w.engine.holder, w.engine.cfg.TTL.Seconds()))
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return at, w.failedTo("taking the lease of", err)
+	}
+	var holder *string
+	err = w.engine.cfg.Pool.QueryRow(ctx, "SELECT holder FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3",
+		w.p.name, w.p.version, w.p.build).Scan(&holder)
+	if err != nil {
+		return at, w.failedTo("finding the holder of", err)
+	}
+	if holder != nil && *holder == w.engine.holder {
+		return at, fmt.Errorf("projection %s: its last transaction has not ended yet", w.p.Schema())
+	}
+	return at, &heldError{w.p.Schema(), deref(holder, "another process")}
+}
+
+func (w *worker) failedTo(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s projection %s: %w", doing, w.p.Schema(), err)
+}
+
+func deref(s *string, otherwise string) string {
+	if s == nil {
+		return otherwise
+	}
+	return *s
+}
+
+// untilFree waits before a lease is asked for again. Processes that wait for the same one do not ask in step.
+func (e *Engine) untilFree(ctx context.Context) {
+	timer := time.NewTimer(e.cfg.TTL/8 + rand.N(e.cfg.TTL/8))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// renewLeases holds on to everything that is held. What is locked is being projected, and renews itself.
+func (e *Engine) renewLeases(ctx context.Context) error {
+	_, err := e.cfg.Pool.Exec(ctx, `UPDATE checkpoints SET expires_at = now() + make_interval(secs => $2)
+		WHERE (projection, version, build) IN (
+			SELECT projection, version, build FROM checkpoints WHERE holder = $1 FOR UPDATE SKIP LOCKED)`,
+		e.holder, e.cfg.TTL.Seconds())
+	if err != nil {
+		return fmt.Errorf("renewing leases of projections: %w", err)
+	}
+	return nil
+}
+
+// releaseLeases gives everything back, so that nobody has to wait for it to expire.
+func (e *Engine) releaseLeases(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_, err := e.cfg.Pool.Exec(ctx, "UPDATE checkpoints SET holder = NULL, expires_at = NULL WHERE holder = $1", e.holder)
+	if err != nil {
+		e.cfg.Logger.WarnContext(ctx, "leases of projections were not given back; they expire", "error", err)
+	}
+}

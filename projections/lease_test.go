@@ -1,0 +1,126 @@
+package projections_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/events"
+	"daybook/projections"
+)
+
+// holder tells which process projects the sample.
+func (h *house) holder() (name string) {
+	h.t.Helper()
+	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), "SELECT coalesce(holder, '') FROM checkpoints WHERE projection = 'sample'").Scan(&name))
+	return name
+}
+
+// expire lets leases run out until they are another's. A process that is frozen renews nothing; one in a test does, but for
+// its worker.
+func (h *house) expire(holder string) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		h.exec("UPDATE checkpoints SET expires_at = now() WHERE holder = $1", holder)
+		return h.holder() != holder
+	}, 30*time.Second, 5*time.Millisecond)
+}
+
+func TestOneProcessProjectsAndTheOthersStandBy(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first, stopFirst := h.run(h.pool, sample)
+	h.wait(first, "sample", h.append(3))
+	holder := h.holder()
+	second, _ := h.run(h.pool, sample)
+	require.Equal(t, holder, h.status(second, "sample", projections.StateStandby).Holder)
+	h.wait(second, "sample", h.append(20)) // it learns of what the first one does
+	require.Equal(t, holder, h.holder())
+
+	stopFirst() // gives the lease back
+	h.wait(second, "sample", h.append(5))
+	h.status(second, "sample", projections.StateRunning)
+	require.NotEqual(t, holder, h.holder())
+	h.consistent("sample_v1", sample)
+}
+
+func TestAnIdleProcessKeepsItsLeases(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ttl = 300 * time.Millisecond
+	engine, _ := h.run(h.pool, sample)
+	h.wait(engine, "sample", h.append(1))
+	var before, after time.Time
+	expiry := "SELECT expires_at FROM checkpoints WHERE projection = 'sample'"
+	require.NoError(t, h.pool.QueryRow(t.Context(), expiry).Scan(&before))
+	require.Eventually(t, func() bool {
+		err := h.pool.QueryRow(t.Context(), expiry).Scan(&after)
+		return err == nil && after.After(before.Add(h.ttl)) // nothing but the engine's beat can have done that
+	}, 30*time.Second, 5*time.Millisecond)
+}
+
+// TestAFrozenWorkerWritesNothing freezes a worker with a batch in its hands until another process has taken over.
+func TestAFrozenWorkerWritesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ttl = 2 * time.Second
+	frozen, thaw := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	p := sample()
+	projections.On(p, func(events.PremiumSubscribed, projections.At) error {
+		if first.CompareAndSwap(false, true) {
+			close(frozen)
+			<-thaw
+		}
+		return nil
+	})
+	mine, _ := h.run(h.pool, always(p))
+	h.wait(mine, "sample", h.append(3))
+	h.record("account-1", events.PremiumSubscribed{})
+	<-frozen
+
+	q := sample()
+	projections.On(q, func(events.PremiumSubscribed, projections.At) error { return nil })
+	other, _ := h.run(h.pool, always(q))
+	h.expire(h.holder())
+	last := h.append(10)
+	h.wait(other, "sample", last)
+	close(thaw)
+	h.status(mine, "sample", projections.StateStandby)
+	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 15)
+}
+
+// TestAProcessThatFreezesInATransactionIsCutOff stops the bytes of a commit. The server ends the session, and with it what
+// keeps others from taking over.
+func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ttl = time.Second
+	var prepared, stuck atomic.Bool
+	thaw, ctx := make(chan struct{}), t.Context()
+	pool := h.wired(t, func(sent []byte) bool {
+		if prepared.Load() && strings.Contains(string(sent), "commit") && stuck.CompareAndSwap(false, true) {
+			select {
+			case <-thaw:
+			case <-ctx.Done():
+			}
+		}
+		return false
+	})
+	frozen := h.engine(pool, sample)
+	require.NoError(t, frozen.Prepare(t.Context()))
+	prepared.Store(true)
+	stop := h.start(frozen)
+	h.append(3)
+	require.Eventually(t, stuck.Load, 30*time.Second, 5*time.Millisecond)
+
+	other, _ := h.run(h.pool, sample)
+	h.expire(h.holder())
+	h.wait(other, "sample", h.append(10))
+	close(thaw)
+	stop()
+	h.consistent("sample_v1", sample)
+}
