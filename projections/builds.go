@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -27,47 +29,70 @@ type build struct {
 	phase   Phase
 }
 
+// projection has the build's names, and nothing else.
+func (b build) projection() *Projection {
+	return &Projection{name: b.name, version: b.version, build: b.number}
+}
+
+func (b build) schema() string { return b.projection().Schema() }
+
+func scanBuild(row pgx.CollectableRow) (b build, err error) {
+	return b, row.Scan(&b.name, &b.version, &b.number, &b.phase)
+}
+
 func readBuilds(ctx context.Context, conn *pgx.Conn) ([]build, error) {
 	rows, err := conn.Query(ctx, "SELECT name, version, build, phase FROM projections ORDER BY name, version, build")
 	if err != nil {
 		return nil, fmt.Errorf("reading the builds of projections: %w", err)
 	}
-	builds, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b build, err error) {
-		return b, row.Scan(&b.name, &b.version, &b.number, &b.phase)
-	})
+	builds, err := pgx.CollectRows(rows, scanBuild)
 	if err != nil {
 		return nil, fmt.Errorf("reading the builds of projections: %w", err)
 	}
 	return builds, nil
 }
 
-// muster makes a worker for each build of a version that this process can project, in the order of registration.
-func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) error {
+// muster makes a worker for each build of a version that this process can project, and returns those whose build is gone.
+func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, err error) {
 	builds, err := readBuilds(ctx, conn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var errs []error
+	var crew []*worker
 	for _, v := range e.versions {
 		for _, b := range builds {
 			if b.name != v.name || b.version != v.version {
 				continue
 			}
-			p := v.define()
-			p.build = b.number
-			if e.worker(p.Schema()) != nil {
-				continue
+			w := e.worker(b.schema())
+			if w == nil {
+				p := v.define()
+				p.build = b.number
+				if err := p.bind(ctx, conn); err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				w = newWorker(e, p, b.phase)
 			}
-			if err := p.bind(ctx, conn); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			e.mu.Lock()
-			e.crew = append(e.crew, newWorker(e, p))
-			e.mu.Unlock()
+			w.setPhase(b.phase)
+			crew = append(crew, w)
 		}
 	}
-	return errors.Join(errs...)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.crew {
+		if !slices.Contains(crew, w) {
+			gone = append(gone, w)
+		}
+	}
+	e.crew = crew
+	return gone, errors.Join(errs...)
+}
+
+// knows tells whether this process can project and read a version.
+func (e *Engine) knows(name string, number int) bool {
+	return slices.ContainsFunc(e.versions, func(v version) bool { return v.name == name && v.version == number })
 }
 
 // bind fits the tables of the definition to those of the physical schema.
@@ -77,4 +102,30 @@ func (p *Projection) bind(ctx context.Context, conn *pgx.Conn) error {
 		errs = append(errs, t.bind(ctx, conn, p.Schema()))
 	}
 	return errors.Join(errs...)
+}
+
+// follow lets workers come and go with their builds, while the router runs.
+func (e *Engine) follow(ctx context.Context, router *message.Router) error {
+	conn, err := e.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the builds of projections: %w", err)
+	}
+	gone, err := e.muster(ctx, conn.Conn())
+	conn.Release()
+	for _, w := range gone {
+		if w.handler != nil {
+			w.handler.Stop()
+		}
+	}
+	joined := false
+	for _, w := range e.workers() {
+		if w.handler == nil {
+			w.join(router)
+			joined = true
+		}
+	}
+	if joined {
+		err = errors.Join(err, router.RunHandlers(WithStart(ctx, e.start)))
+	}
+	return err
 }

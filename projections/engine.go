@@ -41,6 +41,9 @@ type Config struct {
 
 	Process string        // what operators call this process; it need not be unique
 	TTL     time.Duration // after this a silent process has lost its leases; 10 s
+	Beat    time.Duration // how often builds are looked after; 1 s
+	Keep    time.Duration // how long a build that was live stays and can be put back; 1 h
+	Confirm bool          // a new version goes live only when it is told to, even if the live one cannot be read here
 }
 
 func (c *Config) setDefaults() {
@@ -49,6 +52,12 @@ func (c *Config) setDefaults() {
 	}
 	if c.TTL <= 0 {
 		c.TTL = 10 * time.Second
+	}
+	if c.Beat <= 0 {
+		c.Beat = time.Second
+	}
+	if c.Keep <= 0 {
+		c.Keep = time.Hour
 	}
 }
 
@@ -76,6 +85,7 @@ type Engine struct {
 	mu       sync.Mutex
 	crew     []*worker // one for each build, in the order of registration
 	prepared atomic.Bool
+	woken    chan struct{}
 }
 
 // version is one that this process can project and read.
@@ -90,7 +100,7 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 		return nil, errors.New("projection engine: Pool, Log and Now are needed")
 	}
 	cfg.setDefaults()
-	e := &Engine{cfg: cfg, holder: strings.TrimSpace(cfg.Process + " " + rand.Text()), marks: map[string]*mark{}}
+	e := &Engine{cfg: cfg, holder: strings.TrimSpace(cfg.Process + " " + rand.Text()), marks: map[string]*mark{}, woken: make(chan struct{}, 1)}
 	var errs []error
 	known := map[string]bool{}
 	for _, define := range append(definitions[:len(definitions):len(definitions)], head) {
@@ -134,7 +144,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.leave(ctx)
 	tending, stop := context.WithCancel(ctx)
 	var tended sync.WaitGroup
-	tended.Go(func() { e.tend(tending) })
+	tended.Go(func() {
+		select {
+		case <-router.Running():
+			e.tend(tending, router)
+		case <-tending.Done():
+		}
+	})
 	defer tended.Wait()
 	defer stop()
 	if err = router.Run(WithStart(ctx, e.start)); err != nil {
@@ -146,19 +162,35 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// tend renews the leases.
-func (e *Engine) tend(ctx context.Context) {
-	beat := time.NewTicker(e.cfg.TTL / 3)
+// tend renews the leases, and takes builds through their lives.
+func (e *Engine) tend(ctx context.Context, router *message.Router) {
+	beat := time.NewTicker(e.cfg.Beat)
 	defer beat.Stop()
+	renew := time.NewTicker(e.cfg.TTL / 3)
+	defer renew.Stop()
 	for {
+		var err error
 		select {
+		case <-renew.C:
+			err = e.renewLeases(ctx)
 		case <-beat.C:
-			if err := e.renewLeases(ctx); err != nil && ctx.Err() == nil {
-				e.cfg.Logger.WarnContext(ctx, "projections may be taken over by another process", "error", err)
-			}
+			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
+		case <-e.woken:
+			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
 		case <-ctx.Done():
 			return
 		}
+		if err != nil && ctx.Err() == nil {
+			e.cfg.Logger.WarnContext(ctx, "looking after projections, trying again", "error", err)
+		}
+	}
+}
+
+// wake lets the engine look after its builds now.
+func (e *Engine) wake() {
+	select {
+	case e.woken <- struct{}{}:
+	default:
 	}
 }
 

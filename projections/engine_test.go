@@ -28,13 +28,15 @@ import (
 
 // house is a store and a database that engines come and go in.
 type house struct {
-	t     *testing.T
-	store storetest.LentStore
-	url   string
-	pool  *pgxpool.Pool
-	given int
-	log   *slog.Logger
-	ttl   time.Duration // of leases
+	t       *testing.T
+	store   storetest.LentStore
+	url     string
+	pool    *pgxpool.Pool
+	given   int
+	log     *slog.Logger
+	ttl     time.Duration // of leases
+	beat    time.Duration
+	confirm bool
 }
 
 func newHouse(t *testing.T) *house {
@@ -75,7 +77,7 @@ func (h *house) record(stream string, e events.Event) events.Position {
 func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition) *projections.Engine {
 	h.t.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
+		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
 			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),
@@ -144,17 +146,17 @@ func (h *house) consistent(schema string, define func() *projections.Projection)
 	engine, stop := other.run(pool, define)
 	defer stop()
 	other.wait(engine, define().Name(), head)
-	want, err := projectiontest.Dump(h.t.Context(), pool, schema)
+	want, err := projectiontest.Dump(h.t.Context(), pool, define().Schema())
 	require.NoError(h.t, err)
 	require.NotEmpty(h.t, want)
 	require.Equal(h.t, want, got)
 	require.Equal(h.t, other.counted(), h.counted())
 }
 
-// counted is how many events the sample's checkpoint has counted.
+// counted is how many events the checkpoint of the sample's newest build has counted.
 func (h *house) counted() (n int64) {
 	h.t.Helper()
-	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), "SELECT events FROM checkpoints WHERE projection = 'sample'").Scan(&n))
+	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), "SELECT events FROM checkpoints WHERE projection = 'sample' ORDER BY build DESC LIMIT 1").Scan(&n))
 	return n
 }
 

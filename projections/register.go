@@ -31,25 +31,33 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	defer conn.Release()
 	var errs []error
 	for _, v := range e.versions {
-		errs = append(errs, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, v.Projection, store) }))
+		errs = append(errs, inTurn(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, v.Projection, store) }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := e.muster(ctx, conn.Conn()); err != nil {
+	if _, err := e.muster(ctx, conn.Conn()); err != nil {
 		return err
 	}
 	e.prepared.Store(true)
 	return e.rereadMarks(ctx)
 }
 
-// register creates the first build of a version, or finds that it was built from the same definition. Engines that start
-// together take turns.
-func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
+// inTurn runs a transaction that changes which builds there are. Engines take turns at that.
+func inTurn(ctx context.Context, db interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}, change func(pgx.Tx) error) error {
 	const turn = "SELECT pg_advisory_xact_lock(hashtextextended('daybook projections of ' || current_schema(), 0))"
-	if _, err := tx.Exec(ctx, turn); err != nil {
-		return fmt.Errorf("waiting to register projections: %w", err)
-	}
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, turn); err != nil {
+			return fmt.Errorf("waiting for the turn to change projections: %w", err)
+		}
+		return change(tx)
+	})
+}
+
+// register creates the first build of a version, or finds that it was built from the same definition.
+func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
 	var known string
 	err := tx.QueryRow(ctx, "SELECT fingerprint FROM projections WHERE name = $1 AND version = $2 ORDER BY build DESC LIMIT 1", p.name, p.version).Scan(&known)
 	switch {
@@ -62,34 +70,59 @@ func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store i
 	case !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
 	}
-	if err := e.create(ctx, tx, p, store); err != nil {
+	phase := PhaseLive
+	var others bool
+	if err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM projections WHERE name = $1)", p.name).Scan(&others); err != nil {
+		return fmt.Errorf("looking up projection %s: %w", p.name, err)
+	}
+	if others {
+		phase = PhaseReplaying
+	}
+	return e.create(ctx, tx, p, store, phase)
+}
+
+// create makes a build: its rows, its physical schema, its tables. One that is to be replayed gets its secondary indexes
+// when that is done: they cost more row by row than at once.
+func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store, phase Phase) error {
+	err := e.createSchema(ctx, tx, p)
+	var held []string
+	if err == nil && phase != PhaseLive {
+		held, err = holdBack(ctx, tx, p.Schema())
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO projections (name, version, build, schema_name, fingerprint, phase, held_back, created_at, changed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $8)`,
+			p.name, p.version, p.build, p.Schema(), p.fingerprint(), phase, held, e.cfg.Now())
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, build, store_id, position, events, updated_at)
+			VALUES ($1, $2, $3, $4, 0, 0, $5)`, p.name, p.version, p.build, store.Bytes(), e.cfg.Now())
+	}
+	if err != nil {
 		return fmt.Errorf("creating projection %s: %w", p.Schema(), err)
 	}
 	return nil
 }
 
-func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
-	_, err := tx.Exec(ctx, `INSERT INTO projections (name, version, build, schema_name, fingerprint, phase, created_at, changed_at)
-		VALUES ($1, $2, $3, $4, $5, CASE WHEN EXISTS (SELECT FROM projections WHERE name = $1) THEN 'replaying' ELSE 'live' END, $6, $6)`,
-		p.name, p.version, p.build, p.Schema(), p.fingerprint(), e.cfg.Now())
-	if err != nil {
+func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) error {
+	if p.ddl == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{p.Schema()}.Sanitize()); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, build, store_id, position, events, updated_at)
-		VALUES ($1, $2, $3, $4, 0, 0, $5)`, p.name, p.version, p.build, store.Bytes(), e.cfg.Now())
-	if err != nil || p.ddl == "" {
+	var path string
+	if err := tx.QueryRow(ctx, "SELECT current_setting('search_path')").Scan(&path); err != nil {
 		return err
 	}
-	if _, err = tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{p.Schema()}.Sanitize()); err != nil {
+	if err := searchIn(ctx, tx, p.Schema()); err != nil {
 		return err
 	}
-	if err = searchIn(ctx, tx, p.Schema()); err != nil {
-		return err
-	}
-	if _, err = tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol); err != nil {
 		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", err)}
 	}
-	return nil
+	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
+	return err
 }
 
 // fingerprint tells two definitions apart: the DDL, which events are handled, and the version.

@@ -19,20 +19,35 @@ type worker struct {
 	turn   chan struct{} // held while a batch is projected: the definition holds its rows
 	at     checkpoint    // as last read; store and epoch are what the next step must find. Guarded by turn.
 
+	handler *message.Handler // nil until the engine runs it
+
 	mu       sync.Mutex
+	phase    Phase // as last read
 	state    State
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
 }
 
-func newWorker(e *Engine, p *Projection) *worker {
-	return &worker{engine: e, p: p, turn: make(chan struct{}, 1)}
+func newWorker(e *Engine, p *Projection, phase Phase) *worker {
+	return &worker{engine: e, p: p, turn: make(chan struct{}, 1), phase: phase}
 }
 
 // join makes the worker a handler of the router's.
 func (w *worker) join(router *message.Router) {
-	router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
+	w.handler = router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
+}
+
+func (w *worker) currentPhase() Phase {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.phase
+}
+
+func (w *worker) setPhase(phase Phase) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.phase = phase
 }
 
 // EventError names the event at which a projection stands still.

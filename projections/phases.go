@@ -1,0 +1,155 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events"
+)
+
+// holdBack drops the indexes of a physical schema that no constraint needs, and returns the statements that make them.
+func holdBack(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT pg_get_indexdef(i.indexrelid), i.indexrelid::regclass::text FROM pg_index i
+		JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND NOT i.indisunique AND NOT i.indisexclusion
+			AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) -- goes with its parent
+		ORDER BY c.relname`, schema)
+	if err != nil {
+		return nil, err
+	}
+	var held, names []string
+	var definition, name string
+	_, err = pgx.ForEachRow(rows, []any{&definition, &name}, func() error {
+		held, names = append(held, definition), append(names, name)
+		return nil
+	})
+	for _, name := range names {
+		if err == nil {
+			_, err = tx.Exec(ctx, "DROP INDEX "+name)
+		}
+	}
+	return held, err
+}
+
+// nearEnough is how many events a replay may be behind when its indexes are made: about what arrives meanwhile.
+const nearEnough = 5000
+
+// advance takes the builds that this process projects through their phases.
+func (e *Engine) advance(ctx context.Context) error {
+	var errs []error
+	for _, w := range e.workers() {
+		if state, _ := w.now(); state != StateRunning {
+			continue
+		}
+		var err error
+		switch w.currentPhase() {
+		case PhaseReplaying:
+			err = w.finishReplay(ctx)
+		case PhaseReady:
+			if !e.cfg.Confirm {
+				err = e.replaceUnreadable(ctx, w.p)
+			}
+		case PhaseLive, PhaseRetired:
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, e.dropRetired(ctx))...)
+}
+
+// finishReplay makes the indexes that were held back, once the replay has come near the head of the log. Batches wait
+// meanwhile; a crash leaves everything as it was.
+func (w *worker) finishReplay(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	near, err := w.near(ctx)
+	if err != nil || !near {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+		var held []string
+		err := tx.QueryRow(ctx, `SELECT held_back FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = 'replaying'
+			FOR UPDATE`, w.p.name, w.p.version, w.p.build).Scan(&held)
+		if err == nil {
+			err = w.still(ctx, tx)
+		}
+		if err != nil {
+			return err
+		}
+		for _, index := range held {
+			if _, err = tx.Exec(ctx, index); err != nil {
+				return fmt.Errorf("%s: %w", index, err)
+			}
+		}
+		_, err = tx.Exec(ctx, `UPDATE projections SET phase = 'ready', held_back = '{}', changed_at = $4
+			WHERE name = $1 AND version = $2 AND build = $3`, w.p.name, w.p.version, w.p.build, w.engine.cfg.Now())
+		return err
+	})
+	if err != nil {
+		return w.failedTo("ending the replay of", err)
+	}
+	w.setPhase(PhaseReady)
+	w.engine.cfg.Logger.InfoContext(ctx, "projection is rebuilt and ready to go live", "projection", w.p.Schema(), "position", w.at.position)
+	return nil
+}
+
+// still locks the checkpoint if it is this worker's. The caller has the turn.
+func (w *worker) still(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, `SELECT FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3 AND epoch = $4 AND holder = $5
+		FOR UPDATE`, w.p.name, w.p.version, w.p.build, w.at.epoch, w.engine.holder)
+	if err == nil && tag.RowsAffected() != 1 {
+		return errMoved
+	}
+	return err
+}
+
+// near tells whether all but a few events are projected.
+func (w *worker) near(ctx context.Context) (bool, error) {
+	n := 0
+	for r, err := range w.engine.cfg.Log.ReadAll(ctx, w.at.position) {
+		if err != nil {
+			return false, fmt.Errorf("reading after position %d: %w", w.at.position, err)
+		}
+		if n++; n > nearEnough || r.Position == events.Start {
+			return false, nil
+		}
+	}
+	return true, ctx.Err()
+}
+
+// replaceUnreadable puts a build that is ready in the place of a live one of a version that this process does not know: its
+// readers have nothing to read until then. Whoever does know that version goes on reading it, for a while.
+func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
+	var live int
+	err := e.cfg.Pool.QueryRow(ctx, "SELECT version FROM projections WHERE name = $1 AND phase = 'live'", p.name).Scan(&live)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !e.knows(p.name, live) {
+		return e.putLive(ctx, p)
+	}
+	return err
+}
+
+// dropRetired removes what was live until a while ago.
+func (e *Engine) dropRetired(ctx context.Context) error {
+	rows, err := e.cfg.Pool.Query(ctx, "SELECT name, version, build, phase FROM projections WHERE phase = 'retired' AND changed_at < $1",
+		e.cfg.Now().Add(-e.cfg.Keep))
+	if err != nil {
+		return fmt.Errorf("looking for retired builds: %w", err)
+	}
+	builds, err := pgx.CollectRows(rows, scanBuild)
+	if err != nil {
+		return fmt.Errorf("looking for retired builds: %w", err)
+	}
+	for _, b := range builds {
+		if err = e.drop(ctx, b, PhaseRetired); err != nil {
+			return err
+		}
+		e.cfg.Logger.InfoContext(ctx, "removed a build that was live before", "projection", b.schema(), "retired_for", e.cfg.Keep)
+	}
+	return nil
+}
