@@ -41,22 +41,28 @@ const nearEnough = 5000
 func (e *Engine) advance(ctx context.Context) error {
 	var errs []error
 	for _, w := range e.workers() {
-		if state, _ := w.now(); state != StateRunning {
-			continue
+		state, _ := w.now()
+		if w.p.parks != nil && (state == StateRunning || state == StateRetrying) { // what is parked may be why
+			errs = append(errs, w.redrive(ctx))
 		}
-		var err error
-		switch w.currentPhase() {
-		case PhaseReplaying:
-			err = w.finishReplay(ctx)
-		case PhaseReady:
-			if !e.cfg.Confirm {
-				err = e.replaceUnreadable(ctx, w.p)
-			}
-		case PhaseLive, PhaseRetired:
+		if state == StateRunning {
+			errs = append(errs, w.advance(ctx))
 		}
-		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, e.dropRetired(ctx))...)
+}
+
+func (w *worker) advance(ctx context.Context) error {
+	switch w.currentPhase() {
+	case PhaseReplaying:
+		return w.finishReplay(ctx)
+	case PhaseReady:
+		if !w.engine.cfg.Confirm {
+			return w.engine.replaceUnreadable(ctx, w.p)
+		}
+	case PhaseLive, PhaseRetired:
+	}
+	return nil
 }
 
 // finishReplay makes the indexes that were held back, once the replay has come near the head of the log. Batches wait

@@ -24,6 +24,7 @@ type Projection struct {
 	tables  []table
 	handler map[string]func(At) error // by stored event name
 	all     func(At) error            // every event, before the typed handler
+	parks   *parks                    // nil: it pauses at what fails
 	misuse  []error
 }
 
@@ -130,7 +131,10 @@ func (p *Projection) misusedf(format string, args ...any) {
 }
 
 // check reports every mistake of the definition that can be seen without a database.
-func (p *Projection) check() error { return errors.Join(p.misuse...) }
+func (p *Projection) check() error {
+	p.checkPartitions()
+	return errors.Join(p.misuse...)
+}
 
 // MisuseError is a mistake in a projection's definition. Running again cannot cure it.
 type MisuseError struct {

@@ -53,13 +53,18 @@ type layout struct {
 	keys    []int  // indices into columns
 	partial bool   // inserts may leave out columns outside the key
 	table   string // quoted, with its schema
+
+	partition int // index into columns; -1: none
 }
 
-// keyOption marks the key of a Patch or Sum table: db:"column,key".
-const keyOption = "key"
+// Options of a column of a Patch or Sum table, as in db:"column,key". The partition belongs to the key; see Park.
+const (
+	keyOption       = "key"
+	partitionOption = "partition"
+)
 
 func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
-	l := &layout{name: name}
+	l := &layout{name: name, partition: -1}
 	complain := func(format string, args ...any) {
 		p.misusedf("table %s: %s", name, fmt.Sprintf(format, args...))
 	}
@@ -77,16 +82,21 @@ func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
 		switch {
 		case !tagged || columnName == "":
 			complain(`field %s has no tag db:"column"`, field.Name)
-		case option != "" && option != keyOption:
+		case option != "" && option != keyOption && option != partitionOption:
 			complain("field %s has the unknown tag option %q", field.Name, option)
 		case taken[columnName]:
 			complain("field %s: column %s is taken by another field", field.Name, columnName)
+		case option == partitionOption && l.partition >= 0:
+			complain("field %s: there is one partition already", field.Name)
 		}
 		taken[columnName] = true
-		if option == keyOption {
+		if option == partitionOption {
+			l.partition = len(l.columns)
+		}
+		if option != "" {
 			l.keys = append(l.keys, len(l.columns))
 		}
-		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option == keyOption, value: value})
+		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option != "", value: value})
 	}
 	return l
 }

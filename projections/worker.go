@@ -17,7 +17,10 @@ type worker struct {
 	engine *Engine
 	p      *Projection
 	turn   chan struct{} // held while a batch is projected: the definition holds its rows
-	at     checkpoint    // as last read; store and epoch are what the next step must find. Guarded by turn.
+
+	// Guarded by turn:
+	at     checkpoint     // as last read; store and epoch are what the next step must find
+	parked map[string]int // the partitions that wait, and how many events of each
 
 	handler *message.Handler // nil until the engine runs it
 
@@ -50,21 +53,6 @@ func (w *worker) setPhase(phase Phase) {
 	w.phase = phase
 }
 
-// EventError names the event at which a projection stands still.
-type EventError struct {
-	Projection string // name and version
-	Stream     string
-	Revision   uint64
-	Type       string
-	Err        error
-}
-
-func (e *EventError) Error() string {
-	return fmt.Sprintf("projection %s: %s at %s@%d: %s", e.Projection, e.Type, e.Stream, e.Revision, e.Err)
-}
-
-func (e *EventError) Unwrap() error { return e.Err }
-
 // handle is the Watermill handler: an error is a Nack, and the subscriber begins again where resume says.
 func (w *worker) handle(msg *message.Message) error {
 	ctx := msg.Context()
@@ -81,77 +69,13 @@ func (w *worker) handle(msg *message.Message) error {
 	err := w.project(ctx, b)
 	switch {
 	case err == nil:
-		w.at = w.at.past(b)
 		w.enter(StateRunning, nil)
-		w.engine.marks[w.p.name].raise(w.p.Schema(), b.Last)
 		return nil
 	case errors.Is(err, errMoved) || ctx.Err() != nil:
 		w.engine.cfg.Logger.DebugContext(ctx, "batch given back", "projection", w.p.Schema(), "after", b.After, "reason", err)
 		return err
 	}
-	return w.failed(ctx, b.After, err)
-}
-
-// project applies a batch in one transaction.
-func (w *worker) project(ctx context.Context, b *Batch) error {
-	defer w.p.reset()
-	for _, r := range b.Events {
-		if err := w.p.apply(r); err != nil {
-			return &EventError{w.p.Schema(), r.Stream, r.Revision, r.Type, err}
-		}
-	}
-	var rows work
-	for _, t := range w.p.tables {
-		t.flush(&rows)
-	}
-	err := w.commit(ctx, b, &rows)
-	if unsure, ok := errors.AsType[*commitError](err); ok {
-		return w.settle(ctx, b, unsure)
-	}
-	return err
-}
-
-// commitError says that a transaction's end is not known.
-type commitError struct{ cause error }
-
-func (e *commitError) Error() string { return "committing: " + e.cause.Error() }
-func (e *commitError) Unwrap() error { return e.cause }
-
-func (w *worker) commit(ctx context.Context, b *Batch, rows *work) error {
-	conn, err := w.engine.cfg.Pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("projection %s: %w", w.p.Schema(), err)
-	}
-	defer conn.Release()
-	tx, err := w.begin(ctx, conn, b)
-	if err != nil {
-		return err
-	}
-	if err = rows.run(ctx, tx.Conn()); err != nil {
-		rollback(ctx, tx)
-		return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), b.After, b.Last, err)
-	}
-	// From here on it is quicker to finish than to stop, and leaves no doubt.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	if err = tx.Commit(ctx); err != nil {
-		return &commitError{err}
-	}
-	return nil
-}
-
-// settle finds out how a commit ended. The checkpoint at the ceiling means that it is done, by whomever.
-func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	now, err := readCheckpoint(ctx, w.engine.cfg.Pool, w.p)
-	if err != nil {
-		return fmt.Errorf("projection %s: %w, and then: %w", w.p.Schema(), unsure, err)
-	}
-	if now.store == w.at.store && now.position == b.Last {
-		return nil
-	}
-	return fmt.Errorf("projection %s: %w", w.p.Schema(), unsure)
+	return w.failed(ctx, w.at.position, err)
 }
 
 // resume takes the lease, reads where the build stands, and refuses to go on over another history.
@@ -164,6 +88,10 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	}
 	at, err := w.take(ctx)
 	if err != nil {
+		w.stumble(ctx, err)
+		return events.Start, err
+	}
+	if w.parked, err = w.readParked(ctx, w.at.epoch != at.epoch); err != nil {
 		w.stumble(ctx, err)
 		return events.Start, err
 	}

@@ -1,0 +1,157 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// queue is what waits of one batch: events of partitions that were parked before, or are by this batch.
+type queue struct {
+	w     *worker
+	fresh map[string]fresh
+	lines []line // of this attempt
+}
+
+// fresh is a partition that the batch itself parks.
+type fresh struct {
+	from  int // index of the event that failed
+	cause error
+}
+
+// line is an event that waits.
+type line struct {
+	i   int // index in the batch
+	key string
+	*Recorded
+}
+
+func newQueue(w *worker) *queue { return &queue{w: w, fresh: map[string]fresh{}} }
+
+// begin forgets the attempt before.
+func (q *queue) begin() { q.lines = q.lines[:0] }
+
+// before is the queue for the first n events of the batch.
+func (q *queue) before(n int) *queue {
+	out := newQueue(q.w)
+	for key, f := range q.fresh {
+		if f.from < n {
+			out.fresh[key] = f
+		}
+	}
+	return out
+}
+
+// waits tells whether an event has to wait, and then notes it.
+func (q *queue) waits(i int, r *Recorded) (bool, error) {
+	if len(q.w.parked)+len(q.fresh) == 0 || !q.w.p.handles(r) {
+		return false, nil
+	}
+	key, known := q.w.p.partition(r)
+	if !known {
+		return false, fmt.Errorf("some %s are parked, and nothing tells which of them it belongs to", q.w.p.parks.of)
+	}
+	_, before := q.w.parked[key]
+	f, now := q.fresh[key]
+	if !before && (!now || i < f.from) {
+		return false, nil
+	}
+	q.lines = append(q.lines, line{i, key, r})
+	if q.w.parked[key]+q.count(key) > maxParked {
+		return false, &LimitError{q.w.p.Schema(), "events of one of the " + q.w.p.parks.of, fmt.Errorf("partition %q", key)}
+	}
+	return true, nil
+}
+
+func (q *queue) count(key string) (n int) {
+	for _, l := range q.lines {
+		if l.key == key {
+			n++
+		}
+	}
+	return n
+}
+
+// park lets an event and what follows it wait.
+func (q *queue) park(i int, key string, cause error) error {
+	if f, already := q.fresh[key]; already && f.from <= i {
+		return fmt.Errorf("partition %q: %w", key, cause) // it waits, and fails all the same
+	}
+	if len(q.w.parked)+len(q.fresh) >= maxParked {
+		return &LimitError{q.w.p.Schema(), q.w.p.parks.of, cause}
+	}
+	q.fresh[key] = fresh{i, cause}
+	return nil
+}
+
+// save writes what waits, in the transaction of its batch, which has so many events.
+func (q *queue) save(ctx context.Context, tx pgx.Tx, events int) error {
+	if len(q.lines) == 0 {
+		return nil
+	}
+	p, now := q.w.p, q.w.engine.cfg.Now()
+	batch := &pgx.Batch{}
+	for key, f := range q.fresh {
+		batch.Queue(`INSERT INTO parked_keys (projection, version, build, key, cause, parked_at, tried_at) VALUES ($1, $2, $3, $4, $5, $6, $6)`,
+			p.name, p.version, p.build, []byte(key), printable(f.cause.Error()), now)
+	}
+	for _, l := range q.lines {
+		batch.Queue(`INSERT INTO parked_events (projection, version, build, key, n, stream, revision, type)
+			SELECT $1, $2, $3, $4, c.events - $5, $6, $7, $8 FROM checkpoints c WHERE c.projection = $1 AND c.version = $2 AND c.build = $3`,
+			p.name, p.version, p.build, []byte(l.key), events-l.i-1, []byte(l.Stream), int64(l.Revision), printable(l.Type))
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("parking events: %w", err)
+	}
+	return nil
+}
+
+// settled notes what is saved.
+func (q *queue) settled() {
+	for _, l := range q.lines {
+		q.w.parked[l.key]++
+	}
+}
+
+// readParked reads which partitions wait. Whoever comes new to a build tries them all again: it may be a binary that can.
+func (w *worker) readParked(ctx context.Context, again bool) (map[string]int, error) {
+	parked := map[string]int{}
+	if w.p.parks == nil {
+		return parked, nil
+	}
+	batch := &pgx.Batch{}
+	if again {
+		batch.Queue("UPDATE parked_keys SET wanted = true WHERE projection = $1 AND version = $2 AND build = $3", w.p.name, w.p.version, w.p.build)
+	}
+	batch.Queue(`SELECT k.key, count(e.n) FROM parked_keys k LEFT JOIN parked_events e USING (projection, version, build, key)
+		WHERE k.projection = $1 AND k.version = $2 AND k.build = $3 AND e.skipped_at IS NULL GROUP BY k.key`,
+		w.p.name, w.p.version, w.p.build).Query(func(rows pgx.Rows) error {
+		var key []byte
+		var n int
+		_, err := pgx.ForEachRow(rows, []any{&key, &n}, func() error {
+			parked[string(key)] = n
+			return nil
+		})
+		return err
+	})
+	if err := w.engine.cfg.Pool.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, w.failedTo("reading what is parked of", err)
+	}
+	return parked, nil
+}
+
+// waiting lists the partitions that wait and are to be tried again, the longest waiting first.
+func (w *worker) waiting(ctx context.Context) ([]string, error) {
+	rows, err := w.engine.cfg.Pool.Query(ctx, `SELECT key FROM parked_keys
+		WHERE projection = $1 AND version = $2 AND build = $3 AND wanted ORDER BY parked_at, key`, w.p.name, w.p.version, w.p.build)
+	if err != nil {
+		return nil, w.failedTo("reading what is parked of", err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var key []byte
+		err := row.Scan(&key)
+		return string(key), err
+	})
+	return keys, w.failedTo("reading what is parked of", err)
+}

@@ -1,0 +1,153 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events"
+)
+
+// redrive tries the partitions again for which that is wanted.
+func (w *worker) redrive(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if len(w.parked) == 0 {
+		return nil
+	}
+	keys, err := w.waiting(ctx)
+	for _, key := range keys {
+		if err == nil {
+			err = w.retry(ctx, key)
+		}
+	}
+	return err
+}
+
+// retry applies all that waits of a partition, in order, in one transaction; or nothing of it.
+func (w *worker) retry(ctx context.Context, key string) error {
+	list, err := w.recall(ctx, key)
+	if err == nil {
+		err = w.replay(ctx, key, list)
+	}
+	if err == nil {
+		delete(w.parked, key)
+		w.engine.cfg.Logger.InfoContext(ctx, "parked events were projected", "projection", w.p.Schema(), "partition", key, "events", len(list))
+		return nil
+	}
+	if errors.Is(err, errMoved) || ctx.Err() != nil {
+		return err
+	}
+	return w.inItsPlace(ctx, func(tx pgx.Tx) error {
+		_, failure := tx.Exec(ctx, `UPDATE parked_keys SET wanted = false, cause = $5, tries = tries + 1, tried_at = $6
+			WHERE projection = $1 AND version = $2 AND build = $3 AND key = $4`,
+			w.p.name, w.p.version, w.p.build, []byte(key), printable(err.Error()), w.engine.cfg.Now())
+		return failure
+	})
+}
+
+// recall reads the events that wait from the store, as this binary reads them.
+func (w *worker) recall(ctx context.Context, key string) ([]*Recorded, error) {
+	rows, err := w.engine.cfg.Pool.Query(ctx, `SELECT stream, revision FROM parked_events
+		WHERE projection = $1 AND version = $2 AND build = $3 AND key = $4 AND skipped_at IS NULL ORDER BY n`,
+		w.p.name, w.p.version, w.p.build, []byte(key))
+	if err != nil {
+		return nil, w.failedTo("reading what is parked of", err)
+	}
+	var (
+		records  []events.Record
+		places   []Place
+		stream   []byte
+		revision uint64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&stream, &revision}, func() error {
+		places = append(places, Place{string(stream), revision})
+		return nil
+	})
+	if err != nil {
+		return nil, w.failedTo("reading what is parked of", err)
+	}
+	for _, place := range places {
+		record, err := w.engine.at(ctx, place)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return Decode(records), nil
+}
+
+// Place is the durable reference of an event.
+type Place struct {
+	Stream   string `json:"stream"`
+	Revision uint64 `json:"revision"`
+}
+
+// at reads one event.
+func (e *Engine) at(ctx context.Context, place Place) (events.Record, error) {
+	for r, err := range e.cfg.Log.ReadStream(ctx, place.Stream, place.Revision) {
+		if err == nil && r.Revision == place.Revision {
+			return r, nil
+		}
+		if err != nil {
+			return r, fmt.Errorf("reading %s@%d: %w", place.Stream, place.Revision, err)
+		}
+		break
+	}
+	return events.Record{}, errors.Join(ctx.Err(), fmt.Errorf("the store does not hold %s@%d any more", place.Stream, place.Revision))
+}
+
+func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error {
+	none := &queue{w: &worker{p: w.p}} // nothing of it waits any more
+	rows, err := w.rows(list, none)
+	if err != nil {
+		return err
+	}
+	defer w.p.reset()
+	err = w.inItsPlace(ctx, func(tx pgx.Tx) error {
+		if err := rows.run(ctx, tx.Conn()); err != nil {
+			return err
+		}
+		for _, table := range []string{"parked_events WHERE skipped_at IS NULL AND", "parked_keys WHERE"} {
+			_, err := tx.Exec(ctx, "DELETE FROM "+table+" projection = $1 AND version = $2 AND build = $3 AND key = $4",
+				w.p.name, w.p.version, w.p.build, []byte(key))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if blames(err) {
+		if _, cause := w.firstBad(ctx, list, none); cause != nil {
+			return cause
+		}
+	}
+	return err
+}
+
+// inItsPlace runs a transaction that changes rows of the build, or what is parked of it, without moving its checkpoint.
+// Nobody else can change them meanwhile.
+func (w *worker) inItsPlace(ctx context.Context, change func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+		if err := w.still(ctx, tx); err != nil {
+			return err
+		}
+		return change(tx)
+	})
+}
+
+// printable is what Postgres can hold of a text.
+func printable(text string) string {
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
+	return strings.ReplaceAll(text, "\x00", "\uFFFD")
+}
