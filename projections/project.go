@@ -134,7 +134,7 @@ func (w *worker) firstBad(ctx context.Context, list []*Recorded, q *queue) (int,
 	}
 	n := 1 // the first one is the usual one, when a batch comes again
 	if !fails(1) {
-		n = 2 + sort.Search(len(list)-1, func(i int) bool { return odd || fails(i + 2) })
+		n = 2 + sort.Search(len(list)-1, func(i int) bool { return odd || fails(i+2) })
 	}
 	if odd || last == nil || n > len(list) {
 		return 0, nil
@@ -205,4 +205,3 @@ func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) erro
 	}
 	return fmt.Errorf("projection %s: %w", w.p.Schema(), unsure)
 }
-

@@ -76,7 +76,9 @@ func TestARebuildGoesLiveAndTheOldBuildStaysForAWhile(t *testing.T) {
 	last := h.append(30)
 	h.wait(engine, "sample", last)
 	h.consistent(schema, indexed)
-	require.Eventually(t, func() bool { return len(h.rows("SELECT FROM sample_v1.trail")) == len(h.rows("SELECT FROM sample_v1_b2.trail")) }, 30*time.Second, 5*time.Millisecond,
+	require.Eventually(t, func() bool {
+		return len(h.rows("SELECT FROM sample_v1.trail")) == len(h.rows("SELECT FROM sample_v1_b2.trail"))
+	}, 30*time.Second, 5*time.Millisecond,
 		"the build before is kept up")
 	require.NoError(t, engine.GoBack(t.Context(), "sample"))
 	require.Equal(t, "sample_v1", h.live(engine))
