@@ -90,8 +90,9 @@ type Engine struct {
 
 // version is one that this process can project and read.
 type version struct {
-	define      Definition
 	*Projection // as it was checked; builds have their own
+
+	define Definition
 }
 
 // NewEngine checks the definitions. It touches neither database nor log: see Prepare and Run.
@@ -110,7 +111,7 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice, or has a name that the engine uses itself"})
 		}
 		known[p.Schema()] = true
-		e.versions, e.names, e.numbers = append(e.versions, version{define, p}), append(e.names, p.name), append(e.numbers, p.version)
+		e.versions, e.names, e.numbers = append(e.versions, version{p, define}), append(e.names, p.name), append(e.numbers, p.version)
 		if e.marks[p.name] == nil {
 			e.marks[p.name] = newMark()
 		}

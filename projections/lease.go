@@ -64,7 +64,7 @@ func deref(s *string, otherwise string) string {
 
 // untilFree waits before a lease is asked for again. Processes that wait for the same one do not ask in step.
 func (e *Engine) untilFree(ctx context.Context) {
-	timer := time.NewTimer(e.cfg.TTL/8 + rand.N(e.cfg.TTL/8))
+	timer := time.NewTimer(e.cfg.TTL/8 + rand.N(e.cfg.TTL/8)) //nolint:gosec // no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

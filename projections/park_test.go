@@ -118,8 +118,8 @@ func TestOneSickPartitionDoesNotHoldUpTheOthers(t *testing.T) {
 			blast, err := engine.Blast(t.Context(), "sample_v1")
 			require.NoError(t, err)
 			require.Equal(t, "1 of 30 devices", blast.String())
-			require.Len(t, h.rows("SELECT FROM sample_v1.steps WHERE name IN ('sick', 'refused', 'better')"), 0)
-			require.Len(t, h.rows("SELECT FROM sample_v1.counts WHERE name IN ('sick', 'refused', 'better')"), 0)
+			require.Empty(t, h.rows("SELECT FROM sample_v1.steps WHERE name IN ('sick', 'refused', 'better')"))
+			require.Empty(t, h.rows("SELECT FROM sample_v1.counts WHERE name IN ('sick', 'refused', 'better')"))
 
 			require.NoError(t, engine.Retry(t.Context(), "sample_v1", list[0].Key)) // nothing has changed
 			require.Greater(t, h.parked(engine, 1)[0].Tries, 1)
@@ -132,7 +132,7 @@ func TestOneSickPartitionDoesNotHoldUpTheOthers(t *testing.T) {
 			require.Len(t, h.rows("SELECT FROM sample_v1.devices WHERE name = 'better'"), 1)
 			require.Len(t, h.rows("SELECT FROM sample_v1.counts WHERE name IN ('sick', 'refused', 'better') AND n = 1"), 2)
 			h.wait(again, "sample", h.rename(4, "gone on"))
-			require.Len(t, h.rows("SELECT FROM parked_events"), 0)
+			require.Empty(t, h.rows("SELECT FROM parked_events"))
 		})
 	}
 }

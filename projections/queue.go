@@ -22,9 +22,10 @@ type fresh struct {
 
 // line is an event that waits.
 type line struct {
+	*Recorded
+
 	i   int // index in the batch
 	key string
-	*Recorded
 }
 
 func newQueue(w *worker) *queue { return &queue{w: w, fresh: map[string]fresh{}} }
@@ -57,7 +58,7 @@ func (q *queue) waits(i int, r *Recorded) (bool, error) {
 	if !before && (!now || i < f.from) {
 		return false, nil
 	}
-	q.lines = append(q.lines, line{i, key, r})
+	q.lines = append(q.lines, line{r, i, key})
 	if q.w.parked[key]+q.count(key) > maxParked {
 		return false, &LimitError{q.w.p.Schema(), "events of one of the " + q.w.p.parks.of, fmt.Errorf("partition %q", key)}
 	}
