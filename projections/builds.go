@@ -69,6 +69,10 @@ func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, er
 			if w == nil {
 				p := v.define()
 				p.build = b.number
+				if slices.ContainsFunc(crew, func(w *worker) bool { return w.p == p }) {
+					errs = append(errs, &MisuseError{p.Schema(), "its definition returns the same projection twice: it has to make one each time"})
+					continue
+				}
 				if err := p.bind(ctx, conn); err != nil {
 					errs = append(errs, err)
 					continue

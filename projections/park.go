@@ -34,6 +34,14 @@ func ByStream(at At) (string, bool) { return at.Stream, true }
 // Decode returns the event of the catalogue, as typed handlers get it, for what needs to know of several types.
 func (at At) Decode() (any, error) { return at.decode() }
 
+// Parks says what the partitions are that wait when one of their events fails; empty for a projection that pauses.
+func (p *Projection) Parks() string {
+	if p.parks == nil {
+		return ""
+	}
+	return p.parks.of
+}
+
 type parks struct {
 	of  string
 	key func(At) (string, bool)

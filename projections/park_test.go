@@ -181,14 +181,16 @@ func TestWhatCannotBeReadPauses(t *testing.T) {
 	var healed atomic.Bool
 	engine, _ := h.run(h.pool, ward(&healed))
 	before := h.append(3)
-	_, err := h.store.Append(t.Context(), "devices-1", events.Any, []events.Proposed{
+	h.append(2)
+	bad, err := h.store.Append(t.Context(), "devices-1", events.Any, []events.Proposed{
 		{ID: id.New[id.Event](), Type: "DeviceRenamed", Data: []byte("no JSON"), Metadata: []byte("{}")},
 	})
 	require.NoError(t, err)
 	h.append(2)
+	h.wait(engine, "sample", before+1)
 	status := h.status(engine, "sample", projections.StateRetrying)
 	require.Contains(t, status.Error, "DeviceRenamed at devices-1@")
-	require.Equal(t, before, status.Position, "what comes before it is projected")
+	require.Less(t, status.Position, bad.Position, "what comes before it is projected")
 }
 
 func TestTooMuchTroubleIsNotOneEventsFault(t *testing.T) {
@@ -222,6 +224,7 @@ func TestAPauseStandsAtTheEvent(t *testing.T) {
 	h.record("devices-1", events.DeviceLinked{DeviceID: device(999), Name: "too wide"})
 	last := h.append(15)
 	engine, _ := h.run(h.pool, sample)
+	h.wait(engine, "sample", before)
 	status := h.status(engine, "sample", projections.StateRetrying)
 	require.Contains(t, status.Error, "projection sample_v1: DeviceLinked at devices-1@")
 	require.Contains(t, status.Error, "narrow")

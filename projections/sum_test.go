@@ -86,7 +86,8 @@ func postings(all ...posting) []events.Proposed {
 
 func TestTheKitPassesOnSums(t *testing.T) {
 	t.Parallel()
-	projectiontest.Conformance(t, always(summed(summedSchema)), func(s *projectiontest.Scenario) {
+	define := func() *projections.Projection { return summed(summedSchema) }
+	projectiontest.Conformance(t, define, func(s *projectiontest.Scenario) {
 		for n := range 60 {
 			s.GivenRaw("postings", postings(posting{fmt.Sprint("owner ", n%5), n % 3, int64(n - 30)})...)
 		}
@@ -163,8 +164,8 @@ func TestASumOutOfRangeStopsTheBatch(t *testing.T) {
 		want           string
 	}{
 		"within a batch": {nil, []posting{{"Anna", 0, math.MaxInt64}, {"Anna", 0, 1}},
-			"Posting at postings@1: table totals: field Amount for column amount: 9223372036854775807 + 1 is out of range"},
-		"below":               {nil, []posting{{"Anna", 0, math.MinInt64}, {"Anna", 0, -1}}, "-9223372036854775808 + -1 is out of range"},
+			"Posting at postings@1: "},
+		"below":               {nil, []posting{{"Anna", 0, math.MinInt64}, {"Anna", 0, -1}}, "Posting at postings@1: "},
 		"on top of the table": {[]posting{{"Anna", 0, math.MaxInt64}}, []posting{{"Anna", 0, 1}}, "bigint out of range"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +183,9 @@ func TestASumOutOfRangeStopsTheBatch(t *testing.T) {
 			h.wait(engine, "summed", head)
 			_, err = h.store.Append(t.Context(), "postings", events.Any, postings(c.batch...))
 			require.NoError(t, err)
-			require.Contains(t, h.status(engine, "summed", projections.StateRetrying).Error, c.want)
+			said := h.status(engine, "summed", projections.StateRetrying).Error
+			require.Contains(t, said, c.want)
+			require.Contains(t, said, "out of range") // by Go within a batch, by Postgres from one to the next
 			stop()
 			require.NoError(t, p.CheckSums(t.Context(), h.pool))
 		})
@@ -214,7 +217,8 @@ func TestOthersThatWriteToASumAreFoundOut(t *testing.T) {
 			h.exec(`CREATE FUNCTION summed_v1.meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + c.trigger + ` END $$;
 				CREATE TRIGGER meddle BEFORE INSERT OR UPDATE ON summed_v1.totals FOR EACH ROW EXECUTE FUNCTION summed_v1.meddle()`)
 			last := post(2)
-			require.Contains(t, h.status(engine, "summed", projections.StateRetrying).Error, c.want)
+			said := h.status(engine, "summed", projections.StateRetrying).Error
+			require.Contains(t, said, c.want)
 			h.exec("DROP TRIGGER meddle ON summed_v1.totals")
 			h.wait(engine, "summed", last)
 			stop()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -25,7 +27,8 @@ type worker struct {
 	handler *message.Handler // nil until the engine runs it
 
 	mu       sync.Mutex
-	phase    Phase // as last read
+	phase    Phase     // as last read
+	since    time.Time // when the batch at work came; zero: there is none
 	state    State
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
@@ -39,6 +42,45 @@ func newWorker(e *Engine, p *Projection, phase Phase) *worker {
 // join makes the worker a handler of the router's.
 func (w *worker) join(router *message.Router) {
 	w.handler = router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
+}
+
+// busy notes since when there is work, until the returned function is called.
+func (w *worker) busy() (done func()) {
+	set := func(since time.Time) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.since = since
+	}
+	set(time.Now())
+	return func() { set(time.Time{}) }
+}
+
+// late tells whether a build that is read has been at a batch for long.
+func (w *worker) late() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.phase == PhaseLive && w.state == StateRunning && !w.since.IsZero() && time.Since(w.since) > tooLate
+}
+
+// A replay gives way to live builds that are late, and goes on after a while even so: it may be what mends them.
+const (
+	tooLate    = 100 * time.Millisecond
+	longEnough = 250 * time.Millisecond
+)
+
+// giveWay waits while live builds are late.
+func (e *Engine) giveWay(ctx context.Context) {
+	enough := time.NewTimer(longEnough)
+	defer enough.Stop()
+	for slices.ContainsFunc(e.workers(), (*worker).late) {
+		select {
+		case <-time.After(tooLate / 10):
+		case <-enough.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (w *worker) currentPhase() Phase {
@@ -59,6 +101,10 @@ func (w *worker) handle(msg *message.Message) error {
 	b, ok := BatchOf(ctx)
 	if !ok {
 		return w.failed(ctx, events.Start, fmt.Errorf("projection %s: a message without a batch", w.p.Schema()))
+	}
+	defer w.busy()()
+	if w.currentPhase() == PhaseReplaying {
+		w.engine.giveWay(ctx)
 	}
 	select {
 	case w.turn <- struct{}{}:

@@ -26,7 +26,9 @@ import (
 //
 //   - delivered twice: a repeated batch changes nothing
 //   - crash: a transaction that dies at its commit leaves nothing, and the next attempt everything
-//   - rebuild: any cutting into batches gives the same rows, which is to say that a rebuild equals what grew live
+//   - rebuild: any cutting into batches gives the same rows, and so does a build made beside the live one
+//   - takeover: engines that come and go, with the lease of one another, give the same rows
+//   - poison: an event that cannot be read lets its partition wait, or the projection pause at it; nothing else is amiss
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
 //
@@ -56,6 +58,9 @@ func Conformance(t *testing.T, define projections.Definition, given func(*Scenar
 			require.Equal(rt, want, s.play(t, script{size: func() int { next++; return sizes[next%len(sizes)] }}))
 		})
 	})
+	t.Run("BesideTheLiveOne", func(t *testing.T) { require.Equal(t, want, s.rebuild(t)) })
+	t.Run("Takeover", func(t *testing.T) { require.Equal(t, want, s.takeTurns(t)) })
+	t.Run("Poison", func(t *testing.T) { poison(t, define, given, want) })
 	t.Run("Strangers", func(t *testing.T) {
 		s.GivenRaw("stranger-1", strangers(p)...)
 		got := s.play(t, script{size: func() int { return 2 }})

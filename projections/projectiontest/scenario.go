@@ -163,7 +163,7 @@ func (s *Scenario) Settle() {
 func (s *Scenario) begin(pool *pgxpool.Pool, subscriber message.Subscriber, prepared func()) (*projections.Engine, func()) {
 	s.t.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Subscriber: subscriber, Log: s.store, Now: func() time.Time { return Epoch },
+		Pool: pool, Subscriber: subscriber, Log: s.store, Now: func() time.Time { return Epoch }, Beat: 10 * time.Millisecond,
 	}, s.define)
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
