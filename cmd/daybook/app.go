@@ -26,11 +26,6 @@ import (
 	"daybook/commands/policies"
 	"daybook/events"
 	"daybook/projections"
-	"daybook/projections/analytics"
-	"daybook/projections/audit"
-	"daybook/projections/ledger"
-	"daybook/projections/messages"
-	"daybook/projections/routing"
 )
 
 // app is everything that one process of Daybook runs, wired by hand.
@@ -141,17 +136,6 @@ func (a *app) openEngine() (err error) {
 		Log:        a.store, Now: a.now, Logger: a.log,
 	}, definitions()...)
 	return err
-}
-
-// definitions lists the projections: one line to add one.
-func definitions() []projections.Definition {
-	return []projections.Definition{
-		audit.Define,
-		messages.Define,
-		routing.Define,
-		ledger.Define,
-		analytics.Define,
-	}
 }
 
 // openPolicies lists the policies: one line to add one. An embedded store is ours alone, so nobody else is at work on it,
