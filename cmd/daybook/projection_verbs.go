@@ -12,7 +12,7 @@ import (
 
 // projectionCommand tells how projections stand, and begins new ones.
 func projectionCommand() *cobra.Command {
-	return noun("projection", "Projections", projectionListCommand())
+	return noun("projection", "Projections", projectionListCommand(), projectionNewCommand())
 }
 
 func projectionListCommand() *cobra.Command {
