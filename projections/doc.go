@@ -2,6 +2,9 @@
 //
 // # Writing one
 //
+// `daybook projection new NAME` writes the skeleton of one, with its read model and a test;
+// docs/tutorial/first-projection.md goes through all of it.
+//
 // A projection is a name, a version, the DDL of its tables and a handler per event. The author writes what an event
 // does to rows; everything else is the engine's.
 //

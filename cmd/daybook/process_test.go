@@ -94,7 +94,12 @@ type process struct {
 // serve starts the binary and waits until it says that it serves.
 func serve(t *testing.T, environment ...string) *process {
 	t.Helper()
-	return launch(t, environment, func(line string) (string, bool) { return strings.CutPrefix(line, "Daybook serves on ") }, "serve")
+	return launch(t, environment, served, "serve")
+}
+
+// served is what it says then.
+func served(line string) (base string, says bool) {
+	return strings.CutPrefix(line, "Daybook serves on ")
 }
 
 // serveStore starts a plain store and waits until it says how to connect to it.
@@ -109,6 +114,12 @@ func launch(t *testing.T, environment []string, reached func(line string) (strin
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
+	return start(t, path, environment, reached, arguments...)
+}
+
+// start does that with any binary.
+func start(t *testing.T, path string, environment []string, reached func(line string) (string, bool), arguments ...string) *process {
+	t.Helper()
 	p := &process{command: exec.Command(path, arguments...), printed: &bytes.Buffer{}, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stderr = p.stderr
