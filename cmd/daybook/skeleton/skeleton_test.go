@@ -25,8 +25,8 @@ import (
 )
 
 // definitions lists them.
-func definitions() []func() *projections.Projection {
-	return []func() *projections.Projection{
+func definitions() []projections.Definition {
+	return []projections.Definition{
 		m.Define,
 		audit.Define, // a comment of its own
 	}
