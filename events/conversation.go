@@ -1,6 +1,7 @@
 package events
 
 import (
+	"strings"
 	"time"
 
 	"daybook/events/id"
@@ -218,3 +219,15 @@ func (MessagePlayed) isEvent()       {}
 func (MessageFailed) isEvent()       {}
 func (StatusTimeCorrected) isEvent() {}
 func (PricingTold) isEvent()         {}
+
+// ConversationOf reads the conversation from the name of one of its streams: conversation-{id}, and conversation-{id}-{n} for
+// its further books.
+func ConversationOf(stream string) (id.Conversation, bool) {
+	name, found := strings.CutPrefix(stream, "conversation-")
+	const size = len("00000000-0000-0000-0000-000000000000")
+	if !found || len(name) > size && name[size] != '-' {
+		return id.Conversation{}, false
+	}
+	conversation, err := id.Parse[id.Conversation](name[:min(size, len(name))])
+	return conversation, err == nil
+}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"daybook/events/id"
+	"daybook/events"
 	"daybook/projections"
 	"daybook/readmodels/audit"
 )
@@ -29,6 +29,7 @@ func Define() *projections.Projection {
 
 // entryOf takes the envelope as it comes: that of a foreign event is empty, so it leaves nulls.
 func entryOf(at projections.At) audit.Entry {
+	conversation, _ := events.ConversationOf(at.Stream)
 	return audit.Entry{
 		Position:       uint64(at.Position),
 		Stream:         text(at.Stream),
@@ -41,25 +42,11 @@ func entryOf(at projections.At) audit.Entry {
 		Source:         words(at.Envelope.Source),
 		Correlation:    some(at.Envelope.Correlation),
 		AccountID:      some(at.Envelope.Account),
-		ConversationID: conversationOf(at.Stream),
+		ConversationID: some(conversation),
 		IsText:         isText(at),
 		Data:           octets(at.Data),
 		Metadata:       octets(at.Metadata),
 	}
-}
-
-// conversationOf reads the conversation from the names of its streams, conversation-{id} and conversation-{id}-{n}.
-func conversationOf(stream string) *id.Conversation {
-	name, found := strings.CutPrefix(stream, "conversation-")
-	const size = len("00000000-0000-0000-0000-000000000000")
-	if !found || len(name) > size && name[size] != '-' {
-		return nil
-	}
-	conversation, err := id.Parse[id.Conversation](name[:min(size, len(name))])
-	if err != nil {
-		return nil
-	}
-	return &conversation
 }
 
 // isText tells whether Postgres can show the data as text. Whether the text is JSON is for readers to ask: checking every

@@ -48,7 +48,7 @@ var optional = []string{
 // charge is what every fact on a charge says.
 func charge(of events.Delivered, at projections.At) messages.RecipientRow {
 	return messages.RecipientRow{
-		MessageID: of.MessageID, RecipientID: of.RecipientID,
+		MessageID: of.MessageID, RecipientID: of.RecipientID, ConversationID: of.ConversationID,
 		ChargeStream: &at.Stream, ChargeRevision: &at.Revision, ChargeRecordedAt: &at.Envelope.RecordedAt,
 		ChargeAdjusted: new(false),
 	}

@@ -17,13 +17,41 @@ import (
 
 // Define returns the projection.
 func Define() *projections.Projection {
-	p := projections.New("messages", 2, messages.Schema)
+	p := projections.New("messages", 3, messages.Schema)
 	postMessages(p)
 	recipients := projections.Patch[messages.RecipientRow](p, "recipients")
 	postSteps(p, recipients)
 	postCharges(p, recipients)
 	postDevices(p)
+	projections.Park(p, "conversations", partition)
 	return p
+}
+
+// partition is the conversation that an event is about, or the device. A conversation's own stream tells it even when the
+// event cannot be read.
+func partition(at projections.At) (string, bool) {
+	if conversation, ok := events.ConversationOf(at.Stream); ok {
+		return conversation.String(), true
+	}
+	decoded, err := at.Decode()
+	if err != nil {
+		return "", false
+	}
+	switch e := decoded.(type) {
+	case events.MessageCharged:
+		return e.Delivery.ConversationID.String(), true
+	case events.ChargeAdjusted:
+		return e.Delivery.ConversationID.String(), true
+	case events.ChargePending:
+		return e.Delivery.ConversationID.String(), true
+	case events.DeviceLinked:
+		return e.DeviceID.String(), true
+	case events.DeviceRenamed:
+		return e.DeviceID.String(), true
+	case events.DeviceUnlinked:
+		return e.DeviceID.String(), true
+	}
+	return "", false
 }
 
 func postMessages(p *projections.Projection) {
@@ -32,8 +60,8 @@ func postMessages(p *projections.Projection) {
 	projections.On(p, func(e events.MessageReceived, at projections.At) error {
 		return table.Set(messages.MessageRow{
 			MessageID:      e.MessageID,
+			ConversationID: e.ConversationID,
 			AccountID:      &at.Envelope.Account,
-			ConversationID: &e.ConversationID,
 			CustomerID:     &e.CustomerID,
 			Direction:      new(messages.In),
 			Kind:           &e.Kind,
@@ -47,8 +75,8 @@ func postMessages(p *projections.Projection) {
 	projections.On(p, func(e events.MessageQueued, at projections.At) error {
 		row := messages.MessageRow{
 			MessageID:        e.MessageID,
+			ConversationID:   e.ConversationID,
 			AccountID:        &at.Envelope.Account,
-			ConversationID:   &e.ConversationID,
 			CustomerID:       &e.CustomerID,
 			Direction:        new(messages.Out),
 			Kind:             &e.Kind,
@@ -67,7 +95,7 @@ func postMessages(p *projections.Projection) {
 	})
 	projections.On(p, func(e events.MessageAccepted, _ projections.At) error {
 		return table.Set(messages.MessageRow{
-			MessageID: e.MessageID, AcceptedAt: &e.AcceptedAt, WamidHash: text(e.WamidHash),
+			MessageID: e.MessageID, ConversationID: e.ConversationID, AcceptedAt: &e.AcceptedAt, WamidHash: text(e.WamidHash),
 		})
 	})
 }
@@ -102,7 +130,7 @@ func postSteps(p *projections.Projection, table *projections.PatchTable[messages
 
 // step is the one column that a status writes.
 func step(status events.Status, fact events.StatusFact) (messages.RecipientRow, error) {
-	row := messages.RecipientRow{MessageID: fact.MessageID, RecipientID: fact.RecipientID}
+	row := messages.RecipientRow{MessageID: fact.MessageID, RecipientID: fact.RecipientID, ConversationID: fact.ConversationID}
 	switch status {
 	case events.StatusSent:
 		row.SentAt = &fact.At

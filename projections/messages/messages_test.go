@@ -64,6 +64,26 @@ func corrected(status events.Status, n int) events.Event {
 	return events.StatusTimeCorrected{StatusFact: fact(customer, n), Status: status, PreviousAt: at(59)}
 }
 
+// TestOneConversationDoesNotHoldUpTheOthers has one in which a status cannot be read. What rating says of it waits, too.
+func TestOneConversationDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	sick := id.Derive[id.Conversation]("sick")
+	charge := events.MessageCharged{Delivery: delivery(customer), Charge: price(30_000)}
+	charge.Delivery.ConversationID = sick
+	s := projectiontest.For(t, messages.Define).
+		Given(streamOf, queued()).
+		GivenRaw("conversation-"+sick.String(), events.Proposed{
+			ID: id.New[id.Event](), Type: "MessageRead", Data: []byte("no JSON"), Metadata: []byte(`{"version":1}`),
+		}).
+		Given(billing, charge).
+		Given(streamOf, delivered(8)).
+		Then("SELECT delivered_at IS NOT NULL, charge_micros FROM recipients", "t | ∅")
+	waiting := s.Parked()
+	require.Len(t, waiting, 1)
+	require.Equal(t, sick.String(), waiting[0].Key)
+	require.Equal(t, 2, waiting[0].Events)
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	projectiontest.Conformance(t, messages.Define, func(s *projectiontest.Scenario) {

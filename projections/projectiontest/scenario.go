@@ -138,6 +138,15 @@ func (s *Scenario) Refused() (reason string) {
 	return reason
 }
 
+// Parked projects all given events and returns the partitions that wait.
+func (s *Scenario) Parked() []projections.Parked {
+	s.t.Helper()
+	s.Settle()
+	list, err := s.engine.Parked(s.t.Context(), s.projection.Name())
+	require.NoError(s.t, err)
+	return list
+}
+
 // run starts the engine, once.
 func (s *Scenario) run() {
 	s.t.Helper()

@@ -110,7 +110,7 @@ type infoRow struct {
 func infoOf(rows []infoRow) Info {
 	m := rows[0]
 	info := Info{
-		MessageID: m.MessageID, AccountID: *m.AccountID, ConversationID: *m.ConversationID, CustomerID: *m.CustomerID,
+		MessageID: m.MessageID, AccountID: *m.AccountID, ConversationID: m.ConversationID, CustomerID: *m.CustomerID,
 		Direction: *m.Direction, Kind: *m.Kind, Category: orZero(m.MessageRow.Category), Template: orZero(m.TemplateName),
 		ReceivedAt: m.ReceivedAt, QueuedAt: m.QueuedAt, AcceptedAt: m.AcceptedAt,
 	}

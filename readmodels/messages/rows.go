@@ -8,26 +8,26 @@ import (
 
 // MessageRow is a row of messages. Nil pointers are null, or not yet known.
 type MessageRow struct {
-	MessageID        id.Message       `db:"message_id,key"`
-	AccountID        *id.Account      `db:"account_id"`
-	ConversationID   *id.Conversation `db:"conversation_id"`
-	CustomerID       *id.Customer     `db:"customer_id"`
-	Direction        *Direction       `db:"direction"`
-	Kind             *string          `db:"kind"`
-	Category         *string          `db:"category"`
-	TemplateName     *string          `db:"template_name"`
-	TemplateLanguage *string          `db:"template_language"`
-	DeviceID         *id.Device       `db:"device_id"`
-	DeviceName       *string          `db:"device_name"`
-	RegistryRevision *uint64          `db:"registry_revision"`
-	ReceivedAt       *time.Time       `db:"received_at"`
-	QueuedAt         *time.Time       `db:"queued_at"`
-	AcceptedAt       *time.Time       `db:"accepted_at"`
-	WamidHash        *string          `db:"wamid_hash"`
-	SealedFrom       *string          `db:"sealed_from"`
-	SealedTo         *string          `db:"sealed_to"`
-	SealedContact    *string          `db:"sealed_contact"`
-	SealedContent    *string          `db:"sealed_content"`
+	MessageID        id.Message      `db:"message_id,key"`
+	ConversationID   id.Conversation `db:"conversation_id,partition"`
+	AccountID        *id.Account     `db:"account_id"`
+	CustomerID       *id.Customer    `db:"customer_id"`
+	Direction        *Direction      `db:"direction"`
+	Kind             *string         `db:"kind"`
+	Category         *string         `db:"category"`
+	TemplateName     *string         `db:"template_name"`
+	TemplateLanguage *string         `db:"template_language"`
+	DeviceID         *id.Device      `db:"device_id"`
+	DeviceName       *string         `db:"device_name"`
+	RegistryRevision *uint64         `db:"registry_revision"`
+	ReceivedAt       *time.Time      `db:"received_at"`
+	QueuedAt         *time.Time      `db:"queued_at"`
+	AcceptedAt       *time.Time      `db:"accepted_at"`
+	WamidHash        *string         `db:"wamid_hash"`
+	SealedFrom       *string         `db:"sealed_from"`
+	SealedTo         *string         `db:"sealed_to"`
+	SealedContact    *string         `db:"sealed_contact"`
+	SealedContent    *string         `db:"sealed_content"`
 }
 
 // Direction is who wrote: the customer or the business.
@@ -41,14 +41,15 @@ const (
 
 // RecipientRow is a row of recipients: how far one message came with one recipient, and what that costs.
 type RecipientRow struct {
-	MessageID   id.Message  `db:"message_id,key"`
-	RecipientID id.Customer `db:"recipient_id,key"`
-	SentAt      *time.Time  `db:"sent_at"`
-	DeliveredAt *time.Time  `db:"delivered_at"`
-	ReadAt      *time.Time  `db:"read_at"`
-	PlayedAt    *time.Time  `db:"played_at"`
-	FailedAt    *time.Time  `db:"failed_at"`
-	FailureCode *int        `db:"failure_code"`
+	MessageID      id.Message      `db:"message_id,key"`
+	RecipientID    id.Customer     `db:"recipient_id,key"`
+	ConversationID id.Conversation `db:"conversation_id,partition"`
+	SentAt         *time.Time      `db:"sent_at"`
+	DeliveredAt    *time.Time      `db:"delivered_at"`
+	ReadAt         *time.Time      `db:"read_at"`
+	PlayedAt       *time.Time      `db:"played_at"`
+	FailedAt       *time.Time      `db:"failed_at"`
+	FailureCode    *int            `db:"failure_code"`
 
 	ChargeStream       *string    `db:"charge_stream"`
 	ChargeRevision     *uint64    `db:"charge_revision"`
@@ -73,7 +74,7 @@ type RecipientRow struct {
 
 // DeviceRow is a row of devices: a device by the name it has now.
 type DeviceRow struct {
-	DeviceID   id.Device   `db:"device_id,key"`
+	DeviceID   id.Device   `db:"device_id,partition"`
 	AccountID  *id.Account `db:"account_id"`
 	Name       *string     `db:"name"`
 	Kind       *string     `db:"kind"`

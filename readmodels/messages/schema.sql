@@ -1,8 +1,9 @@
--- One row per message, in and out: who wrote what to whom, from which device. Texts, names and numbers are sealed.
+-- One row per message, in and out: who wrote what to whom, from which device. Texts, names and numbers are sealed. The
+-- conversation belongs to the keys because what goes wrong with one does not hold up the others: it is the partition.
 CREATE TABLE messages (
-    message_id          uuid PRIMARY KEY,
-    account_id          uuid,
+    message_id          uuid,
     conversation_id     uuid,
+    account_id          uuid,
     customer_id         uuid,
     direction           text CHECK (direction IN ('in', 'out')),
     kind                text,                    -- the platform's type: text, template, image, …
@@ -20,7 +21,8 @@ CREATE TABLE messages (
     sealed_to           text,                    -- their paths are from, to, contact, content
     sealed_contact      text,
     sealed_content      text,
-    CHECK (direction IS NULL OR num_nulls(account_id, conversation_id, customer_id, kind) = 0),
+    PRIMARY KEY (message_id, conversation_id),
+    CHECK (direction IS NULL OR num_nulls(account_id, customer_id, kind) = 0),
     CHECK (direction IS NULL OR (direction = 'in') = (received_at IS NOT NULL)),
     CHECK (direction IS NULL OR (direction = 'out') = (num_nulls(queued_at, device_id, device_name, registry_revision) = 0))
 );
@@ -31,6 +33,7 @@ CREATE TABLE messages (
 CREATE TABLE recipients (
     message_id      uuid,
     recipient_id    uuid,
+    conversation_id uuid,
     sent_at         timestamptz,
     delivered_at    timestamptz,                 -- null when the platform skipped it, though read_at implies it
     read_at         timestamptz,
@@ -58,7 +61,7 @@ CREATE TABLE recipients (
     charge_card_from     text,
     charge_tier          bigint,
 
-    PRIMARY KEY (message_id, recipient_id),
+    PRIMARY KEY (message_id, recipient_id, conversation_id),
     CHECK (num_nonnulls(charge_micros, charge_pending) = num_nonnulls(charge_revision)),
     CHECK (charge_revision IS NULL OR num_nulls(charge_stream, charge_recorded_at, charge_adjusted, charge_currency) = 0),
     CHECK ((charge_micros IS NULL) = (charge_basis IS NULL)),
