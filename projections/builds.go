@@ -117,9 +117,7 @@ func (e *Engine) follow(ctx context.Context, router *message.Router) error {
 	gone, err := e.muster(ctx, conn.Conn())
 	conn.Release()
 	for _, w := range gone {
-		if w.handler != nil {
-			w.handler.Stop()
-		}
+		w.part(ctx)
 	}
 	joined := false
 	for _, w := range e.workers() {

@@ -115,14 +115,22 @@ func (w *worker) still(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// near tells whether all but a few events are projected.
+// near tells whether all but a few events are projected. What the follower of the head has counted tells quickly when it is
+// more; it may not have counted all itself.
 func (w *worker) near(ctx context.Context) (bool, error) {
+	var behind int64
+	err := w.engine.cfg.Pool.QueryRow(ctx, `SELECT coalesce(max(h.events), 0) - c.events FROM checkpoints c
+		LEFT JOIN checkpoints h ON h.projection = $4 WHERE c.projection = $1 AND c.version = $2 AND c.build = $3 GROUP BY c.events`,
+		w.p.name, w.p.version, w.p.build, headName).Scan(&behind)
+	if err != nil || behind > nearEnough {
+		return false, w.failedTo("counting what is to come for", err)
+	}
 	n := 0
-	for r, err := range w.engine.cfg.Log.ReadAll(ctx, w.at.position) {
+	for _, err := range w.engine.cfg.Log.ReadAll(ctx, w.at.position) {
 		if err != nil {
 			return false, fmt.Errorf("reading after position %d: %w", w.at.position, err)
 		}
-		if n++; n > nearEnough || r.Position == events.Start {
+		if n++; n > nearEnough {
 			return false, nil
 		}
 	}

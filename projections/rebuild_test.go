@@ -110,6 +110,13 @@ func TestARebuildIsOrderly(t *testing.T) {
 	aborted, err := engine.Abort(t.Context(), "sample")
 	require.NoError(t, err)
 	require.Equal(t, schema, aborted)
+	for range 3 { // the next one has the same name
+		again, err := engine.Rebuild(t.Context(), "sample")
+		require.NoError(t, err)
+		require.Equal(t, schema, again)
+		_, err = engine.Abort(t.Context(), "sample")
+		require.NoError(t, err)
+	}
 	h.phase(schema, "")
 	require.Equal(t, "sample_v1", h.live(engine))
 	h.wait(engine, "sample", h.append(5))

@@ -83,6 +83,18 @@ func (e *Engine) giveWay(ctx context.Context) {
 	}
 }
 
+// part takes the worker from its router, and waits until its name is free there for the next build of that name.
+func (w *worker) part(ctx context.Context) {
+	if w.handler == nil {
+		return
+	}
+	w.handler.Stop()
+	select {
+	case <-w.handler.Stopped():
+	case <-ctx.Done():
+	}
+}
+
 func (w *worker) currentPhase() Phase {
 	w.mu.Lock()
 	defer w.mu.Unlock()
