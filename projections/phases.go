@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
-	"daybook/events"
 )
 
 // holdBack drops the indexes of a physical schema that no constraint needs, and returns the statements that make them.
