@@ -48,12 +48,26 @@
 // what is left. The exact bytes are in the store, and in the audit entry of the event.
 //
 // Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. They run one at a time, in
-// log order, in batches; an error (or a panic) rolls the batch back, and the projection pauses there and tries again:
-// no event is ever skipped. What must never fail, such as an audit trail, uses [OnAll] and does not decode.
+// log order, in batches. What must never fail, such as an audit trail, uses [OnAll] and does not decode.
+//
+// # When an event fails
+//
+// When a handler fails (or panics), or the database refuses what it wrote, the batch is rolled back and the event whose
+// fault it is is found. Nothing is ever passed over in silence. A projection pauses: it stands at the event, with all
+// before it applied, and tries again until it works. One that says [Park] lets the event wait, and with it all later ones
+// of the same partition, while the others go on; see [Engine.Parked], [Engine.Retry] and [Engine.Skip].
+//
+// A row of a Patch table is written once per batch, with what the batch made of it in the end. So a constraint on it may or
+// may not see a state that the next event corrects; constraints that must see every event belong to an Append table.
 //
 // # How it runs
 //
-// The [Engine] runs each projection as a Watermill handler of batches. A batch is one transaction whose first statement
+// The [Engine] runs each build as a Watermill handler of batches. A batch is one transaction whose first statement
 // moves the checkpoint by compare-and-set, so two workers can never both apply an event, and none is lost between rows
 // and checkpoint. See [Engine] for guarantees and [Batch] for what a batch subscriber owes the engine.
+//
+// A build is one physical schema with the rows of one version. Several processes share the builds by leases, and take over
+// from one another. A version is built again beside the live build, and takes its place when it is told to; a version that
+// is new takes its place by itself, if no one else in the process could read the old one: see [Engine.Rebuild],
+// [Engine.GoLive] and [Phase].
 package projections

@@ -68,8 +68,8 @@ func (c *Config) setDefaults() {
 // or another, whatever crashed in between; several engines on one database share the work by leases, a build each, and
 // take over from one another.
 //
-// Never skipped: a batch that fails (handler, panic, constraint, connection) is rolled back whole and delivered again,
-// after growing pauses, for as long as it takes. Status says what is wrong.
+// Never skipped: a batch that fails (handler, panic, constraint, connection) is rolled back and delivered again, after
+// growing pauses, for as long as it takes; or what fails of it is parked, see Park. Status says what is wrong.
 //
 // Never over another history: a checkpoint of another store, one beyond the store's head, or one whose last event the
 // store does not hold at the same place, stops its projection until the right store is back.
