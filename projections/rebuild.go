@@ -16,12 +16,19 @@ type OrderError struct{ Projection, Problem string }
 
 func (e *OrderError) Error() string { return "projection " + e.Projection + ": " + e.Problem }
 
+// UnknownError says that no projection of this process has the name.
+type UnknownError struct{ Projection string }
+
+func (e *UnknownError) Error() string {
+	return "projection " + e.Projection + ": there is no such projection"
+}
+
 // Rebuild begins a new build of a read model, of the newest version that this process knows, beside the one that readers
 // read. It returns the physical schema. Some process that runs the version replays the log into it; see Status.
 func (e *Engine) Rebuild(ctx context.Context, name string) (schema string, err error) {
 	v := e.newest(name)
 	if v == nil {
-		return "", &OrderError{name, "there is no such projection"}
+		return "", &UnknownError{name}
 	}
 	store, err := e.storeID(ctx)
 	if err != nil {
@@ -65,6 +72,9 @@ func (e *Engine) newest(name string) (found *version) {
 
 // underWay finds the build of a name that is being made, or was made and is not live yet.
 func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
+	if e.newest(name) == nil {
+		return build{}, &UnknownError{name}
+	}
 	rows, err := e.cfg.Pool.Query(ctx, `SELECT name, version, build, phase FROM projections
 		WHERE name = $1 AND phase IN ('replaying', 'ready') ORDER BY phase = 'ready' DESC, version DESC LIMIT 1`, name)
 	if err != nil {
@@ -95,6 +105,9 @@ func (e *Engine) GoLive(ctx context.Context, name string) error {
 
 // GoBack puts the build back that was live before. The present one stays, retired.
 func (e *Engine) GoBack(ctx context.Context, name string) error {
+	if e.newest(name) == nil {
+		return &UnknownError{name}
+	}
 	rows, err := e.cfg.Pool.Query(ctx, `SELECT name, version, build, phase FROM projections
 		WHERE name = $1 AND phase = 'retired' ORDER BY changed_at DESC LIMIT 1`, name)
 	if err != nil {

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,14 @@ type Status struct {
 	Schema    string          `json:"schema"` // the physical schema
 	Phase     Phase           `json:"phase"`
 	Holder    string          `json:"holder,omitempty"` // the process that projects it
+	Here      bool            `json:"here"`             // that is this one
 	Position  events.Position `json:"position"`
 	Events    int64           `json:"events"` // projected or passed over since the beginning of the log
 	Lag       Lag             `json:"lag"`
+	Progress  *Progress       `json:"progress,omitempty"` // of a replay; nil in other phases
 	State     State           `json:"state"`
 	Error     string          `json:"error,omitempty"` // why it is not running
+	CreatedAt time.Time       `json:"created_at"`      // when the build began
 	UpdatedAt time.Time       `json:"updated_at"`      // when the checkpoint last moved
 }
 
@@ -47,58 +51,82 @@ type Lag struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Status tells how the builds stand that this process can project. When Postgres or the log cannot be asked, what is known
-// in memory is returned beside the error.
+// Status tells how the builds stand that this process can project, those that were just begun too. When Postgres or the log
+// cannot be asked, what is known in memory is returned beside the error.
 func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	stored, err := e.stored(ctx)
+	if err != nil {
+		return e.remembered(), err
+	}
+	head, err := e.cfg.Log.Head(ctx)
+	if err != nil {
+		err = fmt.Errorf("reading the head of the log: %w", err)
+	}
+	var follower Status
+	for _, s := range stored {
+		if s.Name == headName {
+			follower = s
+		}
+	}
 	var out []Status
+	for _, v := range e.versions {
+		for _, s := range stored {
+			if v.name == headName || s.Name != v.name || s.Version != v.version {
+				continue
+			}
+			s.Here = s.Holder == e.holder
+			s.State, s.Error = doing(e.worker(s.Schema))
+			if err == nil {
+				s.Lag, err = e.lag(ctx, s, follower, head)
+			}
+			if err == nil && s.Phase == PhaseReplaying {
+				s.Progress = progress(s.Events, s.Lag.Events, e.cfg.Now().Sub(s.CreatedAt))
+			}
+			out = append(out, s)
+		}
+	}
+	return out, err
+}
+
+// remembered is how the builds stand as far as this process knows by itself.
+func (e *Engine) remembered() (out []Status) {
 	for _, w := range e.workers() {
 		if w.p.name == headName {
 			continue
 		}
-		s := stored[w.p.Schema()]
-		s.Name, s.Version, s.Build, s.Schema = w.p.name, w.p.version, w.p.build, w.p.Schema()
-		var reason error
-		if s.State, reason = w.now(); reason != nil {
-			s.Error = reason.Error()
-		}
-		if s.State == "" {
-			s.State = StateStopped
-		}
+		s := Status{Name: w.p.name, Version: w.p.version, Build: w.p.build, Schema: w.p.Schema(), Phase: w.currentPhase()}
+		s.State, s.Error = doing(w)
 		out = append(out, s)
 	}
+	return out
+}
+
+// doing is what a build's worker does, and why it does not run. A build that was just begun has none yet.
+func doing(w *worker) (state State, reason string) {
+	if w == nil {
+		return StateStopped, ""
+	}
+	state, err := w.now()
 	if err != nil {
-		return out, err
+		reason = err.Error()
 	}
-	head, err := e.cfg.Log.Head(ctx)
-	if err != nil {
-		return out, fmt.Errorf("reading the head of the log: %w", err)
-	}
-	follower := stored[New(headName, 1, "").Schema()]
-	for i := range out {
-		if out[i].Lag, err = e.lag(ctx, out[i], follower, head); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	return cmp.Or(state, StateStopped), reason
 }
 
 // Live tells whether readers read this build.
 func (s Status) Live() bool { return s.Phase == PhaseLive }
 
-// stored reads all checkpoints, by physical schema.
-func (e *Engine) stored(ctx context.Context) (map[string]Status, error) {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, p.phase, c.position, c.events, c.updated_at,
+// stored reads all builds with their checkpoints.
+func (e *Engine) stored(ctx context.Context) ([]Status, error) {
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.name, p.version, p.build, p.schema_name, p.phase, p.created_at, c.position, c.events, c.updated_at,
 			CASE WHEN c.expires_at > now() THEN c.holder ELSE '' END
-		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build`)
+		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
+		ORDER BY p.name, p.version, p.build`)
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
-	out := map[string]Status{}
-	var s Status
-	_, err = pgx.ForEachRow(rows, []any{&s.Schema, &s.Phase, &s.Position, &s.Events, &s.UpdatedAt, &s.Holder}, func() error {
-		out[s.Schema] = s
-		return nil
+	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Status, err error) {
+		return s, row.Scan(&s.Name, &s.Version, &s.Build, &s.Schema, &s.Phase, &s.CreatedAt, &s.Position, &s.Events, &s.UpdatedAt, &s.Holder)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)

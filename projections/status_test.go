@@ -1,0 +1,85 @@
+package projections_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/events"
+	"daybook/projections"
+)
+
+// TestStatusOfARebuild follows one from its first moment, when nobody works on it yet, until it is gone.
+func TestStatusOfARebuild(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = time.Hour // nothing happens but what the test asks for
+	held, release := make(chan struct{}), make(chan struct{})
+	stuck := func() *projections.Projection {
+		p := sample()
+		projections.On(p, func(events.PremiumSubscribed, projections.At) error {
+			select {
+			case <-held:
+				<-release
+			default:
+			}
+			return nil
+		})
+		return p
+	}
+	engine, stop := h.run(h.pool, stuck)
+	h.append(30)
+	h.record("account-1", events.PremiumSubscribed{})
+	last := h.append(9)
+	h.wait(engine, "sample", last)
+	h.wait(engine, "head", last)
+	close(held)
+	stop()
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	all, err := engine.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 2, "one that was just begun is told too")
+	require.True(t, all[0].Live())
+	require.Nil(t, all[0].Progress)
+	require.Equal(t, schema, all[1].Schema)
+	require.Equal(t, 2, all[1].Build)
+	require.Equal(t, projections.PhaseReplaying, all[1].Phase)
+	require.Equal(t, projections.StateStopped, all[1].State)
+	require.Equal(t, projections.Progress{}, *all[1].Progress)
+	require.Empty(t, all[1].Holder)
+
+	again, _ := h.run(h.pool, stuck)
+	require.Eventually(t, func() bool {
+		all, err = again.Status(t.Context())
+		return err == nil && all[1].Events == 30 // the batch after that is stuck
+	}, 30*time.Second, 5*time.Millisecond)
+	require.InDelta(t, 30.0/41, all[1].Progress.Done, 1e-9)
+	require.True(t, all[1].Here)
+	require.NotEmpty(t, all[1].Holder)
+	other, err := engine.Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, other[1].Here)
+	require.Equal(t, all[1].Holder, other[1].Holder)
+	close(release)
+
+	_, err = again.Abort(t.Context(), "sample")
+	require.NoError(t, err)
+	all, err = again.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+}
+
+func TestWhatHasAnUnknownNameIsSaidToBeUnknown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	engine := h.engine(h.pool, sample)
+	_, rebuild := engine.Rebuild(t.Context(), "nobody")
+	_, abort := engine.Abort(t.Context(), "nobody")
+	for _, err := range []error{rebuild, abort, engine.GoLive(t.Context(), "nobody"), engine.GoBack(t.Context(), "head")} {
+		var unknown *projections.UnknownError
+		require.ErrorAs(t, err, &unknown)
+		require.ErrorContains(t, err, "there is no such projection")
+	}
+}
