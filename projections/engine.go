@@ -16,6 +16,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"daybook/events"
 	"daybook/events/id"
@@ -44,6 +46,9 @@ type Config struct {
 	Beat    time.Duration // how often builds are looked after; 1 s
 	Keep    time.Duration // how long a build that was live stays and can be put back; 1 h
 	Confirm bool          // a new version goes live only when it is told to, even if the live one cannot be read here
+
+	Observe func(Committed)      // hears of every batch that is committed, in turn for each build; nil: nobody
+	Tracer  trace.TracerProvider // gets a span for every batch; nil: nobody
 }
 
 func (c *Config) setDefaults() {
@@ -58,6 +63,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Keep <= 0 {
 		c.Keep = time.Hour
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.NewTracerProvider()
 	}
 }
 
@@ -75,6 +83,7 @@ func (c *Config) setDefaults() {
 // store does not hold at the same place, stops its projection until the right store is back.
 type Engine struct {
 	cfg      Config
+	tracer   trace.Tracer
 	holder   string // of leases: one life of one process
 	versions []version
 	names    []string         // of versions,
@@ -101,7 +110,10 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 		return nil, errors.New("projection engine: Pool, Log and Now are needed")
 	}
 	cfg.setDefaults()
-	e := &Engine{cfg: cfg, holder: strings.TrimSpace(cfg.Process + " " + rand.Text()), marks: map[string]*mark{}, woken: make(chan struct{}, 1)}
+	e := &Engine{
+		cfg: cfg, tracer: cfg.Tracer.Tracer("daybook/projections"), holder: strings.TrimSpace(cfg.Process + " " + rand.Text()),
+		marks: map[string]*mark{}, woken: make(chan struct{}, 1),
+	}
 	var errs []error
 	known := map[string]bool{}
 	for _, define := range append(definitions[:len(definitions):len(definitions)], head) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"daybook/adapters/postgres"
 	"daybook/adapters/postgres/pgtest"
@@ -37,6 +38,8 @@ type house struct {
 	ttl     time.Duration // of leases
 	beat    time.Duration
 	confirm bool
+	observe func(projections.Committed)
+	tracer  trace.TracerProvider
 }
 
 func newHouse(t *testing.T) *house {
@@ -77,7 +80,8 @@ func (h *house) record(stream string, e events.Event) events.Position {
 func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition) *projections.Engine {
 	h.t.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
+		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Observe: h.observe, Tracer: h.tracer,
+		Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
 			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),

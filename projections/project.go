@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"time"
 )
 
 // EventError names the event at which a projection stands still, or for which a partition waits.
@@ -48,6 +49,7 @@ func (w *worker) project(ctx context.Context, b *Batch) error {
 
 // attempt applies a batch in one transaction, but for what waits.
 func (w *worker) attempt(ctx context.Context, b *Batch, q *queue) error {
+	began := time.Now()
 	rows, err := w.rows(b.Events, q)
 	if err != nil {
 		return err
@@ -60,6 +62,7 @@ func (w *worker) attempt(ctx context.Context, b *Batch, q *queue) error {
 		w.at = w.at.past(b)
 		q.settled()
 		w.engine.marks[w.p.name].raise(w.p.Schema(), b.Last)
+		w.report(b, began)
 	}
 	return err
 }

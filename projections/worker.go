@@ -124,7 +124,7 @@ func (w *worker) handle(msg *message.Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := w.project(ctx, b)
+	err := w.traced(ctx, b)
 	switch {
 	case err == nil:
 		w.enter(StateRunning, nil)

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"daybook/events"
 )
 
@@ -36,11 +39,16 @@ type Config struct {
 	Concurrency int           // most shards of a policy that react at once; 8
 	MinPause    time.Duration // after the first failure in a row; 50 ms
 	MaxPause    time.Duration // pauses double up to this; 5 s
+
+	Tracer trace.TracerProvider // gets a span for every reaction; nil: nobody
 }
 
 func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.NewTracerProvider()
 	}
 	setDefault(&c.TTL, 10*time.Second)
 	setDefault(&c.SaveGap, 100*time.Millisecond)

@@ -9,6 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"daybook/events"
 )
 
@@ -17,6 +21,7 @@ type worker struct {
 	cfg    *Config
 	policy Policy
 	holder string
+	tracer trace.Tracer
 	rest   pauses // of work as a whole
 
 	// Signals; each is remembered until it is looked at.
@@ -61,7 +66,7 @@ type shard struct {
 func newWorker(cfg *Config, p Policy, holder string) *worker {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
 	return &worker{
-		cfg: cfg, policy: p, holder: holder, rest: pauses{min: cfg.MinPause, max: cfg.MaxPause},
+		cfg: cfg, policy: p, holder: holder, tracer: cfg.Tracer.Tracer("daybook/commands/policies"), rest: pauses{min: cfg.MinPause, max: cfg.MaxPause},
 		wake: signal(), idle: signal(), give: signal(), lead: signal(),
 		held: map[int]*shard{}, moved: make(chan struct{}), stop: func() {},
 	}
@@ -215,6 +220,17 @@ func (w *worker) react(ctx context.Context, team []*shard, b *batch) []*shard {
 }
 
 func (w *worker) reactSafely(ctx context.Context, shard int, inputs []*Input) (err error) {
+	ctx, span := w.tracer.Start(ctx, "policy.reaction", trace.WithAttributes(
+		attribute.String("daybook.policy", w.policy.Name()), attribute.Int("daybook.shard", shard),
+		attribute.Int64("daybook.from", int64(inputs[0].Position)), attribute.Int64("daybook.to", int64(inputs[len(inputs)-1].Position)),
+		attribute.Int("daybook.events", len(inputs)),
+	))
+	defer func() {
+		if err != nil && ctx.Err() == nil { // what was ended did not fail
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}()
 	defer caught(&err)
 	return w.policy.React(ctx, shard, inputs)
 }
