@@ -55,7 +55,7 @@ func (s *server) messageFigures(ctx context.Context, in *figuresInput) (*figures
 	if err != nil {
 		return nil, err
 	}
-	schema, err := s.live(ctx, analyticsProjection)
+	schema, err := s.Projections.Live(ctx, analyticsProjection)
 	if err != nil {
 		return nil, err
 	}

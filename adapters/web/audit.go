@@ -77,7 +77,7 @@ func (s *server) auditPage(ctx context.Context, waitFor string, filter audit.Fil
 	if err != nil {
 		return audit.Page{}, nil, err
 	}
-	schema, err := s.live(ctx, auditProjection)
+	schema, err := s.Projections.Live(ctx, auditProjection)
 	if err != nil {
 		return audit.Page{}, nil, err
 	}

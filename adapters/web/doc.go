@@ -6,7 +6,7 @@
 //   - guard.go: what surrounds every request: correlation, log line, security headers, panics
 //   - problem.go: the single exit for errors
 //   - waiting.go: positions, tokens and read-your-writes
-//   - accounts.go, messages.go, rates.go, ledger.go, analytics.go, audit.go, quarantine.go, operations.go: the endpoints
+//   - accounts.go, messages.go, rates.go, ledger.go, analytics.go, audit.go, quarantine.go, operations.go, builds.go: the endpoints
 //   - recipient.go, sealing.go: the edge, where personal data becomes sealed before anything is stored
 //   - pages.go, spend.go: the server-rendered pages
 package web

@@ -117,7 +117,7 @@ func (s *server) accountsBooks(ctx context.Context, owner id.Account, waitFor st
 	if read, err = s.caughtUp(ctx, waitFor, fromLedger); err != nil {
 		return "", nil, err
 	}
-	schema, err = s.live(ctx, ledgerProjection)
+	schema, err = s.Projections.Live(ctx, ledgerProjection)
 	return schema, read, err
 }
 

@@ -134,7 +134,7 @@ func (s *server) unbound(ctx context.Context, hash events.WamidHash, message id.
 	if err := s.await(ctx, head, fromRouting); err != nil {
 		return err
 	}
-	schema, err := s.live(ctx, routingProjection)
+	schema, err := s.Projections.Live(ctx, routingProjection)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (s *server) findMessage(ctx context.Context, account id.Account, message id
 }
 
 func (s *server) lookUp(ctx context.Context, message id.Message) (messages.Info, error) {
-	schema, err := s.live(ctx, messagesProjection)
+	schema, err := s.Projections.Live(ctx, messagesProjection)
 	if err != nil {
 		return messages.Info{}, err
 	}

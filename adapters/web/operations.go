@@ -27,8 +27,8 @@ func (s *server) registerOperations(a huma.API) {
 	endpoint(s, a, huma.Operation{
 		Method: http.MethodGet, Path: "/projections", OperationID: "listProjections", Tags: []string{"Operations"},
 		Summary: "List the projections and policies",
-		Description: "Each projection's version, state, position and lag, in events and in seconds; and each policy's state, " +
-			"position and lag, with its shards.",
+		Description: "Each build of each projection: its phase, state, position and lag, in events and in seconds, who works on " +
+			"it, and how far it is while it is being made; and each policy's state, position and lag, with its shards.",
 		Errors: []int{http.StatusConflict},
 	}, s.listProjections)
 	endpoint(s, a, huma.Operation{
@@ -48,9 +48,10 @@ func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*project
 		all.policies = append(all.policies, p.Name)
 	}
 	for _, p := range before.Projections {
-		all.projections = append(all.projections, p.Name)
+		if canBeRead(p) && !slices.Contains(all.projections, p.Name) {
+			all.projections = append(all.projections, p.Name)
+		}
 	}
-	all.projections = slices.Compact(all.projections)
 	read, err := s.caughtUp(ctx, in.WaitFor, all)
 	if err != nil {
 		return nil, err
@@ -81,16 +82,30 @@ func (s *server) projections(ctx context.Context) (api.Projections, error) {
 		Head: head, StoreID: s.StoreID,
 	}
 	for _, p := range status {
-		answer.Projections = append(answer.Projections, api.ProjectionStatus{
-			Name: p.Name, Version: p.Version, Schema: p.Schema, Live: p.Live(), State: string(p.State), Reason: p.Error,
-			Position: p.Position, Events: p.Events, LagEvents: p.Lag.Events, LagAtLeast: p.Lag.AtLeast, LagSeconds: p.Lag.Seconds,
-			UpdatedAt: p.UpdatedAt.UTC(),
-		})
+		answer.Projections = append(answer.Projections, projectionStatus(p))
 	}
 	for _, p := range atWork {
 		answer.Policies = append(answer.Policies, policyStatus(p))
 	}
 	return answer, nil
+}
+
+func projectionStatus(p projections.Status) api.ProjectionStatus {
+	status := api.ProjectionStatus{
+		Name: p.Name, Version: p.Version, Build: p.Build, Schema: p.Schema, Phase: string(p.Phase), Live: p.Live(),
+		State: string(p.State), Reason: p.Error, Holder: p.Holder, Here: p.Here,
+		Position: p.Position, Events: p.Events, LagEvents: p.Lag.Events, LagAtLeast: p.Lag.AtLeast, LagSeconds: p.Lag.Seconds,
+		UpdatedAt: p.UpdatedAt.UTC(),
+	}
+	if p.Progress != nil {
+		status.Progress, status.Rate, status.ETASeconds = &p.Progress.Done, &p.Progress.Rate, p.Progress.SecondsLeft
+	}
+	return status
+}
+
+// canBeRead tells whether a build can be read, if only by those who do not know the live one's version.
+func canBeRead(p api.ProjectionStatus) bool {
+	return p.Phase == string(projections.PhaseLive) || p.Phase == string(projections.PhaseRetired)
 }
 
 func policyStatus(p policies.Status) api.PolicyStatus {
@@ -172,8 +187,8 @@ func (s *server) postgresState(ctx context.Context) string {
 	return reachable
 }
 
-// atWork reports whether every projection that is read and every policy is at work. One that retries is: what it has
-// done stays true. So is a policy whose work other processes do.
+// atWork reports whether every read model can be read, and every projection that is read and every policy is at work. One
+// that retries is: what it has done stays true. So is one whose work other processes do.
 func (s *server) atWork(ctx context.Context, state *readiness) bool {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -183,10 +198,18 @@ func (s *server) atWork(ctx context.Context, state *readiness) bool {
 		return false
 	}
 	ready := true
+	can := map[string]bool{}
 	for i, p := range list.Projections {
-		list.Projections[i].Reason = ""
+		can[p.Name] = can[p.Name] || canBeRead(p)
+		list.Projections[i].Reason, list.Projections[i].Holder = "", ""
 		if p.Live && p.State == string(projections.StateStopped) {
 			s.Log.WarnContext(ctx, "not ready: projection stopped", "projection", p.Name, "reason", p.Reason)
+			ready = false
+		}
+	}
+	for name, ok := range can {
+		if !ok {
+			s.Log.WarnContext(ctx, "not ready: no build of the projection can be read yet", "projection", name)
 			ready = false
 		}
 	}

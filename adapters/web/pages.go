@@ -26,7 +26,7 @@ var pageFiles embed.FS
 type pages map[string]*template.Template
 
 func newPages() pages {
-	functions := template.FuncMap{"readable": readable, "machine": machine, "short": short, "phrase": phrase}
+	functions := template.FuncMap{"readable": readable, "machine": machine, "short": short, "phrase": phrase, "percent": percent}
 	all := pages{}
 	for _, name := range []string{"audit", "message", "signin", "problem"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
@@ -238,6 +238,9 @@ func (s *server) messagePage(w http.ResponseWriter, r *http.Request) {
 	}
 	s.page(w, r, http.StatusOK, "message", messagePage{info})
 }
+
+// percent is a share for people: 100 % is all of it.
+func percent(share float64) string { return fmt.Sprintf("%d %%", int(share*100)) }
 
 // readable is a time for people.
 func readable(at time.Time) string { return at.UTC().Format("2 Jan 2006 15:04:05") }

@@ -5,6 +5,7 @@ import (
 
 	"daybook/commands/policies"
 	"daybook/events"
+	"daybook/projections"
 )
 
 // phrases are what the pages say to people for words that events and programs use. Words that people use too stand for
@@ -26,6 +27,10 @@ var phrases = map[string]string{
 
 	"authentication_international": "authentication, international",
 	"unreadable":                   "a category that cannot be read",
+
+	string(projections.PhaseReplaying): "being built",
+	string(projections.PhaseReady):     "ready to go live",
+	string(projections.PhaseRetired):   "read until a while ago",
 
 	string(policies.StateStandby): "at work in other processes",
 }

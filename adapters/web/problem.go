@@ -18,12 +18,16 @@ import (
 	"daybook/domain"
 	"daybook/domain/pricing"
 	"daybook/events"
+	"daybook/projections"
 )
 
 // problem is the single exit for errors: whatever went wrong becomes the document that the caller may see. What is
 // nobody's fault but ours is logged, and the caller gets the id to ask for it by.
 func (s *server) problem(ctx context.Context, err error) *api.Problem {
 	p := refusal(err)
+	if unready, ok := errors.AsType[*projections.UnreadyError](err); ok {
+		p = s.unready(ctx, unready)
+	}
 	trace := traceOf(ctx)
 	if p == nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("correlation", trace.String()), slog.Any("error", err))
@@ -59,6 +63,12 @@ func refusal(err error) *api.Problem {
 		return api.NewProblem(http.StatusUnprocessableEntity, "IdempotencyKeyReused",
 			"the key came before with another request; a new request needs a new key",
 			api.FieldError{Location: "header.Idempotency-Key", Message: "used before with another request"})
+	}
+	if order, ok := errors.AsType[*projections.OrderError](err); ok {
+		return api.NewProblem(http.StatusConflict, "OutOfOrder", order.Error())
+	}
+	if _, ok := errors.AsType[*projections.UnknownError](err); ok {
+		return api.NewProblem(http.StatusNotFound, "ProjectionUnknown", "there is no projection of this name")
 	}
 	if _, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return api.NewProblem(http.StatusServiceUnavailable, "Busy", "too many writers on one stream; nothing was recorded: try again")

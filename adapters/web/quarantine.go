@@ -52,7 +52,7 @@ func (s *server) listQuarantine(ctx context.Context, in *quarantineInput) (*quar
 	if err != nil {
 		return nil, err
 	}
-	schema, err := s.live(ctx, routingProjection)
+	schema, err := s.Projections.Live(ctx, routingProjection)
 	if err != nil {
 		return nil, err
 	}

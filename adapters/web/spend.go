@@ -24,7 +24,7 @@ func (s *server) spend(ctx context.Context, owner id.Account) ([]spendLine, erro
 	if owner.IsZero() {
 		return nil, nil
 	}
-	schema, err := s.live(ctx, ledgerProjection)
+	schema, err := s.Projections.Live(ctx, ledgerProjection)
 	if err != nil {
 		return nil, err
 	}

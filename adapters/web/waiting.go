@@ -9,12 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"daybook/adapters/web/api"
 	"daybook/commands/policies"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/projections"
 )
 
 var errWaitedEnough = errors.New("waited long enough")
@@ -47,10 +46,23 @@ func (s *server) caughtUp(ctx context.Context, waitFor string, from sources) ([]
 	if err != nil {
 		return nil, fmt.Errorf("reading projection positions: %w", err)
 	}
-	var read []api.ProjectionPosition
-	for _, p := range status {
-		if p.Live() && slices.Contains(from.projections, p.Name) {
-			read = append(read, api.ProjectionPosition{Projection: p.Name, Position: p.Position})
+	return s.positions(ctx, status, from.projections)
+}
+
+// positions says where the builds are that are read here. That is the live one or, where it is of a version that this
+// process does not know, one before.
+func (s *server) positions(ctx context.Context, status []projections.Status, names []string) (read []api.ProjectionPosition, err error) {
+	for _, name := range names {
+		mine := func(p projections.Status) bool { return p.Name == name && p.Live() }
+		if !slices.ContainsFunc(status, mine) {
+			schema, err := s.Projections.Live(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			mine = func(p projections.Status) bool { return p.Schema == schema }
+		}
+		if i := slices.IndexFunc(status, mine); i >= 0 {
+			read = append(read, api.ProjectionPosition{Projection: name, Position: status[i].Position})
 		}
 	}
 	return read, nil
@@ -103,6 +115,9 @@ func (s *server) await(ctx context.Context, target events.Position, from sources
 		target = max(target, recorded)
 	}
 	for _, name := range from.projections {
+		if _, err := s.Projections.Live(ctx, name); err != nil {
+			return err // there is nothing to wait for
+		}
 		if err := s.Projections.WaitFor(bounded, name, target); err != nil {
 			return waited(bounded, err, "projection "+name, target)
 		}
@@ -117,15 +132,6 @@ func waited(bounded context.Context, err error, whom string, target events.Posit
 			fmt.Sprintf("the %s has not read position %d yet: try again", whom, target))
 	}
 	return fmt.Errorf("waiting for the %s: %w", whom, err)
-}
-
-// live returns the schema to read a read model from.
-func (s *server) live(ctx context.Context, name string) (string, error) {
-	schema, err := s.Projections.Live(ctx, name)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", api.NewProblem(http.StatusServiceUnavailable, "NotReady", "the projection "+name+" has not been started yet: try again")
-	}
-	return schema, err
 }
 
 // header words the positions as one header.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -39,6 +40,7 @@ type Projections interface {
 	Status(ctx context.Context) ([]projections.Status, error)
 	WaitFor(ctx context.Context, name string, position events.Position) error
 	Live(ctx context.Context, name string) (schema string, err error)
+	Builds
 }
 
 // Policies is the runner: where each policy stands, and the wait for a position. WaitFor returns when all of the policy
@@ -148,6 +150,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerAudit(endpoints)
 	s.registerQuarantine(endpoints)
 	s.registerOperations(endpoints)
+	s.registerBuilds(endpoints)
 	return s.document(endpoints.OpenAPI())
 }
 
@@ -196,7 +199,8 @@ func (s *server) failed(ctx context.Context, err error) error {
 	if p.Status != http.StatusServiceUnavailable {
 		return p
 	}
-	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"1"}})
+	after := max(p.RetryAfter, time.Second)
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(int(after.Seconds()))}})
 }
 
 // document serves the OpenAPI 3.1 description, rendered once.

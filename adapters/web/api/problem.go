@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // ProblemType is the prefix of every problem's type; the code follows.
@@ -17,6 +18,8 @@ type Problem struct { //nolint:errname // it is a document first: RFC 9457 names
 	Detail   string       `json:"detail"                doc:"What this request did against the rule." example:"a standard account links at most 4 devices"`
 	Instance string       `json:"instance,omitempty" format:"uri" doc:"This occurrence: the correlation id of the request, which the server's log carries too." example:"urn:uuid:0192d3a4-7c5e-7b7e-9f51-3a1c5f2f7a10"`
 	Errors   []FieldError `json:"errors,omitempty"      doc:"The fields at fault; of a file, every line at fault."`
+
+	RetryAfter time.Duration `json:"-"` // for the header of that name, when more than a second should pass
 }
 
 // FieldError names a field and the rule it breaks. It never repeats the value: that may be personal.

@@ -65,20 +65,28 @@ type ProjectionPosition struct {
 	Position   events.Position `json:"position"   doc:"The last position it has read." example:"4711"`
 }
 
-// ProjectionStatus is how one version of a projection stands.
+// ProjectionStatus is how one build of a projection stands.
 type ProjectionStatus struct {
 	Name       string          `json:"name"             doc:"The projection." example:"audit"`
 	Version    int             `json:"version"          doc:"Its version." example:"1"`
-	Schema     string          `json:"schema"           doc:"The physical schema that it fills." example:"audit_v1"`
-	Live       bool            `json:"live"             doc:"Whether readers read this version."`
-	State      string          `json:"state"            doc:"What it does in this process: running, retrying or stopped." example:"running"`
+	Build      int             `json:"build"            doc:"Which build of this version it is, from 1." example:"2"`
+	Schema     string          `json:"schema"           doc:"The physical schema that it fills." example:"audit_v1_b2"`
+	Phase      string          `json:"phase"            doc:"How far it has come: replaying, ready, live, or retired after it was live." example:"live"`
+	Live       bool            `json:"live"             doc:"Whether readers read this build."`
+	State      string          `json:"state"            doc:"What it does in this process: running, retrying, stopped, or standby while another one works on it." example:"running"`
 	Reason     string          `json:"reason,omitempty" doc:"Why it is not running."`
+	Holder     string          `json:"holder,omitempty" doc:"The process that works on it; missing when none does."`
+	Here       bool            `json:"here"             doc:"Whether that is this process."`
 	Position   events.Position `json:"position"         doc:"The last position it has read." example:"4711"`
 	Events     int64           `json:"events"           doc:"How many events it has read." example:"1234"`
 	LagEvents  int64           `json:"lag_events"       doc:"How many events it has not read yet." example:"0"`
 	LagAtLeast bool            `json:"lag_at_least"     doc:"Whether there may be more of them: the count is not at the head either."`
 	LagSeconds float64         `json:"lag_seconds"      doc:"Age of the oldest event that it has not read yet." example:"0"`
 	UpdatedAt  time.Time       `json:"updated_at"       doc:"When it last moved on."`
+
+	Progress   *float64 `json:"progress,omitempty"    doc:"While it is replaying: the share of the events that it has read, from 0 to 1." example:"0.42"`
+	Rate       *float64 `json:"rate,omitempty"        doc:"While it is replaying: events a second, on average since the build began." example:"21000"`
+	ETASeconds *float64 `json:"eta_seconds,omitempty" doc:"While it is replaying: how long the rest takes at that rate, without the making of indexes at the end." example:"95"`
 }
 
 // PolicyStatus is how a policy stands: what turns facts into further facts, as rating does.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -122,6 +123,28 @@ func (c *Client) Redrive(ctx context.Context, item id.Quarantine, options ...Cal
 func (c *Client) Projections(ctx context.Context, options ...CallOption) (api.Projections, error) {
 	return send[api.Projections](ctx, c, call{method: http.MethodGet, path: "/projections"}, options)
 }
+
+// Rebuild begins a new build of a projection beside the one that is read.
+func (c *Client) Rebuild(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
+	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/rebuild")}, options)
+}
+
+// AbortRebuild removes the build that is being made, or is ready.
+func (c *Client) AbortRebuild(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
+	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodDelete, path: projectionPath(projection, "/rebuild")}, options)
+}
+
+// GoLive lets the build be read that is ready.
+func (c *Client) GoLive(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
+	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-live")}, options)
+}
+
+// GoBack lets the build be read again that was read before.
+func (c *Client) GoBack(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
+	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-back")}, options)
+}
+
+func projectionPath(name, rest string) string { return "/projections/" + url.PathEscape(name) + rest }
 
 // SignInLink makes a link that signs a browser in, once.
 func (c *Client) SignInLink(ctx context.Context, options ...CallOption) (api.SignInLink, error) {

@@ -1,0 +1,105 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/adapters/web/api"
+	"daybook/projections"
+)
+
+// Builds is what operators do to the builds of read models.
+type Builds interface {
+	Rebuild(ctx context.Context, name string) (schema string, err error)
+	GoLive(ctx context.Context, name string) error
+	GoBack(ctx context.Context, name string) error
+	Abort(ctx context.Context, name string) (schema string, err error)
+}
+
+// A rebuild is a resource: POST begins it, DELETE gives it up.
+func (s *server) registerBuilds(a huma.API) {
+	operation := func(method, path, id, summary, description string, status int) huma.Operation {
+		return huma.Operation{
+			Method: method, Path: "/projections/{name}" + path, OperationID: id, Tags: []string{"Operations"}, DefaultStatus: status,
+			Summary: summary, Description: description, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		}
+	}
+	endpoint(s, a, operation(http.MethodPost, "/rebuild", "rebuildProjection", "Build a read model again",
+		"Begins a new build beside the one that is read, from the beginning of the log, and answers at once. The list of "+
+			"projections says how far it is. One rebuild of a projection is under way at a time.", http.StatusAccepted), s.rebuild)
+	endpoint(s, a, operation(http.MethodDelete, "/rebuild", "abortRebuild", "Give a rebuild up",
+		"Removes the build that is being made, or is ready and was never read.", http.StatusOK), s.abortRebuild)
+	endpoint(s, a, operation(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
+		"Puts the build that is ready in the place of the one that is read, once it has read as far. The one before is kept up "+
+			"for a while.", http.StatusOK), s.goLive)
+	endpoint(s, a, operation(http.MethodPost, "/go-back", "putBuildBack", "Let the build before be read again",
+		"Puts the build back that was read before, as long as it is kept.", http.StatusOK), s.goBack)
+}
+
+func (s *server) rebuild(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
+	schema, err := s.Projections.Rebuild(ctx, in.Name)
+	return &body[api.ProjectionBuild]{api.ProjectionBuild{Name: in.Name, Schema: schema}}, err
+}
+
+func (s *server) abortRebuild(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
+	schema, err := s.Projections.Abort(ctx, in.Name)
+	return &body[api.ProjectionBuild]{api.ProjectionBuild{Name: in.Name, Schema: schema}}, err
+}
+
+func (s *server) goLive(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
+	return s.nowLive(ctx, in.Name, s.Projections.GoLive(ctx, in.Name))
+}
+
+func (s *server) goBack(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
+	return s.nowLive(ctx, in.Name, s.Projections.GoBack(ctx, in.Name))
+}
+
+// nowLive answers with the build that is read after an exchange.
+func (s *server) nowLive(ctx context.Context, name string, err error) (*body[api.ProjectionBuild], error) {
+	if err != nil {
+		return nil, err
+	}
+	schema, err := s.Projections.Live(ctx, name)
+	return &body[api.ProjectionBuild]{api.ProjectionBuild{Name: name, Schema: schema}}, err
+}
+
+// unready words that no build of a read model can be read yet, and how far the one is that is being made.
+func (s *server) unready(ctx context.Context, err *projections.UnreadyError) *api.Problem {
+	p := api.NewProblem(http.StatusServiceUnavailable, "NotReady", "the read model "+err.Projection+" is being built and cannot be read yet")
+	list, failed := s.Projections.Status(ctx)
+	if failed != nil {
+		s.Log.WarnContext(ctx, "reading how far a read model is", "projection", err.Projection, "error", failed)
+	}
+	for _, b := range slices.Backward(list) { // the newest version comes last
+		switch {
+		case b.Name != err.Projection:
+			continue
+		case b.Phase == projections.PhaseReady:
+			p.Detail += fmt.Sprintf(": %s is ready and waits to go live", b.Schema)
+			return p
+		case b.Progress != nil:
+			p.Detail += fmt.Sprintf(": %s has read %d of %d events", b.Schema, b.Events, b.Events+b.Lag.Events)
+			if left := b.Progress.SecondsLeft; left != nil {
+				p.Detail += fmt.Sprintf(", about %s are left", wholeSeconds(*left))
+				p.RetryAfter = min(wholeSeconds(*left), maxRetryAfter)
+			}
+			return p
+		}
+	}
+	return p
+}
+
+// maxRetryAfter bounds how long a caller is sent away: the pace may improve.
+const maxRetryAfter = time.Minute
+
+// wholeSeconds rounds up. What takes longer than years is said to take years.
+func wholeSeconds(seconds float64) time.Duration {
+	const years = 1e8
+	return time.Duration(math.Ceil(min(seconds, years))) * time.Second
+}
