@@ -199,6 +199,26 @@ func TestQueriesOfAReadModelThatIsBeingBuiltSayHowFarItIs(t *testing.T) {
 	}
 }
 
+// TestAReadModelAnswersAsSoonAsItsBuildIsMade without anybody's doing: the live build is made one that is not made yet.
+func TestAReadModelAnswersAsSoonAsItsBuildIsMade(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.account()
+	_, err := s.database.Exec(t.Context(), "UPDATE projections SET phase = 'replaying' WHERE name = 'audit'")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		a := s.call(http.MethodGet, "/api/v1/audit/entries", "")
+		if a.StatusCode == http.StatusOK {
+			return len(decoded[api.AuditEntries](t, a).Entries) > 0
+		}
+		p := a.problem(t)
+		require.Equal(t, "NotReady", p.Code)
+		require.Contains(t, p.Detail, "the read model audit is being built and cannot be read yet")
+		return false
+	}, 30*time.Second, 20*time.Millisecond)
+	require.Equal(t, http.StatusOK, s.raw(http.MethodGet, "/readyz", "").StatusCode)
+}
+
 func TestPagesShowBuildsThatAreNotReadYet(t *testing.T) {
 	t.Parallel()
 	s := start(t)

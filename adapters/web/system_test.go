@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/postgres"
@@ -53,6 +54,7 @@ type system struct {
 	commands *commands.Handler
 	vault    *vault.Vault
 	engine   *projections.Engine
+	database *pgxpool.Pool
 	log      *lockedBuffer
 	pause    func()                            // stops the projections
 	hold     func()                            // stops the policies
@@ -78,7 +80,7 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	require.NoError(t, err)
 	require.NoError(t, engine.Prepare(t.Context()))
 	s := &system{
-		t: t, store: store, commands: commands.New(store, time.Now), vault: keeper, engine: engine, log: log, pause: run(t, engine.Run),
+		t: t, store: store, commands: commands.New(store, time.Now), vault: keeper, engine: engine, database: database, log: log, pause: run(t, engine.Run),
 	}
 	runner, err := policies.NewRunner(policies.Config{
 		Log: store, Leases: postgres.NewLeases(database), Now: time.Now, Logger: logger,
