@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"daybook/adapters/embedded"
@@ -47,6 +48,8 @@ type app struct {
 	commands     *commands.Handler
 	engine       *projections.Engine
 	policies     *policies.Runner
+	metrics      *metrics
+	tracer       trace.TracerProvider // nil when nobody wants traces
 	ingester     *whatsapp.Ingester
 
 	closers []func() error // run backwards
@@ -62,6 +65,9 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 	}()
 	if err := os.MkdirAll(config.Data, 0o700); err != nil { // keys and the admin token are kept there, wherever the rest is
 		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := a.openTracing(ctx); err != nil {
+		return nil, err
 	}
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
@@ -81,6 +87,7 @@ func open(ctx context.Context, config Config, now func() time.Time, log *slog.Lo
 		return nil, err
 	}
 	a.commands = commands.New(a.store, now)
+	a.metrics = newMetrics(a)
 	if err := a.openEngine(); err != nil {
 		return nil, err
 	}
@@ -134,6 +141,8 @@ func (a *app) openEngine() (err error) {
 		Pool:       a.database,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: a.store, Logger: a.log}),
 		Log:        a.store, Now: a.now, Logger: a.log,
+		Process: a.config.Process, Confirm: a.config.ProjectionConfirm,
+		Observe: a.metrics.batches.observe, Tracer: a.tracer,
 	}, definitions()...)
 	return err
 }
@@ -148,7 +157,7 @@ func (a *app) openPolicies(ctx context.Context) (err error) {
 		}
 	}
 	a.policies, err = policies.NewRunner(policies.Config{
-		Log: a.store, Leases: leases, Now: a.now, Logger: a.log,
+		Log: a.store, Leases: leases, Now: a.now, Logger: a.log, Process: a.config.Process, Tracer: a.tracer,
 	}, policies.NewRating(a.store, a.now))
 	return err
 }
@@ -227,16 +236,15 @@ func (a *app) during(ctx context.Context, work func(base string) error) error {
 const shutdownTimeout = 10 * time.Second
 
 func (a *app) handler() http.Handler {
-	measured := newMetrics(a)
 	return web.New(web.Config{
 		AdminToken: a.adminToken, SignInToken: a.signIn,
 		StoreID: a.store.ID(), Store: a.store, HiddenStreams: a.hidden.Load, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
 		Projections: a.engine, Policies: a.policies, Database: a.database,
 		Webhook: &whatsapp.Handler{
 			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,
-			Observe: measured.observe,
+			Observe: a.metrics.observe,
 		},
-		Metrics: measured.handler(),
+		Metrics: a.metrics.handler(),
 		Log:     a.log, Now: a.now,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"strings"
 	"unicode"
@@ -30,9 +31,15 @@ type Config struct {
 	AdminToken          string   `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
 	WhatsAppAppSecrets  []string `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
 	WhatsAppVerifyToken string   `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
+	ProjectionConfirm   bool     `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
+	Process             string   `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
+	OTLPEndpoint        string   `env:"OTEL_EXPORTER_OTLP_ENDPOINT"   help:"where traces are sent, over OTLP/HTTP, http://…; unset: nowhere. The other variables of OpenTelemetry's exporter count too"`
 	LogLevel            string   `env:"DAYBOOK_LOG"                   envDefault:"info"           help:"what the log says: debug, info, warn or error"`
 	URL                 string   `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
 }
+
+// maxProcess bounds the name of a process: it is in rows and tables.
+const maxProcess = 100
 
 // off, for an address, means that nothing listens.
 const off = "off"
@@ -42,6 +49,13 @@ func LoadConfig() (Config, error) {
 	var c Config
 	if err := env.Parse(&c); err != nil {
 		return Config{}, fmt.Errorf("reading configuration: %w", err)
+	}
+	if c.Process == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return Config{}, fmt.Errorf("DAYBOOK_PROCESS is unset, and the host has no name: %w", err)
+		}
+		c.Process = host
 	}
 	return c, c.Validate()
 }
@@ -74,8 +88,14 @@ func (c Config) Validate() error {
 	if strings.ContainsFunc(c.AdminToken, unicode.IsSpace) {
 		bad("DAYBOOK_ADMIN_TOKEN", "must not contain white space")
 	}
-	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+	if c.URL != "" && webAddress(c.URL) == nil {
 		bad("DAYBOOK_URL", "%q is not an http:// or https:// address", c.URL)
+	}
+	if strings.ContainsFunc(c.Process, func(r rune) bool { return !unicode.IsPrint(r) }) || len(c.Process) > maxProcess {
+		bad("DAYBOOK_PROCESS", "must be printable and at most %d bytes long", maxProcess)
+	}
+	if u := webAddress(c.OTLPEndpoint); c.OTLPEndpoint != "" && (u == nil || u.User != nil) {
+		bad("OTEL_EXPORTER_OTLP_ENDPOINT", "is not an http:// or https:// address without a user") // not shown: it could hold a password
 	}
 	if _, err := c.logLevel(); err != nil {
 		bad("DAYBOOK_LOG", "%q is not debug, info, warn or error", c.LogLevel)
@@ -86,6 +106,15 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// webAddress reads an address of the web, nil if it is none.
+func webAddress(text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil
+	}
+	return u
 }
 
 func (c Config) logLevel() (level slog.Level, err error) {

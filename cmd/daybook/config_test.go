@@ -39,17 +39,34 @@ func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
 	bad := Config{
 		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://admin:hunter2@",
 		DatabaseURL: "postgres://user:hunter2@host:notaport/db", VaultURL: "%%", AdminToken: "two words",
-		URL: "foo", LogLevel: "loud",
+		URL: "foo", LogLevel: "loud", Process: "two\nlines", OTLPEndpoint: "hunter2:4318",
 		WhatsAppAppSecrets: []string{"one", ""},
 	}
 	err := bad.Validate()
 	for _, name := range []string{
 		"DAYBOOK_LISTEN", "DAYBOOK_STORE_LISTEN", "DAYBOOK_DATA", "DAYBOOK_EVENTSTORE", "DATABASE_URL",
-		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET", "DAYBOOK_URL", "DAYBOOK_LOG",
+		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET", "DAYBOOK_URL", "DAYBOOK_LOG", "DAYBOOK_PROCESS",
+		"OTEL_EXPORTER_OTLP_ENDPOINT",
 	} {
 		require.ErrorContains(t, err, name)
 	}
 	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestProcessIsNamedAfterTheHost(t *testing.T) {
+	t.Setenv("DAYBOOK_PROCESS", "")
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	config, err := LoadConfig()
+	require.NoError(t, err)
+	require.Equal(t, host, config.Process)
+	require.False(t, config.ProjectionConfirm)
+	t.Setenv("DAYBOOK_PROCESS", "blue")
+	t.Setenv("DAYBOOK_PROJECTION_CONFIRM", "true")
+	config, err = LoadConfig()
+	require.NoError(t, err)
+	require.Equal(t, "blue", config.Process)
+	require.True(t, config.ProjectionConfirm)
 }
 
 func TestConfigSaysWhatIsWrongWithTheEventStore(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,17 +21,8 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	updates    *prometheus.CounterVec
 	took       prometheus.Histogram
+	batches    batches
 }
-
-// Metrics of the projections, read when they are asked for.
-var (
-	positionMetric = prometheus.NewDesc("daybook_projection_position", "Last position projected.", []string{"projection"}, nil)
-	eventsMetric   = prometheus.NewDesc("daybook_projection_events_total", "Events projected or passed over.", []string{"projection"}, nil)
-	lagMetric      = prometheus.NewDesc("daybook_projection_lag_events", "Events in the store not projected yet.", []string{"projection"}, nil)
-	lagTimeMetric  = prometheus.NewDesc("daybook_projection_lag_seconds", "Age of the oldest event not projected yet.", []string{"projection"}, nil)
-	runningMetric  = prometheus.NewDesc("daybook_projection_running", "1 while the projection runs, 0 while it retries or is stopped.",
-		[]string{"projection"}, nil)
-)
 
 // Metrics of the policies, read when they are asked for.
 var (
@@ -54,13 +46,14 @@ func newMetrics(a *app) *metrics {
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_webhook_seconds", Help: "Time to answer a delivery.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}),
+		batches: newBatches(),
 	}
 }
 
 // handler serves everything registered, in the format of Prometheus.
 func (m *metrics) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m, m.deliveries, m.updates, m.took,
+	registry.MustRegister(m, m.deliveries, m.updates, m.took, m.batches.events, m.batches.seconds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
@@ -75,10 +68,8 @@ func (m *metrics) observe(answer whatsapp.Answer) {
 
 // Describe implements prometheus.Collector.
 func (*metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric,
-		policyPositionMetric, policyLagMetric, policyShardsMetric, policyRunningMetric,
-	} {
+	policies := []*prometheus.Desc{policyPositionMetric, policyLagMetric, policyShardsMetric, policyRunningMetric}
+	for _, d := range slices.Concat(projectionMetrics, policies) {
 		descriptions <- d
 	}
 }
@@ -90,25 +81,6 @@ func (m *metrics) Collect(values chan<- prometheus.Metric) {
 	defer cancel()
 	m.collectProjections(ctx, values)
 	m.collectPolicies(ctx, values)
-}
-
-func (m *metrics) collectProjections(ctx context.Context, values chan<- prometheus.Metric) {
-	states, err := m.app.engine.Status(ctx)
-	if err != nil {
-		m.app.log.Warn("reading the projections for metrics", "error", err)
-		return
-	}
-	for _, p := range states {
-		running := 0.0
-		if p.State == "running" {
-			running = 1
-		}
-		values <- prometheus.MustNewConstMetric(positionMetric, prometheus.GaugeValue, float64(p.Position), p.Name)
-		values <- prometheus.MustNewConstMetric(eventsMetric, prometheus.CounterValue, float64(p.Events), p.Name)
-		values <- prometheus.MustNewConstMetric(lagMetric, prometheus.GaugeValue, float64(p.Lag.Events), p.Name)
-		values <- prometheus.MustNewConstMetric(lagTimeMetric, prometheus.GaugeValue, p.Lag.Seconds, p.Name)
-		values <- prometheus.MustNewConstMetric(runningMetric, prometheus.GaugeValue, running, p.Name)
-	}
 }
 
 func (m *metrics) collectPolicies(ctx context.Context, values chan<- prometheus.Metric) {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"daybook/projections"
+)
+
+// Metrics of the builds that are read, by the name of the projection: what does not care which build that is.
+var (
+	positionMetric = liveMetric("position", "Last position projected.")
+	eventsMetric   = liveMetric("events_total", "Events projected or passed over.")
+	lagMetric      = liveMetric("lag_events", "Events in the store not projected yet.")
+	lagTimeMetric  = liveMetric("lag_seconds", "Age of the oldest event not projected yet.")
+	runningMetric  = liveMetric("running", "0 while the projection retries or is stopped, else 1.")
+)
+
+// Metrics of every build, whatever its phase.
+var (
+	buildPositionMetric = buildMetric("position", "Last position that the build has projected.")
+	buildEventsMetric   = buildMetric("events_total", "Events that the build has projected or passed over.")
+	buildLagMetric      = buildMetric("lag_events", "Events in the store that the build has not projected yet.")
+	buildLagTimeMetric  = buildMetric("lag_seconds", "Age of the oldest event that the build has not projected yet.")
+	buildRunningMetric  = buildMetric("running", "0 while the build retries or is stopped, else 1.")
+	buildHereMetric     = buildMetric("here", "1 while this process projects the build, else 0.")
+	buildProgressMetric = buildMetric("progress_ratio", "Share of the events that a build which is replaying has read, from 0 to 1.")
+)
+
+var projectionMetrics = []*prometheus.Desc{
+	positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric,
+	buildPositionMetric, buildEventsMetric, buildLagMetric, buildLagTimeMetric, buildRunningMetric, buildHereMetric, buildProgressMetric,
+}
+
+func liveMetric(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("daybook_projection_"+name, help, []string{"projection"}, nil)
+}
+
+func buildMetric(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("daybook_projection_build_"+name, help, []string{"projection", "build", "phase"}, nil)
+}
+
+// batches are measured as they are committed, in this process.
+type batches struct {
+	events, seconds *prometheus.HistogramVec
+}
+
+// newBatches has no phase among its labels: a build goes on counting when it goes live.
+func newBatches() batches {
+	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "daybook_projection_batch_" + name, Help: help, Buckets: buckets},
+			[]string{"projection", "build"})
+	}
+	return batches{
+		histogram("events", "Events of a batch that was committed here.", prometheus.ExponentialBuckets(1, 4, 8)),
+		histogram("seconds", "Time to project and commit a batch.", prometheus.ExponentialBuckets(0.001, 2, 14)),
+	}
+}
+
+func (b batches) observe(c projections.Committed) {
+	b.events.WithLabelValues(c.Projection, c.Schema).Observe(float64(c.Events))
+	b.seconds.WithLabelValues(c.Projection, c.Schema).Observe(c.Took.Seconds())
+}
+
+func (m *metrics) collectProjections(ctx context.Context, values chan<- prometheus.Metric) {
+	states, err := m.app.engine.Status(ctx)
+	if err != nil {
+		m.app.log.Warn("reading the projections for metrics", "error", err)
+		return
+	}
+	for _, p := range states {
+		running := oneIf(p.State == projections.StateRunning || p.State == projections.StateStandby)
+		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+			values <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+		}
+		if p.Live() {
+			gauge(positionMetric, float64(p.Position), p.Name)
+			values <- prometheus.MustNewConstMetric(eventsMetric, prometheus.CounterValue, float64(p.Events), p.Name)
+			gauge(lagMetric, float64(p.Lag.Events), p.Name)
+			gauge(lagTimeMetric, p.Lag.Seconds, p.Name)
+			gauge(runningMetric, running, p.Name)
+		}
+		labels := []string{p.Name, p.Schema, string(p.Phase)}
+		gauge(buildPositionMetric, float64(p.Position), labels...)
+		values <- prometheus.MustNewConstMetric(buildEventsMetric, prometheus.CounterValue, float64(p.Events), labels...)
+		gauge(buildLagMetric, float64(p.Lag.Events), labels...)
+		gauge(buildLagTimeMetric, p.Lag.Seconds, labels...)
+		gauge(buildRunningMetric, running, labels...)
+		gauge(buildHereMetric, oneIf(p.Here), labels...)
+		if p.Progress != nil {
+			gauge(buildProgressMetric, p.Progress.Done, labels...)
+		}
+	}
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
