@@ -34,6 +34,29 @@ func TestCommandsInDocumentsWork(t *testing.T) {
 	require.Greater(t, tried, 8, "the documents show fewer commands than they did: is the pattern still right?")
 }
 
+// TestARebuildIsDoneAsItsHowToShows runs each verb that it shows, in that order.
+func TestARebuildIsDoneAsItsHowToShows(t *testing.T) {
+	t.Setenv("DAYBOOK_URL", runServer(t))
+	t.Setenv("DAYBOOK_ADMIN_TOKEN", "document-token")
+	text, err := os.ReadFile("../../docs/how-to/rebuild-a-projection.md")
+	require.NoError(t, err)
+	var said strings.Builder
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		for _, shown := range commandsIn(block[1]) {
+			words := strings.Fields(shown)
+			require.Equal(t, "bin/daybook", words[0])
+			verb := root()
+			verb.SetArgs(words[1:])
+			verb.SetOut(&said)
+			verb.SetErr(&said)
+			require.NoError(t, verb.ExecuteContext(t.Context()), "%s: %s", shown, said.String())
+		}
+	}
+	for _, want := range []string{"_b2 is ready", "_b2 is live", "_v2 is live", "_b3 is being built", "_b3 was removed"} {
+		require.Contains(t, said.String(), want)
+	}
+}
+
 // TestAPIReferenceIsComplete compares the calls that the reference lists with those that the server describes.
 func TestAPIReferenceIsComplete(t *testing.T) {
 	base := runServer(t)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,15 +13,18 @@ import (
 	"daybook/adapters/web/client"
 )
 
-// projectionCommand tells how projections stand, and begins new ones.
+// projectionCommand tells how projections stand, builds them again, and begins new ones.
 func projectionCommand() *cobra.Command {
-	return noun("projection", "Projections", projectionListCommand(), projectionNewCommand())
+	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(),
+		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
+		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
+		abortRebuildCommand(), projectionNewCommand())
 }
 
-func projectionListCommand() *cobra.Command {
+func listProjectionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
-		Short: "List projections and policies with their state and lag",
+		Short: "List the builds of projections, and policies, with their state and lag",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withServer(command, func(server *client.Client) error {
@@ -33,10 +39,11 @@ func projectionListCommand() *cobra.Command {
 }
 
 func printProjections(out io.Writer, state api.Projections) error {
-	w := table(out, "PROJECTION", "VERSION", "STATE", "POSITION", "EVENTS", "LAG", "REASON")
+	w := table(out, "PROJECTION", "BUILD", "PHASE", "STATE", "POSITION", "EVENTS", "LAG", "HOLDER", "REASON")
 	for _, p := range state.Projections {
 		lag := fmt.Sprintf("%d events, %.1f s", p.LagEvents, p.LagSeconds)
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.Version, p.State, p.Position, p.Events, lag, p.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n",
+			p.Name, p.Schema, p.Phase, p.State, p.Position, p.Events, lag, shortHolder(p.Holder), p.Reason)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -51,4 +58,111 @@ func printPolicies(out io.Writer, policies []api.PolicyStatus) error {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f s\t%s\n", p.Name, p.State, p.Position, p.LagSeconds, p.Reason)
 	}
 	return w.Flush()
+}
+
+// shortHolder leaves of a holder what people tell apart: the name of the process, and the end of what makes it unique.
+func shortHolder(holder string) string {
+	end := strings.LastIndex(holder, " ") + 1
+	name, life := holder[:end], holder[end:]
+	if len(life) > 4 {
+		life = "…" + life[len(life)-4:]
+	}
+	return name + life
+}
+
+func projectionStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Tell how far the builds of a projection are, or of all of them",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withServer(command, func(server *client.Client) error {
+				state, err := server.Projections(command.Context(), waiting(command)...)
+				if err != nil {
+					return err
+				}
+				builds := state.Projections
+				if len(arguments) > 0 {
+					if builds = buildsOf(arguments[0], builds); len(builds) == 0 {
+						return fmt.Errorf("there is no projection %q", arguments[0])
+					}
+				}
+				return printBuilds(command.OutOrStdout(), builds)
+			})
+		},
+	}
+}
+
+func buildsOf(name string, all []api.ProjectionStatus) (builds []api.ProjectionStatus) {
+	for _, b := range all {
+		if b.Name == name {
+			builds = append(builds, b)
+		}
+	}
+	return builds
+}
+
+func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
+	w := table(out, "BUILD", "PHASE", "STATE", "DONE", "EVENTS/S", "LEFT", "BEHIND", "LAST MOVED", "REASON")
+	var hints []string
+	for _, b := range builds {
+		done, rate, left := "", "", ""
+		if b.Progress != nil {
+			done, rate, left = percent(*b.Progress), fmt.Sprintf("%.0f", *b.Rate), secondsLeft(b)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
+			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, b.UpdatedAt.Format(time.RFC3339), b.Reason)
+		if b.Phase == phaseReady {
+			hints = append(hints, fmt.Sprintf("\n%s can go live: daybook projection go-live %s\n", b.Schema, b.Name))
+		}
+	}
+	fmt.Fprint(w, strings.Join(hints, ""))
+	return w.Flush()
+}
+
+// percent rounds down: 100 % is all of it.
+func percent(share float64) string { return fmt.Sprintf("%d %%", int(share*100)) }
+
+func secondsLeft(b api.ProjectionStatus) string {
+	if b.ETASeconds == nil {
+		return "unknown"
+	}
+	const years = 1e8 // is as much as can be said of more
+	return time.Duration(min(*b.ETASeconds, years) * float64(time.Second)).Round(time.Second).String()
+}
+
+func exchangeCommand(use, short string, exchange func(*client.Client, context.Context, string, ...client.CallOption) (api.ProjectionBuild, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withServer(command, func(server *client.Client) error {
+				live, err := exchange(server, command.Context(), arguments[0])
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(command.OutOrStdout(), live.Schema, "is live")
+				return err
+			})
+		},
+	}
+}
+
+func abortRebuildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "abort NAME",
+		Short: "Remove the build that is being made, or is ready",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withServer(command, func(server *client.Client) error {
+				removed, err := server.AbortRebuild(command.Context(), arguments[0])
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(command.OutOrStdout(), removed.Schema, "was removed")
+				return err
+			})
+		},
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"daybook/adapters/web/client"
 	"daybook/commands/policies"
 	"daybook/events"
+	"daybook/projections"
 )
 
 // withServer gives a verb a client of the running server. When none runs here, and none elsewhere was named, it runs one
@@ -72,9 +73,17 @@ func (a *app) caughtUp(ctx context.Context) error {
 	return a.waitFor(ctx, head)
 }
 
+// waitFor waits for what can be read. Of a projection of which nothing can be read yet, queries say how far it is.
 func (a *app) waitFor(ctx context.Context, position events.Position) error {
 	for _, define := range definitions() {
-		if err := a.engine.WaitFor(ctx, define().Name(), position); err != nil {
+		name := define().Name()
+		if _, err := a.engine.Live(ctx, name); err != nil {
+			if _, unready := errors.AsType[*projections.UnreadyError](err); unready {
+				continue
+			}
+			return err
+		}
+		if err := a.engine.WaitFor(ctx, name, position); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -32,12 +31,7 @@ const (
 )
 
 func newProgress(out io.Writer, now func() time.Time) *progress {
-	p := &progress{out: out, now: now}
-	if file, ok := out.(*os.File); ok {
-		info, err := file.Stat()
-		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return p
+	return &progress{out: out, now: now, terminal: isTerminal(out)}
 }
 
 // show is called for every event, so it does little for most.

@@ -114,7 +114,7 @@ func (r *reader) list(t *testing.T, words []string) {
 		command.Env = append(os.Environ(), "DAYBOOK_URL="+r.server.base, "DAYBOOK_DATA="+r.data)
 		printed, err := command.CombinedOutput()
 		require.NoError(retry, err, string(printed))
-		require.Regexp(retry, `\nresponsetimes +1 +running `, string(printed))
+		require.Regexp(retry, `\nresponsetimes +responsetimes_v1 +live +running `, string(printed))
 	}, 30*time.Second, 100*time.Millisecond)
 }
 

@@ -30,7 +30,7 @@ func TestVerbsWorkWithAndWithoutAServer(t *testing.T) {
 	require.Contains(t, listed, "AccountRegistered")
 	projections, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, projections)
-	require.Regexp(t, `audit +1 +running +\d+ +4 +0 events`, projections)
+	require.Regexp(t, `audit +audit_v1 +live +running +\d+ +4 +0 events`, projections)
 	said, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for=")
 	require.Error(t, err)
 	require.Contains(t, said, "query.wait_for: expected a value")
