@@ -13,8 +13,9 @@ import (
 // Phase is how far a build has come in its life.
 type Phase string
 
-// The phases. Builds of all of them are projected.
+// The phases. Builds of all of them but the first are projected as the log grows.
 const (
+	PhaseScratch   Phase = "scratch"   // it is filled up to a position, to be looked at, and thrown away
 	PhaseReplaying Phase = "replaying" // it catches up, with no more indexes than it needs for that
 	PhaseReady     Phase = "ready"     // it is where the live one is, and can be compared and put in its place
 	PhaseLive      Phase = "live"      // readers read it
@@ -62,7 +63,7 @@ func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, er
 	var crew []*worker
 	for _, v := range e.versions {
 		for _, b := range builds {
-			if b.name != v.name || b.version != v.version {
+			if b.name != v.name || b.version != v.version || b.phase == PhaseScratch {
 				continue
 			}
 			w := e.worker(b.schema())

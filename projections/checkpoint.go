@@ -137,7 +137,7 @@ func (w *worker) begin(ctx context.Context, conn *pgxpool.Conn, b *Batch) (pgx.T
 		WHERE projection = $4 AND version = $5 AND build = $13 AND store_id = $6 AND position = $7 AND epoch = $8 AND holder = $15`,
 		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(),
 		w.p.name, w.p.version, w.at.store.Bytes(), int64(b.After), w.at.epoch,
-		held.stream, held.revision, held.event, held.position, w.p.build, w.engine.cfg.TTL.Seconds(), w.engine.holder)
+		held.stream, held.revision, held.event, held.position, w.p.build, w.engine.cfg.TTL.Seconds(), w.holder)
 	results := conn.Conn().SendBatch(ctx, batch)
 	tx := results.Tx()
 	_, err := results.Exec()

@@ -40,6 +40,8 @@ type house struct {
 	confirm bool
 	observe func(projections.Committed)
 	tracer  trace.TracerProvider
+	now     func() time.Time // nil: always the same moment
+	source  projections.Log  // what engines read, if it is not the store itself
 }
 
 func newHouse(t *testing.T) *house {
@@ -79,9 +81,15 @@ func (h *house) record(stream string, e events.Event) events.Position {
 
 func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition) *projections.Engine {
 	h.t.Helper()
+	now, source := h.now, h.source
+	if now == nil {
+		now = func() time.Time { return projectiontest.Epoch.Add(time.Hour) }
+	}
+	if source == nil {
+		source = h.store
+	}
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Log: h.store, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Observe: h.observe, Tracer: h.tracer,
-		Now: func() time.Time { return projectiontest.Epoch.Add(time.Hour) },
+		Pool: pool, Log: source, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Now: now, Observe: h.observe, Tracer: h.tracer,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
 			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),

@@ -29,29 +29,49 @@ type Beginner interface {
 // CheckSums computes every Sum table that declares [From] anew and compares all its rows, all tables under one snapshot.
 // It writes nothing, and may run beside the engine. The error joins a *SumError for each table that differs.
 func (p *Projection) CheckSums(ctx context.Context, db Beginner) error {
-	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	tx, err := db.BeginTx(ctx, snapshot)
 	if err != nil {
 		return fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
 	}
 	defer rollback(ctx, tx)
-	if err := searchIn(ctx, tx, p.Schema()); err != nil {
-		return fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
+	found, err := p.checkSums(ctx, tx)
+	if err != nil {
+		return err
 	}
-	var errs []error
+	errs := make([]error, len(found))
+	for i := range found {
+		errs[i] = found[i]
+	}
+	return errors.Join(errs...)
+}
+
+// snapshot is how several statements see the same rows.
+var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+// checkSums is CheckSums within a transaction, which it leaves as it was.
+func (p *Projection) checkSums(ctx context.Context, tx pgx.Tx) (found []*SumError, err error) {
+	savepoint, err := tx.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
+	}
+	defer rollback(ctx, savepoint)
+	if err := searchIn(ctx, savepoint, p.Schema()); err != nil {
+		return nil, fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
+	}
 	for _, t := range p.tables {
 		sums, ok := t.(*sumRows)
 		if !ok || sums.identity == "" {
 			continue
 		}
-		differences, err := sums.compare(ctx, tx, p.Schema())
+		differences, count, err := sums.compare(ctx, savepoint, p.Schema())
 		if err != nil {
-			return fmt.Errorf("checking the sums of %s.%s: %w", p.Schema(), sums.name, err)
+			return nil, fmt.Errorf("checking the sums of %s.%s: %w", p.Schema(), sums.name, err)
 		}
-		if len(differences) > 0 {
-			errs = append(errs, &SumError{p.Schema(), sums.name, differences})
+		if count > 0 {
+			found = append(found, &SumError{p.Schema(), sums.name, differences, count})
 		}
 	}
-	return errors.Join(errs...)
+	return found, nil
 }
 
 // SumError says that a Sum table is not what its identity gives.
@@ -59,6 +79,7 @@ type SumError struct {
 	Projection  string // name and version
 	Table       string
 	Differences []SumDifference // the first ones, in order of their keys
+	Count       int64           // of all
 }
 
 // SumDifference is a key with its sums, as Postgres prints rows.
@@ -87,7 +108,8 @@ const comparison = `
 	) AS "$identity")
 	SELECT ROW(%[4]s)::text,
 		coalesce(string_agg(ROW(%[5]s)::text, ' ') FILTER (WHERE "$kept"), ''),
-		coalesce(string_agg(ROW(%[5]s)::text, ' ') FILTER (WHERE NOT "$kept"), '')
+		coalesce(string_agg(ROW(%[5]s)::text, ' ') FILTER (WHERE NOT "$kept"), ''),
+		count(*) OVER ()
 	FROM (
 		SELECT *, true AS "$kept" FROM (TABLE "$stored" EXCEPT ALL TABLE "$computed") AS "$more"
 		UNION ALL
@@ -95,16 +117,21 @@ const comparison = `
 	) AS "$differences"
 	GROUP BY %[4]s ORDER BY %[4]s LIMIT %[6]d`
 
-func (t *sumRows) compare(ctx context.Context, tx pgx.Tx, schema string) ([]SumDifference, error) {
+func (t *sumRows) compare(ctx context.Context, tx pgx.Tx, schema string) (found []SumDifference, count int64, err error) {
 	quoted := func(want func(int) bool) string { return list("", t.identifiers(want)) }
 	statement := fmt.Sprintf(comparison, pgx.Identifier{schema, t.name}.Sanitize(),
 		quoted(func(int) bool { return true }), t.identity, quoted(func(i int) bool { return t.columns[i].key }),
 		quoted(func(i int) bool { return !t.columns[i].key }), shownDifferences)
 	rows, err := tx.Query(ctx, statement)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[SumDifference])
+	var d SumDifference
+	_, err = pgx.ForEachRow(rows, []any{&d.Key, &d.Stored, &d.Computed, &count}, func() error {
+		found = append(found, d)
+		return nil
+	})
+	return found, count, err
 }
 
 func searchIn(ctx context.Context, tx pgx.Tx, schema string) error {

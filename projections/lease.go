@@ -32,7 +32,7 @@ func (w *worker) acquire(ctx context.Context) (checkpoint, error) {
 		WHERE (projection, version, build) IN (
 			SELECT projection, version, build FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3
 				AND (holder IS NULL OR holder = $4 OR expires_at <= now()) FOR UPDATE SKIP LOCKED)
-		RETURNING `+checkpointColumns, w.p.name, w.p.version, w.p.build, w.engine.holder, w.engine.cfg.TTL.Seconds()))
+		RETURNING `+checkpointColumns, w.p.name, w.p.version, w.p.build, w.holder, w.engine.cfg.TTL.Seconds()))
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return at, w.failedTo("taking the lease of", err)
 	}
@@ -42,7 +42,7 @@ func (w *worker) acquire(ctx context.Context) (checkpoint, error) {
 	if err != nil {
 		return at, w.failedTo("finding the holder of", err)
 	}
-	if holder != nil && *holder == w.engine.holder {
+	if holder != nil && *holder == w.holder {
 		return at, fmt.Errorf("projection %s: its last transaction has not ended yet", w.p.Schema())
 	}
 	return at, &heldError{w.p.Schema(), deref(holder, "another process")}

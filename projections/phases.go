@@ -47,7 +47,7 @@ func (e *Engine) advance(ctx context.Context) error {
 			errs = append(errs, w.advance(ctx))
 		}
 	}
-	return errors.Join(append(errs, e.dropRetired(ctx))...)
+	return errors.Join(append(errs, e.dropRetired(ctx), e.dropScratch(ctx))...)
 }
 
 func (w *worker) advance(ctx context.Context) error {
@@ -58,7 +58,7 @@ func (w *worker) advance(ctx context.Context) error {
 		if !w.engine.cfg.Confirm {
 			return w.engine.replaceUnreadable(ctx, w.p)
 		}
-	case PhaseLive, PhaseRetired:
+	case PhaseLive, PhaseRetired, PhaseScratch:
 	}
 	return nil
 }
@@ -77,22 +77,11 @@ func (w *worker) finishReplay(ctx context.Context) error {
 		return err
 	}
 	err = pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
-		var held []string
-		err := tx.QueryRow(ctx, `SELECT held_back FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = 'replaying'
-			FOR UPDATE`, w.p.name, w.p.version, w.p.build).Scan(&held)
-		if err == nil {
-			err = w.still(ctx, tx)
-		}
-		if err != nil {
+		if err := w.makeIndexes(ctx, tx, PhaseReplaying); err != nil {
 			return err
 		}
-		for _, index := range held {
-			if _, err = tx.Exec(ctx, index); err != nil {
-				return fmt.Errorf("%s: %w", index, err)
-			}
-		}
-		_, err = tx.Exec(ctx, `UPDATE projections SET phase = 'ready', held_back = '{}', changed_at = $4
-			WHERE name = $1 AND version = $2 AND build = $3`, w.p.name, w.p.version, w.p.build, w.engine.cfg.Now())
+		_, err := tx.Exec(ctx, "UPDATE projections SET phase = 'ready' WHERE name = $1 AND version = $2 AND build = $3",
+			w.p.name, w.p.version, w.p.build)
 		return err
 	})
 	if err != nil {
@@ -103,10 +92,31 @@ func (w *worker) finishReplay(ctx context.Context) error {
 	return nil
 }
 
+// makeIndexes makes the indexes that were held back from a build in a phase. The caller has the turn.
+func (w *worker) makeIndexes(ctx context.Context, tx pgx.Tx, phase Phase) error {
+	var held []string
+	err := tx.QueryRow(ctx, `SELECT held_back FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = $4
+		FOR UPDATE`, w.p.name, w.p.version, w.p.build, phase).Scan(&held)
+	if err == nil {
+		err = w.still(ctx, tx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, index := range held {
+		if _, err = tx.Exec(ctx, index); err != nil {
+			return fmt.Errorf("%s: %w", index, err)
+		}
+	}
+	_, err = tx.Exec(ctx, "UPDATE projections SET held_back = '{}', changed_at = $4 WHERE name = $1 AND version = $2 AND build = $3",
+		w.p.name, w.p.version, w.p.build, w.engine.cfg.Now())
+	return err
+}
+
 // still locks the checkpoint if it is this worker's. The caller has the turn.
 func (w *worker) still(ctx context.Context, tx pgx.Tx) error {
 	tag, err := tx.Exec(ctx, `SELECT FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3 AND epoch = $4 AND holder = $5
-		FOR UPDATE`, w.p.name, w.p.version, w.p.build, w.at.epoch, w.engine.holder)
+		FOR UPDATE`, w.p.name, w.p.version, w.p.build, w.at.epoch, w.holder)
 	if err == nil && tag.RowsAffected() != 1 {
 		return errMoved
 	}

@@ -94,7 +94,9 @@ func (w *worker) rows(list []*Recorded, q *queue) (*work, error) {
 	}
 	var rows work
 	for _, t := range w.p.tables {
-		t.flush(&rows)
+		if w.only == nil || w.only(t) {
+			t.flush(&rows)
+		}
 	}
 	return &rows, nil
 }

@@ -193,23 +193,27 @@ func (e *Engine) Abort(ctx context.Context, name string) (schema string, err err
 // drop removes a build that is in a phase, with its tables. Whoever projects it loses its checkpoint.
 func (e *Engine) drop(ctx context.Context, b build, phase Phase) error {
 	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = $4",
-			b.name, b.version, b.number, phase)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return &OrderError{b.name, fmt.Sprintf("build %s is not %s any more", b.schema(), phase)}
-		}
-		if _, err = tx.Exec(ctx, "DELETE FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3", b.name, b.version, b.number); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{b.schema()}.Sanitize()+" CASCADE")
-		return err
+		return dropWithin(ctx, tx, b, phase)
 	})
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", b.schema(), err)
 	}
 	e.wake()
 	return nil
+}
+
+func dropWithin(ctx context.Context, tx pgx.Tx, b build, phase Phase) error {
+	tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = $4",
+		b.name, b.version, b.number, phase)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return &OrderError{b.name, fmt.Sprintf("build %s is not %s any more", b.schema(), phase)}
+	}
+	if _, err = tx.Exec(ctx, "DELETE FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3", b.name, b.version, b.number); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{b.schema()}.Sanitize()+" CASCADE")
+	return err
 }

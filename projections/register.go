@@ -58,27 +58,38 @@ func inTurn(ctx context.Context, db interface {
 
 // register creates the first build of a version, or finds that it was built from the same definition.
 func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
-	var known string
-	err := tx.QueryRow(ctx, "SELECT fingerprint FROM projections WHERE name = $1 AND version = $2 ORDER BY build DESC LIMIT 1", p.name, p.version).Scan(&known)
-	switch {
-	case err == nil && known == p.fingerprint():
-		return nil
-	case err == nil:
-		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql or the list of handled events changed, but the version did not: "+
-			"what is stored was built from fingerprint %.8s, this binary has %.8s. Give it version %d, or run the binary that built it",
-			known, p.fingerprint(), p.version+1)}
-	case !errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
+	known, err := p.recognise(ctx, tx)
+	if err != nil || known {
+		return err
 	}
 	phase := PhaseLive
 	var others bool
-	if err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM projections WHERE name = $1)", p.name).Scan(&others); err != nil {
+	if err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM projections WHERE name = $1 AND phase <> 'scratch')", p.name).Scan(&others); err != nil {
 		return fmt.Errorf("looking up projection %s: %w", p.name, err)
 	}
 	if others {
 		phase = PhaseReplaying
 	}
 	return e.create(ctx, tx, p, store, phase)
+}
+
+// recognise tells whether the version was built before, and refuses another definition than it was built from. Scratch
+// builds come and go, and say nothing about it.
+func (p *Projection) recognise(ctx context.Context, tx pgx.Tx) (known bool, err error) {
+	var was string
+	err = tx.QueryRow(ctx, `SELECT fingerprint FROM projections WHERE name = $1 AND version = $2 AND phase <> 'scratch'
+		ORDER BY build DESC LIMIT 1`, p.name, p.version).Scan(&was)
+	switch {
+	case err == nil && was == p.fingerprint():
+		return true, nil
+	case err == nil:
+		return true, &MisuseError{p.Schema(), fmt.Sprintf("schema.sql or the list of handled events changed, but the version did not: "+
+			"what is stored was built from fingerprint %.8s, this binary has %.8s. Give it version %d, or run the binary that built it",
+			was, p.fingerprint(), p.version+1)}
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	}
+	return false, fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
 }
 
 // create makes a build: its rows, its physical schema, its tables. One that is to be replayed gets its secondary indexes

@@ -19,6 +19,7 @@ func (h *house) wired(t *testing.T, lose func(sent []byte) bool) *pgxpool.Pool {
 	config, err := pgxpool.ParseConfig(h.url)
 	require.NoError(t, err)
 	config.ConnConfig.RuntimeParams["search_path"] = postgres.Schema
+	config.ConnConfig.RuntimeParams["application_name"] = "wired"
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)

@@ -18,6 +18,7 @@ import (
 type worker struct {
 	engine *Engine
 	p      *Projection
+	holder string        // of the lease
 	turn   chan struct{} // held while a batch is projected: the definition holds its rows
 
 	// Guarded by turn:
@@ -25,6 +26,7 @@ type worker struct {
 	parked map[string]int // the partitions that wait, and how many events of each
 
 	handler *message.Handler // nil until the engine runs it
+	only    func(table) bool // which tables are written; nil: all of them
 
 	mu       sync.Mutex
 	phase    Phase     // as last read
@@ -36,7 +38,7 @@ type worker struct {
 }
 
 func newWorker(e *Engine, p *Projection, phase Phase) *worker {
-	return &worker{engine: e, p: p, turn: make(chan struct{}, 1), phase: phase}
+	return &worker{engine: e, p: p, holder: e.holder, turn: make(chan struct{}, 1), phase: phase}
 }
 
 // join makes the worker a handler of the router's.

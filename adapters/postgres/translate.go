@@ -61,6 +61,9 @@ func Translate(ctx context.Context, pool *pgxpool.Pool, m Move) (done Translated
 	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		t := &translation{Move: m, tx: tx}
+		if err := t.forget(ctx); err != nil {
+			return err
+		}
 		if err := t.readPins(ctx); err != nil || len(t.pins) == 0 {
 			return err
 		}
@@ -98,6 +101,31 @@ type pin struct {
 	schema string
 	was    checkpoint
 	is     Place // the last event passed that has a place; zero: none
+}
+
+// forget removes what is of the other store alone: builds that were filled up to a position of it, to be looked at there,
+// and what verifications found at its positions.
+func (t *translation) forget(ctx context.Context) error {
+	rows, err := t.tx.Query(ctx, `WITH gone AS (
+			DELETE FROM projections p USING checkpoints c WHERE p.phase = 'scratch' AND c.store_id = $1
+			AND c.projection = p.name AND c.version = p.version AND c.build = p.build RETURNING p.*)
+		DELETE FROM checkpoints c USING gone p
+		WHERE c.projection = p.name AND c.version = p.version AND c.build = p.build RETURNING schema_name`, t.From)
+	if err != nil {
+		return err
+	}
+	schemas, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, schema := range schemas {
+		if _, err = t.tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE"); err != nil {
+			return err
+		}
+	}
+	_, err = t.tx.Exec(ctx, `DELETE FROM drift d USING checkpoints c WHERE c.store_id = $1
+		AND c.projection = d.projection AND c.version = d.version AND c.build = d.build`, t.From)
+	return err
 }
 
 // readPins takes the checkpoints away from whoever else wants to move them.

@@ -21,7 +21,9 @@ func Holders(ctx context.Context, pool *pgxpool.Pool, store id.Store) ([]string,
 // given one; sorted.
 func Elsewhere(ctx context.Context, pool *pgxpool.Pool, store id.Store) ([]string, error) {
 	return named(ctx, pool, "reading which store read models are built from", `WITH built AS (
-			SELECT store_id FROM checkpoints UNION SELECT store_id FROM policies WHERE store_id IS NOT NULL)
+			SELECT store_id FROM checkpoints c WHERE NOT EXISTS (SELECT FROM projections p -- what is only looked at says nothing
+				WHERE p.name = c.projection AND p.version = c.version AND p.build = c.build AND p.phase = 'scratch')
+			UNION SELECT store_id FROM policies WHERE store_id IS NOT NULL)
 		SELECT store_id::text FROM built WHERE NOT EXISTS (SELECT FROM built WHERE store_id = $1) ORDER BY 1`, store)
 }
 

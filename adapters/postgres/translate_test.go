@@ -163,6 +163,28 @@ func TestTranslateMovesCheckpointsAndRows(t *testing.T) {
 	require.Equal(t, before, m.everything(t))
 }
 
+// TestTranslateForgetsWhatIsOfTheOtherStoreAlone: builds that were filled up to a position of it, and what was found there.
+func TestTranslateForgetsWhatIsOfTheOtherStoreAlone(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	m.stands(t, "model", 49)
+	m.exec(t, `CREATE SCHEMA model_v1_b2; CREATE TABLE model_v1_b2.entries (position bigint); CREATE SCHEMA model_v1_b3;
+		INSERT INTO projections VALUES ('model', 1, 'model_v1_b2', '', now(), 2, 'scratch', '{}', now()), ('model', 1, 'model_v1_b3', '', now(), 3, 'scratch', '{}', now());
+		INSERT INTO model_v1_b2.entries VALUES (3); -- of no event that was copied
+		INSERT INTO checkpoints SELECT projection, version, store_id, position, events, epoch, now(), anchor_stream, anchor_revision, anchor_event, anchor_position, 2 FROM checkpoints;
+		INSERT INTO drift VALUES ('model', 1, 1, 0, '{}', 50, true, 500, now()), ('model', 1, 2, 0, '{}', 50, true, 500, now())`)
+	m.exec(t, "INSERT INTO checkpoints SELECT projection, version, $1, position, events, epoch, now(), anchor_stream, anchor_revision, anchor_event, anchor_position, 3 FROM checkpoints LIMIT 1",
+		id.New[id.Store]())
+	done, err := m.translate(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Projections)
+	require.Equal(t, []string{"(model_v1)", "(model_v1_b3)"},
+		m.lines(t, "SELECT schema_name FROM projections WHERE name = 'model' ORDER BY build"), "that of a third store stays")
+	require.Equal(t, []string{"(1)", "(3)"}, m.lines(t, "SELECT build FROM checkpoints ORDER BY build"))
+	require.Equal(t, []string{"(model_v1)", "(model_v1_b3)"}, m.lines(t, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'model%' ORDER BY 1"))
+	require.Empty(t, m.lines(t, "SELECT FROM drift"))
+}
+
 // Checkpoints at events that were not moved go back to the last one that was; what came between is read again.
 func TestTranslateCheckpointsAtTheStoresOwnEvents(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,99 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events"
+)
+
+// AsOf is a read model as it was at a position, in a scratch build of its own. It was projected by the code of today, so
+// it tells what is now thought to have been so; and what has been erased since stays erased.
+type AsOf struct {
+	Projection string          `json:"projection"`
+	Version    int             `json:"version"`
+	Build      int             `json:"build"`
+	Schema     string          `json:"schema"` // the physical schema; it stays for Config.Keep
+	Asked      events.Position `json:"asked"`
+	Position   events.Position `json:"position"` // of the last record that was read; not after Asked
+	Events     int64           `json:"events"`   // projected or passed over, without the store's own
+	Tables     []TableRows     `json:"tables"`
+}
+
+// TableRows is how many rows a table has.
+type TableRows struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"`
+}
+
+// AsOf projects a read model, of the newest version that this process knows, up to and including a position into a
+// scratch build beside the live one, and leaves it there to be read for Config.Keep. It takes as long as projecting that
+// much of the log does; when ctx ends or anything fails before that, the build is removed. The engine need not run.
+// Progress is called after each batch; it may be nil.
+func (e *Engine) AsOf(ctx context.Context, name string, at events.Position, progress func(Filled)) (AsOf, error) {
+	v := e.newest(name)
+	if v == nil {
+		return AsOf{}, &OrderError{name, "there is no such projection"}
+	}
+	s, err := e.newScratch(ctx, v, nil)
+	if err != nil {
+		return AsOf{}, err
+	}
+	s.tell = progress
+	out, err := s.asOf(ctx, at)
+	if err != nil {
+		s.discard(ctx)
+		return AsOf{}, fmt.Errorf("projecting %s as of position %d: %w", name, at, err)
+	}
+	return out, nil
+}
+
+func (s *scratch) asOf(ctx context.Context, at events.Position) (AsOf, error) {
+	if err := s.fill(ctx, at); err != nil {
+		return AsOf{}, err
+	}
+	tables, err := s.count(ctx)
+	if err != nil {
+		return AsOf{}, err
+	}
+	out := AsOf{
+		Projection: s.p.name, Version: s.p.version, Build: s.p.build, Schema: s.p.Schema(),
+		Asked: at, Position: s.at.position, Events: s.events, Tables: tables,
+	}
+	return out, s.keep(ctx)
+}
+
+// count counts the rows of all tables, those that the definition does not name too.
+func (s *scratch) count(ctx context.Context) ([]TableRows, error) {
+	out := []TableRows{}
+	err := pgx.BeginTxFunc(ctx, s.engine.cfg.Pool, snapshot, func(tx pgx.Tx) error {
+		names, err := tablesOf(ctx, tx, s.p.Schema())
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			t := TableRows{Table: name}
+			if err = tx.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{s.p.Schema(), name}.Sanitize()).Scan(&t.Rows); err != nil {
+				return err
+			}
+			out = append(out, t)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting the rows of %s: %w", s.p.Schema(), err)
+	}
+	return out, nil
+}
+
+// tablesOf lists the tables of a physical schema, partitioned ones once.
+func tablesOf(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY c.relname`, schema)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}

@@ -1,0 +1,247 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/events"
+)
+
+// scratch is a build that is filled here, straight from the log, up to a position: to be looked at, or compared with.
+// Batches go through the same code as those of the router, and into the same kind of tables. The lease is not the
+// engine's: it is renewed for as long as this process works on the build, whether or not the engine runs.
+type scratch struct {
+	*worker
+
+	events int64 // counted so far
+	began  time.Time
+	pace   func(context.Context) error // before each batch; may be nil
+	tell   func(Filled)              // after each batch; may be nil
+	end    func()                      // ends the renewing of the lease
+}
+
+// Filled is how far the filling of a scratch build has come.
+type Filled struct {
+	Position events.Position `json:"position"`
+	Events   int64           `json:"events"`
+	Rate     float64         `json:"rate"` // events a second since it began
+}
+
+// A batch of a scratch build is no larger than this, but for a single event.
+const (
+	scratchEvents = 1000
+	scratchBytes  = 8 << 20
+)
+
+// newScratch makes an empty build of a version. Only the tables that only picks are written; nil picks all. Whoever
+// asked for the build ends it with keep or discard.
+func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bool) (*scratch, error) {
+	store, err := e.storeID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := newWorker(e, v.define(), PhaseScratch)
+	w.holder, w.only = e.holder+" scratch", only
+	s := &scratch{worker: w, began: e.cfg.Now()}
+	err = inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+		if _, err := w.p.recognise(ctx, tx); err != nil {
+			return err
+		}
+		// Build 1 is left to registering, which may come later.
+		err := tx.QueryRow(ctx, "SELECT coalesce(max(build), 1) + 1 FROM projections WHERE name = $1 AND version = $2",
+			w.p.name, w.p.version).Scan(&w.p.build)
+		if err != nil {
+			return err
+		}
+		if err = e.create(ctx, tx, w.p, store, PhaseScratch); err != nil {
+			return err
+		}
+		w.at, err = scanCheckpoint(tx.QueryRow(ctx, `UPDATE checkpoints
+			SET holder = $4, expires_at = clock_timestamp() + make_interval(secs => $5), epoch = epoch + 1
+			WHERE projection = $1 AND version = $2 AND build = $3 RETURNING `+checkpointColumns,
+			w.p.name, w.p.version, w.p.build, w.holder, e.cfg.TTL.Seconds()))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a scratch build of %s: %w", v.Schema(), err)
+	}
+	s.renew(ctx)
+	if err = s.bind(ctx); err != nil {
+		s.discard(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *scratch) bind(ctx context.Context) error {
+	conn, err := s.engine.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("making a scratch build of %s: %w", s.p.Schema(), err)
+	}
+	defer conn.Release()
+	return s.p.bind(ctx, conn.Conn())
+}
+
+// renew keeps the lease until end is called. A row that is locked is being written, which renews it, too.
+func (s *scratch) renew(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		ticker := time.NewTicker(s.engine.cfg.TTL / 3)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+			_, err := s.engine.cfg.Pool.Exec(ctx, `UPDATE checkpoints SET expires_at = now() + make_interval(secs => $5)
+				WHERE (projection, version, build) IN (SELECT projection, version, build FROM checkpoints
+					WHERE projection = $1 AND version = $2 AND build = $3 AND holder = $4 FOR UPDATE SKIP LOCKED)`,
+				s.p.name, s.p.version, s.p.build, s.holder, s.engine.cfg.TTL.Seconds())
+			if err != nil && ctx.Err() == nil {
+				s.engine.cfg.Logger.WarnContext(ctx, "renewing the lease of a scratch build", "projection", s.p.Schema(), "error", err)
+			}
+		}
+	})
+	s.end = func() {
+		cancel()
+		renewing.Wait()
+	}
+}
+
+// fill projects the events after those that it has, up to and including a position, or the head if that is before it.
+func (s *scratch) fill(ctx context.Context, upTo events.Position) error {
+	if upTo <= s.at.position {
+		return nil
+	}
+	var records []events.Record
+	size := 0
+	for r, err := range s.engine.cfg.Log.ReadAll(ctx, s.at.position) {
+		if err != nil {
+			return fmt.Errorf("reading the log after position %d: %w", s.at.position, err)
+		}
+		if r.Position > upTo {
+			break
+		}
+		bytes := len(r.Data) + len(r.Metadata)
+		if len(records) == scratchEvents || len(records) > 0 && size+bytes > scratchBytes {
+			if err := s.step(ctx, records); err != nil {
+				return err
+			}
+			records, size = records[:0], 0
+		}
+		records, size = append(records, r), size+bytes
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.step(ctx, records)
+}
+
+// step projects one batch.
+func (s *scratch) step(ctx context.Context, records []events.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if s.pace != nil {
+		if err := s.pace(ctx); err != nil {
+			return err
+		}
+	}
+	b := &Batch{After: s.at.position, Last: records[len(records)-1].Position, Events: Decode(records)}
+	err := s.project(ctx, b)
+	if errors.Is(err, errMoved) {
+		return fmt.Errorf("scratch build %s was removed: its lease had run out: %w", s.p.Schema(), err)
+	}
+	if err != nil {
+		return err
+	}
+	s.at, s.events = s.at.past(b), s.events+int64(len(b.Events))
+	if s.tell != nil {
+		s.tell(s.progress())
+	}
+	return nil
+}
+
+func (s *scratch) progress() Filled {
+	p := Filled{Position: s.at.position, Events: s.events}
+	if took := s.engine.cfg.Now().Sub(s.began).Seconds(); took > 0 {
+		p.Rate = float64(s.events) / took
+	}
+	return p
+}
+
+// keep makes the indexes that were held back and lets go of the build, which then stays for a while.
+func (s *scratch) keep(ctx context.Context) error {
+	err := pgx.BeginFunc(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
+		if err := s.makeIndexes(ctx, tx, PhaseScratch); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "UPDATE checkpoints SET holder = NULL, expires_at = NULL WHERE projection = $1 AND version = $2 AND build = $3",
+			s.p.name, s.p.version, s.p.build)
+		return err
+	})
+	if err != nil {
+		return s.failedTo("finishing the scratch build of", err)
+	}
+	s.end()
+	return nil
+}
+
+// discard removes the build. If that fails it goes when its lease has run out.
+func (s *scratch) discard(ctx context.Context) {
+	s.end()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := s.engine.drop(ctx, build{s.p.name, s.p.version, s.p.build, PhaseScratch}, PhaseScratch); err != nil {
+		s.engine.cfg.Logger.WarnContext(ctx, "a scratch build was not removed; it goes when its lease has run out",
+			"projection", s.p.Schema(), "error", err)
+	}
+}
+
+// A scratch build that nobody may be filling any more, or that was finished a while ago. Whoever has the lease has a
+// holder; what is locked is being written.
+const abandoned = `SELECT p.name, p.version, p.build, p.phase
+	FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
+	WHERE p.phase = 'scratch' AND (c.expires_at <= now() OR c.holder IS NULL AND p.changed_at < $1)`
+
+// dropScratch removes scratch builds, those of processes that died too.
+func (e *Engine) dropScratch(ctx context.Context) error {
+	before := e.cfg.Now().Add(-e.cfg.Keep)
+	var found bool
+	if err := e.cfg.Pool.QueryRow(ctx, "SELECT EXISTS ("+abandoned+")", before).Scan(&found); err != nil {
+		return fmt.Errorf("looking for scratch builds: %w", err)
+	}
+	if !found {
+		return nil
+	}
+	var dropped []build
+	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, abandoned+" FOR UPDATE SKIP LOCKED", before)
+		if err != nil {
+			return err
+		}
+		if dropped, err = pgx.CollectRows(rows, scanBuild); err != nil {
+			return err
+		}
+		for _, b := range dropped {
+			if err = dropWithin(ctx, tx, b, PhaseScratch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("removing scratch builds: %w", err)
+	}
+	for _, b := range dropped {
+		e.cfg.Logger.InfoContext(ctx, "removed a scratch build", "projection", b.schema())
+	}
+	return nil
+}
