@@ -38,7 +38,7 @@ func (r *Recorded) decode() (events.Event, error) {
 }
 
 // Decode reads the envelopes of records and leaves out the store's own events: those that are in a stream, or of a
-// type, whose name begins with "$".
+// type, whose name begins with "$". Data and metadata are never nil.
 func Decode(records []events.Record) []*Recorded {
 	slab := make([]Recorded, len(records))
 	out := make([]*Recorded, 0, len(records))
@@ -48,10 +48,19 @@ func Decode(records []events.Record) []*Recorded {
 		}
 		r := &slab[i]
 		r.Record = records[i]
+		r.Data, r.Metadata = present(r.Data), present(r.Metadata)
 		r.Envelope, r.Foreign = events.DecodeEnvelope(r.Metadata)
 		out = append(out, r)
 	}
 	return out
+}
+
+// present makes no bytes the same however a store gives them back: rows must not depend on the way an event was read.
+func present(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // Batch is a stretch of the log without holes: every event after After, up to and including Last. It is what one

@@ -45,6 +45,7 @@ type Config struct {
 	TTL     time.Duration // after this a silent process has lost its leases; 10 s
 	Beat    time.Duration // how often builds are looked after; 1 s
 	Keep    time.Duration // how long a build that was live stays and can be put back; 1 h
+	Audit   time.Duration // how often a sample of each live build is verified; 0: never
 	Confirm bool          // a new version goes live only when it is told to, even if the live one cannot be read here
 
 	Observe func(Committed)      // hears of every batch that is committed, in turn for each build; nil: nobody
@@ -164,6 +165,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-tending.Done():
 		}
 	})
+	tended.Go(func() { e.audit(tending) })
 	defer tended.Wait()
 	defer stop()
 	if err = router.Run(WithStart(ctx, e.start)); err != nil {

@@ -40,6 +40,7 @@ type house struct {
 	confirm bool
 	observe func(projections.Committed)
 	tracer  trace.TracerProvider
+	audit   time.Duration
 	now     func() time.Time // nil: always the same moment
 	source  projections.Log  // what engines read, if it is not the store itself
 }
@@ -89,7 +90,8 @@ func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition
 		source = h.store
 	}
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: pool, Log: source, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Now: now, Observe: h.observe, Tracer: h.tracer,
+		Pool: pool, Log: source, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Audit: h.audit, Now: now,
+		Observe: h.observe, Tracer: h.tracer,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
 			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),

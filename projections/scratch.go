@@ -21,7 +21,7 @@ type scratch struct {
 	events int64 // counted so far
 	began  time.Time
 	pace   func(context.Context) error // before each batch; may be nil
-	tell   func(Filled)              // after each batch; may be nil
+	tell   func(Filled)                // after each batch; may be nil
 	end    func()                      // ends the renewing of the lease
 }
 

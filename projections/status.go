@@ -41,6 +41,7 @@ type Status struct {
 	Error     string          `json:"error,omitempty"` // why it is not running
 	CreatedAt time.Time       `json:"created_at"`      // when the build began
 	UpdatedAt time.Time       `json:"updated_at"`      // when the checkpoint last moved
+	Drift     *Drift          `json:"drift,omitempty"` // what the last verification found; nil: there was none
 }
 
 // Lag is how far a projection is behind the log. Positions are not dense, so events are counted, by a follower that
@@ -96,6 +97,7 @@ func (e *Engine) remembered() (out []Status) {
 		}
 		s := Status{Name: w.p.name, Version: w.p.version, Build: w.p.build, Schema: w.p.Schema(), Phase: w.currentPhase()}
 		s.State, s.Error = doing(w)
+		s.Drift = w.lastDrift()
 		out = append(out, s)
 	}
 	return out
@@ -131,7 +133,11 @@ func (e *Engine) stored(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
-	return out, nil
+	found, err := e.drifts(ctx)
+	for i := range out {
+		out[i].Drift = found[out[i].Schema]
+	}
+	return out, err
 }
 
 // lag compares with the follower's count and reads the first event that is still to come.

@@ -35,6 +35,7 @@ type worker struct {
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
+	drift    *Drift          // what verifications here found; nil: nothing was verified
 }
 
 func newWorker(e *Engine, p *Projection, phase Phase) *worker {
