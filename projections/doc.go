@@ -70,4 +70,10 @@
 // from one another. A version is built again beside the live build, and takes its place when it is told to; a version that
 // is new takes its place by itself, if no one else in the process could read the old one: see [Engine.Rebuild],
 // [Engine.GoLive] and [Phase].
+//
+// # Whether it is right
+//
+// That a projection is not behind says nothing of its rows. [Engine.Verify] projects the log anew into a scratch build,
+// and compares the live one with it row by row; with [Config.Audit] the engine verifies samples by itself. [Engine.AsOf]
+// leaves such a build of any position of the log to be read, and [Engine.PositionAt] finds the position for a time.
 package projections
