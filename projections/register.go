@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/events/id"
 )
@@ -129,10 +130,14 @@ func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) err
 	if err := searchIn(ctx, tx, p.Schema()); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", err)}
+	_, err := tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol)
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", reply)}
 	}
-	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
 	return err
 }
 

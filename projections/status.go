@@ -118,12 +118,12 @@ func doing(w *worker) (state State, reason string) {
 // Live tells whether readers read this build.
 func (s Status) Live() bool { return s.Phase == PhaseLive }
 
-// stored reads all builds with their checkpoints.
+// stored reads all builds with their checkpoints, but for those that are only looked at.
 func (e *Engine) stored(ctx context.Context) ([]Status, error) {
 	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.name, p.version, p.build, p.schema_name, p.phase, p.created_at, c.position, c.events, c.updated_at,
 			CASE WHEN c.expires_at > now() THEN c.holder ELSE '' END
 		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
-		ORDER BY p.name, p.version, p.build`)
+		WHERE p.phase <> 'scratch' ORDER BY p.name, p.version, p.build`)
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
