@@ -187,13 +187,13 @@ func (e *Engine) Abort(ctx context.Context, name string) (schema string, err err
 	if err != nil {
 		return "", err
 	}
-	return b.schema(), e.drop(ctx, b, b.phase)
+	return b.schema(), e.drop(ctx, b, PhaseReplaying, PhaseReady)
 }
 
-// drop removes a build that is in a phase, with its tables. Whoever projects it loses its checkpoint.
-func (e *Engine) drop(ctx context.Context, b build, phase Phase) error {
+// drop removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint.
+func (e *Engine) drop(ctx context.Context, b build, phases ...Phase) error {
 	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		return dropWithin(ctx, tx, b, phase)
+		return dropWithin(ctx, tx, b, phases...)
 	})
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", b.schema(), err)
@@ -202,14 +202,14 @@ func (e *Engine) drop(ctx context.Context, b build, phase Phase) error {
 	return nil
 }
 
-func dropWithin(ctx context.Context, tx pgx.Tx, b build, phase Phase) error {
-	tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = $4",
-		b.name, b.version, b.number, phase)
+func dropWithin(ctx context.Context, tx pgx.Tx, b build, phases ...Phase) error {
+	tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = ANY($4)",
+		b.name, b.version, b.number, phases)
 	if err != nil {
 		return err
 	}
 	if tag.RowsAffected() == 0 {
-		return &OrderError{b.name, fmt.Sprintf("build %s is not %s any more", b.schema(), phase)}
+		return &OrderError{b.name, fmt.Sprintf("build %s is not %v any more", b.schema(), phases)}
 	}
 	if _, err = tx.Exec(ctx, "DELETE FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3", b.name, b.version, b.number); err != nil {
 		return err
