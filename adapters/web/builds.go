@@ -20,6 +20,7 @@ type Builds interface {
 	GoLive(ctx context.Context, name string) error
 	GoBack(ctx context.Context, name string) error
 	Abort(ctx context.Context, name string) (schema string, err error)
+	Diff(ctx context.Context, name string) (projections.Diff, error)
 }
 
 // A rebuild is a resource: POST begins it, DELETE gives it up.
@@ -35,6 +36,9 @@ func (s *server) registerBuilds(a huma.API) {
 			"projections says how far it is. One rebuild of a projection is under way at a time.", http.StatusAccepted), s.rebuild)
 	endpoint(s, a, operation(http.MethodDelete, "/rebuild", "abortRebuild", "Give a rebuild up",
 		"Removes the build that is being made, or is ready and was never read.", http.StatusOK), s.abortRebuild)
+	endpoint(s, a, operation(http.MethodGet, "/diff", "diffProjection", "Compare the new build with the one that is read",
+		"Compares all rows of the build that is ready with those of the live one, both as of the same position. It is for the "+
+			"process that works on the build, and takes as long as reading both.", http.StatusOK), s.diffBuilds)
 	endpoint(s, a, operation(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
 		"Puts the build that is ready in the place of the one that is read, once it has read as far. The one before is kept up "+
 			"for a while.", http.StatusOK), s.goLive)
@@ -50,6 +54,23 @@ func (s *server) rebuild(ctx context.Context, in *api.ProjectionNamed) (*body[ap
 func (s *server) abortRebuild(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
 	schema, err := s.Projections.Abort(ctx, in.Name)
 	return &body[api.ProjectionBuild]{api.ProjectionBuild{Name: in.Name, Schema: schema}}, err
+}
+
+func (s *server) diffBuilds(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionDiff], error) {
+	d, err := s.Projections.Diff(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	c := d.Comparison
+	answer := api.ProjectionDiff{
+		Live: c.A, Ready: c.B, Position: d.Position, Equal: c.Equal(), Tables: make([]api.TableDiff, len(c.Tables)), Text: c.String(),
+	}
+	for i, t := range c.Tables {
+		answer.Tables[i] = api.TableDiff{
+			Table: t.Table, Equal: t.Rows.Equal, Changed: t.Rows.Changed, OnlyLive: t.Rows.OnlyA, OnlyReady: t.Rows.OnlyB,
+		}
+	}
+	return &body[api.ProjectionDiff]{answer}, nil
 }
 
 func (s *server) goLive(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {

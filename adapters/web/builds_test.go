@@ -69,6 +69,13 @@ func TestAReadModelIsBuiltAgainGoesLiveAndBack(t *testing.T) {
 	require.Nil(t, ready.Progress, "nothing is left to be done")
 	require.Equal(t, "live", s.builds("audit")[0].Phase)
 
+	diff, err := s.DiffBuilds(ctx, "audit")
+	require.NoError(t, err)
+	require.True(t, diff.Equal, diff.Text)
+	require.Equal(t, []string{"audit_v1", "audit_v1_b2"}, []string{diff.Live, diff.Ready})
+	require.Equal(t, "entries", diff.Tables[0].Table)
+	require.Positive(t, diff.Tables[0].Equal)
+
 	live, err := s.GoLive(ctx, "audit")
 	require.NoError(t, err)
 	require.Equal(t, build, live)

@@ -15,7 +15,7 @@ import (
 
 // projectionCommand tells how projections stand, builds them again, and begins new ones.
 func projectionCommand() *cobra.Command {
-	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(),
+	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(),
 		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
 		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
 		abortRebuildCommand(), projectionNewCommand())
@@ -129,6 +129,24 @@ func secondsLeft(b api.ProjectionStatus) string {
 	}
 	const years = 1e8 // is as much as can be said of more
 	return time.Duration(min(*b.ETASeconds, years) * float64(time.Second)).Round(time.Second).String()
+}
+
+func diffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff NAME",
+		Short: "Compare the build that is ready with the one that is read, row by row",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withServer(command, func(server *client.Client) error {
+				d, err := server.DiffBuilds(command.Context(), arguments[0])
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(command.OutOrStdout(), "As of position %d, %s", d.Position, d.Text)
+				return err
+			})
+		},
+	}
 }
 
 func exchangeCommand(use, short string, exchange func(*client.Client, context.Context, string, ...client.CallOption) (api.ProjectionBuild, error)) *cobra.Command {

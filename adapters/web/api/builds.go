@@ -1,5 +1,7 @@
 package api
 
+import "daybook/events"
+
 // ProjectionNamed is what everything about one projection takes.
 type ProjectionNamed struct {
 	Name string `path:"name" doc:"The projection." example:"audit"`
@@ -9,4 +11,23 @@ type ProjectionNamed struct {
 type ProjectionBuild struct {
 	Name   string `json:"name"   doc:"The projection." example:"audit"`
 	Schema string `json:"schema" doc:"The physical schema of the build." example:"audit_v1_b2"`
+}
+
+// ProjectionDiff tells how the build that is ready differs from the live one.
+type ProjectionDiff struct {
+	Live     string          `json:"live"     doc:"The build that is read." example:"audit_v1"`
+	Ready    string          `json:"ready"    doc:"The build that is ready." example:"audit_v1_b2"`
+	Position events.Position `json:"position" doc:"Both builds are compared as of this position."`
+	Equal    bool            `json:"equal"    doc:"Whether readers would find the same in both."`
+	Tables   []TableDiff     `json:"tables"   nullable:"false" doc:"Every table, equal ones too."`
+	Text     string          `json:"text"     doc:"The same in words, with the first rows that differ of each table."`
+}
+
+// TableDiff counts the rows of one table.
+type TableDiff struct {
+	Table     string `json:"table"`
+	Equal     int64  `json:"equal"      doc:"Rows that are the same."`
+	Changed   int64  `json:"changed"    doc:"Rows of the same key with other values."`
+	OnlyLive  int64  `json:"only_live"  doc:"Rows that the new build does not have."`
+	OnlyReady int64  `json:"only_ready" doc:"Rows that the live build does not have."`
 }

@@ -134,6 +134,11 @@ func (c *Client) AbortRebuild(ctx context.Context, projection string, options ..
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodDelete, path: projectionPath(projection, "/rebuild")}, options)
 }
 
+// DiffBuilds compares the build that is ready with the one that is read.
+func (c *Client) DiffBuilds(ctx context.Context, projection string, options ...CallOption) (api.ProjectionDiff, error) {
+	return send[api.ProjectionDiff](ctx, c, call{method: http.MethodGet, path: projectionPath(projection, "/diff")}, options)
+}
+
 // GoLive lets the build be read that is ready.
 func (c *Client) GoLive(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-live")}, options)
