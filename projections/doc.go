@@ -52,8 +52,8 @@
 //
 // # When an event fails
 //
-// When a handler fails (or panics), or the database refuses what it wrote, the batch is rolled back and the event whose
-// fault it is is found. Nothing is ever passed over in silence. A projection pauses: it stands at the event, with all
+// When a handler fails (or panics), or the database refuses what it wrote, the batch is rolled back, and the engine finds
+// the event that is at fault. Nothing is ever passed over in silence. A projection pauses: it stands at the event, with all
 // before it applied, and tries again until it works. One that says [Park] lets the event wait, and with it all later ones
 // of the same partition, while the others go on; see [Engine.Parked], [Engine.Retry] and [Engine.Skip].
 //

@@ -20,8 +20,9 @@ type Drift struct {
 	CheckedAt time.Time       `json:"checked_at"`
 }
 
-func (v Verdict) summary() Drift {
-	d := Drift{Rows: v.Drift, Tables: []string{}, Compared: v.Rows, Complete: v.Complete, Position: v.Position, CheckedAt: v.CheckedAt.UTC()}
+// Summary is what Status keeps of a verdict.
+func (v Verdict) Summary() Drift {
+	d := Drift{Rows: v.Drift, Tables: []string{}, Compared: v.Rows, Complete: v.Complete, Position: v.Position, CheckedAt: v.CheckedAt.UTC().Truncate(time.Microsecond)}
 	for _, t := range v.Tables {
 		d.Tables = append(d.Tables, t.Table)
 	}
@@ -36,7 +37,7 @@ func (d Drift) replaces(older *Drift) bool {
 
 // record notes a verdict for every process to show.
 func (e *Engine) record(ctx context.Context, b build, v Verdict) error {
-	d := v.summary()
+	d := v.Summary()
 	if w := e.worker(b.schema()); w != nil {
 		w.found(d)
 	}
@@ -150,7 +151,7 @@ func (e *Engine) auditOne(ctx context.Context, w *worker) {
 		e.cfg.Logger.WarnContext(ctx, "verifying a projection failed", "projection", w.p.Schema(), "error", err)
 	case !v.Clean():
 		e.cfg.Logger.ErrorContext(ctx, "a projection's rows are not what its events come to", "projection", w.p.Schema(),
-			"rows", v.Drift, "tables", v.summary().Tables, "position", v.Position)
+			"rows", v.Drift, "tables", v.Summary().Tables, "position", v.Position)
 	}
 }
 

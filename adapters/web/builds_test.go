@@ -69,6 +69,13 @@ func TestAReadModelIsBuiltAgainGoesLiveAndBack(t *testing.T) {
 	require.Nil(t, ready.Progress, "nothing is left to be done")
 	require.Equal(t, "live", s.builds("audit")[0].Phase)
 
+	verdict, err := s.VerifyProjection(ctx, "audit", 0)
+	require.NoError(t, err)
+	require.Zero(t, verdict.Rows, verdict.Text)
+	require.True(t, verdict.Complete)
+	require.Positive(t, verdict.Compared)
+	require.Equal(t, verdict.Drift, *s.builds("audit")[0].Drift)
+
 	diff, err := s.DiffBuilds(ctx, "audit")
 	require.NoError(t, err)
 	require.True(t, diff.Equal, diff.Text)

@@ -141,7 +141,7 @@ func (a *app) openEngine() (err error) {
 		Pool:       a.database,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: a.store, Logger: a.log}),
 		Log:        a.store, Now: a.now, Logger: a.log,
-		Process: a.config.Process, Confirm: a.config.ProjectionConfirm,
+		Process: a.config.Process, Confirm: a.config.ProjectionConfirm, Audit: a.config.ProjectionAudit,
 		Observe: a.metrics.batches.observe, Tracer: a.tracer,
 	}, definitions()...)
 	return err

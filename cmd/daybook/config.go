@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/caarlos0/env/v11"
@@ -21,21 +22,22 @@ import (
 
 // Config is everything an operator can set. It is read from the environment and printed by `daybook config`.
 type Config struct {
-	Listen              string   `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
-	Data                string   `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
-	StoreListen         string   `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"where the embedded event store is offered for reading, over EventStoreDB's protocol; or off. It knows no users: whoever reaches the address can read everything"`
-	EventStore          string   `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB, esdb://…; unset: the embedded event store" secret:"true"`
-	DatabaseURL         string   `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
-	VaultURL            string   `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
-	VaultKey            string   `env:"DAYBOOK_VAULT_KEY"             help:"base64 of the 32 bytes that open the vault; unset: a file in the data folder" secret:"true"`
-	AdminToken          string   `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
-	WhatsAppAppSecrets  []string `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
-	WhatsAppVerifyToken string   `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
-	ProjectionConfirm   bool     `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
-	Process             string   `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
-	OTLPEndpoint        string   `env:"OTEL_EXPORTER_OTLP_ENDPOINT"   help:"where traces are sent, over OTLP/HTTP, http://…; unset: nowhere. The other variables of OpenTelemetry's exporter count too"`
-	LogLevel            string   `env:"DAYBOOK_LOG"                   envDefault:"info"           help:"what the log says: debug, info, warn or error"`
-	URL                 string   `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
+	Listen              string        `env:"DAYBOOK_LISTEN"                envDefault:"127.0.0.1:8080" help:"address of the HTTP server"`
+	Data                string        `env:"DAYBOOK_DATA"                  envDefault:"./.daybook"     help:"folder of the embedded event store, keys and the private Postgres"`
+	StoreListen         string        `env:"DAYBOOK_STORE_LISTEN"          envDefault:"127.0.0.1:2113" help:"where the embedded event store is offered for reading, over EventStoreDB's protocol; or off. It knows no users: whoever reaches the address can read everything"`
+	EventStore          string        `env:"DAYBOOK_EVENTSTORE"            help:"connection string of an EventStoreDB, esdb://…; unset: the embedded event store" secret:"true"`
+	DatabaseURL         string        `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
+	VaultURL            string        `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
+	VaultKey            string        `env:"DAYBOOK_VAULT_KEY"             help:"base64 of the 32 bytes that open the vault; unset: a file in the data folder" secret:"true"`
+	AdminToken          string        `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
+	WhatsAppAppSecrets  []string      `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
+	WhatsAppVerifyToken string        `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
+	ProjectionConfirm   bool          `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
+	ProjectionAudit     time.Duration `env:"DAYBOOK_PROJECTION_AUDIT" envDefault:"1h" help:"how often the rows of each projection are compared with the log, as samples, behind all other work; 0: never"`
+	Process             string        `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
+	OTLPEndpoint        string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"   help:"where traces are sent, over OTLP/HTTP, http://…; unset: nowhere. The other variables of OpenTelemetry's exporter count too"`
+	LogLevel            string        `env:"DAYBOOK_LOG"                   envDefault:"info"           help:"what the log says: debug, info, warn or error"`
+	URL                 string        `env:"DAYBOOK_URL"                   help:"where the verbs of the command line find a running server; unset: DAYBOOK_LISTEN"`
 }
 
 // maxProcess bounds the name of a process: it is in rows and tables.
@@ -68,6 +70,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("DAYBOOK_LISTEN", "%q is not host:port", c.Listen)
+	}
+	if c.ProjectionAudit < 0 {
+		bad("DAYBOOK_PROJECTION_AUDIT", "%s is negative", c.ProjectionAudit)
 	}
 	if c.StoreListen != off {
 		if _, _, err := net.SplitHostPort(c.StoreListen); err != nil {

@@ -15,6 +15,7 @@ var (
 	lagMetric      = liveMetric("lag_events", "Events in the store not projected yet.")
 	lagTimeMetric  = liveMetric("lag_seconds", "Age of the oldest event not projected yet.")
 	runningMetric  = liveMetric("running", "0 while the projection retries or is stopped, else 1.")
+	driftMetric    = liveMetric("drift_rows", "Rows that were not what the log gives when they were last compared.")
 )
 
 // Metrics of every build, whatever its phase.
@@ -29,7 +30,7 @@ var (
 )
 
 var projectionMetrics = []*prometheus.Desc{
-	positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric,
+	positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric, driftMetric,
 	buildPositionMetric, buildEventsMetric, buildLagMetric, buildLagTimeMetric, buildRunningMetric, buildHereMetric, buildProgressMetric,
 }
 
@@ -80,6 +81,9 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 			gauge(lagMetric, float64(p.Lag.Events), p.Name)
 			gauge(lagTimeMetric, p.Lag.Seconds, p.Name)
 			gauge(runningMetric, running, p.Name)
+		}
+		if p.Live() && p.Drift != nil {
+			gauge(driftMetric, float64(p.Drift.Rows), p.Name)
 		}
 		labels := []string{p.Name, p.Schema, string(p.Phase)}
 		gauge(buildPositionMetric, float64(p.Position), labels...)

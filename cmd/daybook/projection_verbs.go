@@ -15,7 +15,7 @@ import (
 
 // projectionCommand tells how projections stand, builds them again, and begins new ones.
 func projectionCommand() *cobra.Command {
-	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(),
+	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(), verifyCommand(),
 		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
 		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
 		abortRebuildCommand(), projectionNewCommand())
@@ -147,6 +147,30 @@ func diffCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// verifyCommand ends with an error when rows are not what the log gives: scripts rely on it.
+func verifyCommand() *cobra.Command {
+	var sample int
+	command := &cobra.Command{
+		Use:   "verify NAME",
+		Short: "Compare what is read with what the log gives, row by row",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withServer(command, func(server *client.Client) error {
+				v, err := server.VerifyProjection(command.Context(), arguments[0], sample)
+				if err != nil {
+					return err
+				}
+				if _, err = fmt.Fprint(command.OutOrStdout(), v.Text); err != nil || v.Rows == 0 {
+					return err
+				}
+				return fmt.Errorf("projection %s: %d rows are not what the log gives", v.Name, v.Rows)
+			})
+		},
+	}
+	command.Flags().IntVar(&sample, "sample", 0, "about how many streams to compare; 0: all of the log")
+	return command
 }
 
 func exchangeCommand(use, short string, exchange func(*client.Client, context.Context, string, ...client.CallOption) (api.ProjectionBuild, error)) *cobra.Command {

@@ -31,3 +31,19 @@ type TableDiff struct {
 	OnlyLive  int64  `json:"only_live"  doc:"Rows that the new build does not have."`
 	OnlyReady int64  `json:"only_ready" doc:"Rows that the live build does not have."`
 }
+
+// VerifyProjection asks for a comparison of the live build with the log.
+type VerifyProjection struct {
+	ProjectionNamed
+
+	Sample int `query:"sample" minimum:"0" doc:"About how many streams to project anew. 0: all of the log, which proves most and takes as long as a rebuild." example:"200"`
+}
+
+// ProjectionVerdict is what a comparison with the log found.
+type ProjectionVerdict struct {
+	Drift
+
+	Name   string `json:"name"   doc:"The projection." example:"audit"`
+	Schema string `json:"schema" doc:"The build that is read." example:"audit_v1"`
+	Text   string `json:"text" doc:"The same in words: what was compared, what was not, and the first rows that differ."`
+}

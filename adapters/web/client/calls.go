@@ -139,6 +139,13 @@ func (c *Client) DiffBuilds(ctx context.Context, projection string, options ...C
 	return send[api.ProjectionDiff](ctx, c, call{method: http.MethodGet, path: projectionPath(projection, "/diff")}, options)
 }
 
+// VerifyProjection compares the live build of a projection with the log: about so many streams, or all of it.
+func (c *Client) VerifyProjection(ctx context.Context, projection string, sample int, options ...CallOption) (api.ProjectionVerdict, error) {
+	return send[api.ProjectionVerdict](ctx, c, call{
+		method: http.MethodPost, path: projectionPath(projection, "/verify"), query: url.Values{"sample": {strconv.Itoa(sample)}},
+	}, options)
+}
+
 // GoLive lets the build be read that is ready.
 func (c *Client) GoLive(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-live")}, options)
