@@ -15,6 +15,8 @@ import (
 // Handler executes commands. It is safe for concurrent use: commands on one stream run one after the other, commands
 // on different streams side by side. Several handlers, in one process or many, may share a store.
 type Handler struct {
+	store         EventStore // for what is recorded without a fold
+	now           func() time.Time
 	accounts      aggregate[account.State]
 	numbers       aggregate[account.Number]
 	registries    aggregate[devices.State]
@@ -30,6 +32,7 @@ func New(store EventStore, now func() time.Time) *Handler { return newHandler(st
 
 func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 	return &Handler{
+		store: store, now: now,
 		accounts:      newAggregate(store, now, account.Evolve, limit),
 		numbers:       newAggregate(store, now, account.EvolveNumber, limit),
 		registries:    newAggregate(store, now, devices.Evolve, limit),

@@ -60,6 +60,8 @@ var catalogue = newCatalogue(
 
 	entry[UpdateQuarantined]("UpdateQuarantined"),
 	entry[UpdateRedriven]("UpdateRedriven"),
+
+	entry[ProjectionEventSkipped]("ProjectionEventSkipped"),
 )
 
 // Upcaster rewrites the data of one version into the next.

@@ -130,6 +130,12 @@ func exemplars() map[string][]events.Event {
 			QuarantineID: of[id.Quarantine](40), Stream: "conversation-00000000-0000-4000-8000-000000000030",
 			RedrivenAt: at(14),
 		}},
+
+		"ProjectionEventSkipped": {events.ProjectionEventSkipped{
+			Projection: "messages", Schema: "messages_v3", Key: "00000000-0000-4000-8000-000000000030",
+			Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4, EventType: "MessageAccepted",
+			Reason: "told twice by <mistake>",
+		}},
 	}
 }
 

@@ -41,6 +41,7 @@ type Projections interface {
 	WaitFor(ctx context.Context, name string, position events.Position) error
 	Live(ctx context.Context, name string) (schema string, err error)
 	Builds
+	Parking
 }
 
 // Policies is the runner: where each policy stands, and the wait for a position. WaitFor returns when all of the policy
@@ -151,6 +152,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerQuarantine(endpoints)
 	s.registerOperations(endpoints)
 	s.registerBuilds(endpoints)
+	s.registerParked(endpoints)
 	return s.document(endpoints.OpenAPI())
 }
 

@@ -166,14 +166,17 @@ func tryCall(t *testing.T, document, command, base string) {
 	require.Lessf(t, response.StatusCode, 300, "%s: %s", document, command)
 }
 
-// runServer serves a whole Daybook until the test ends.
-func runServer(t *testing.T) string {
+// runServer serves a whole Daybook until the test ends, after what is to be done to it first.
+func runServer(t *testing.T, first ...func(*app)) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	config := testConfig(t)
 	config.AdminToken = "document-token"
 	a, err := open(ctx, config, time.Now, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
+	for _, do := range first {
+		do(a)
+	}
 	serving, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- a.serve(ctx, func(base string) error { serving <- base; return nil })

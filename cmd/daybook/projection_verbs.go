@@ -13,12 +13,12 @@ import (
 	"daybook/adapters/web/client"
 )
 
-// projectionCommand tells how projections stand, builds them again, and begins new ones.
+// projectionCommand tells how projections stand, builds them again, deals with what waits, and begins new ones.
 func projectionCommand() *cobra.Command {
 	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(), verifyCommand(),
 		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
 		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
-		abortRebuildCommand(), projectionNewCommand())
+		abortRebuildCommand(), parkedCommand(), retryParkedCommand(), skipParkedCommand(), projectionNewCommand())
 }
 
 func listProjectionsCommand() *cobra.Command {

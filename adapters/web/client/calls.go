@@ -156,6 +156,21 @@ func (c *Client) GoBack(ctx context.Context, projection string, options ...CallO
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-back")}, options)
 }
 
+// Parked lists what waits of a projection because it could not be projected, and what was skipped.
+func (c *Client) Parked(ctx context.Context, projection string, options ...CallOption) (api.ParkedEvents, error) {
+	return send[api.ParkedEvents](ctx, c, call{method: http.MethodGet, path: projectionPath(projection, "/parked")}, options)
+}
+
+// RetryParked asks for another try of what waits.
+func (c *Client) RetryParked(ctx context.Context, projection string, body api.RetryParked, options ...CallOption) (api.ProjectionBuild, error) {
+	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/parked/retry"), body: body}, options)
+}
+
+// SkipParked leaves an event out for good, and records that.
+func (c *Client) SkipParked(ctx context.Context, projection string, body api.SkipParked, options ...CallOption) (api.Recorded, error) {
+	return send[api.Recorded](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/parked/skip"), body: body}, options)
+}
+
 func projectionPath(name, rest string) string { return "/projections/" + url.PathEscape(name) + rest }
 
 // SignInLink makes a link that signs a browser in, once.

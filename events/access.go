@@ -1,0 +1,31 @@
+package events
+
+import (
+	"time"
+
+	"daybook/events/id"
+)
+
+// ProjectionEventSkipped says that somebody let a build of a projection go on without an event that it could not take. It
+// stands in the access stream of the business whose event that is. Nothing folds it.
+type ProjectionEventSkipped struct {
+	Projection string `json:"projection"`
+	Schema     string `json:"schema"` // the build
+	Key        string `json:"key"`    // of the partition that waited: an id, never personal data
+	Stream     string `json:"stream"` // of the event, with its revision
+	Revision   uint64 `json:"revision"`
+	EventType  string `json:"event_type"`
+	Reason     string `json:"reason"` // in the words of whoever skipped it
+}
+
+func (ProjectionEventSkipped) isEvent() {}
+
+// AccessStream is the stream of what operators did by hand to the books of a business on a day of UTC; of the
+// installation's own, when the business is none. A day bounds its length.
+func AccessStream(account id.Account, at time.Time) string {
+	owner := "system"
+	if !account.IsZero() {
+		owner = account.String()
+	}
+	return "access-" + owner + "-" + at.UTC().Format(DateFormat)
+}
