@@ -97,24 +97,22 @@ func (e *Engine) Blast(ctx context.Context, schema string) (b Blast, err error) 
 		return b, &OrderError{schema, "it is no build of a projection that parks, or none that this process knows"}
 	}
 	b.Of = w.p.parks.of
-	var partitions []string
+	// What waits may have no rows yet. Keys are bytes: text cannot hold them all.
+	const parked = "SELECT key FROM parked_keys WHERE projection = $1 AND version = $2 AND build = $3"
+	partitions := []string{parked}
 	for _, t := range w.p.tables {
 		if rows, ok := t.(*patchRows); ok && rows.partition >= 0 {
-			partitions = append(partitions, fmt.Sprintf("SELECT %s::text FROM %s", pgx.Identifier{rows.columns[rows.partition].name}.Sanitize(),
-				pgx.Identifier{schema, rows.name}.Sanitize()))
+			partitions = append(partitions, fmt.Sprintf("SELECT convert_to(%s::text, 'UTF8') FROM %s",
+				pgx.Identifier{rows.columns[rows.partition].name}.Sanitize(), pgx.Identifier{schema, rows.name}.Sanitize()))
 		}
 	}
-	total := "0"
-	if len(partitions) > 0 {
-		total = "(SELECT count(*) FROM (" + strings.Join(partitions, " UNION ") + ") partitions)"
-	}
-	err = e.cfg.Pool.QueryRow(ctx, "SELECT (SELECT count(*) FROM parked_keys WHERE projection = $1 AND version = $2 AND build = $3), "+total,
-		w.p.name, w.p.version, w.p.build).Scan(&b.Parked, &b.Total)
+	err = e.cfg.Pool.QueryRow(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM (%s) p), (SELECT count(*) FROM (%s) p)", parked,
+		strings.Join(partitions, " UNION ")), w.p.name, w.p.version, w.p.build).Scan(&b.Parked, &b.Total)
 	if err != nil {
 		return b, fmt.Errorf("counting %s of %s: %w", b.Of, schema, err)
 	}
-	if b.Total > 0 {
-		b.Total = max(b.Total, b.Parked) // one may wait before it has a row
+	if len(partitions) == 1 {
+		b.Total = 0
 	}
 	return b, nil
 }

@@ -75,7 +75,7 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 
 	build := s.parked(waiting(1))
 	require.Equal(t, "messages_v3", build.Schema)
-	require.Equal(t, &api.Blast{Text: "1 of 1 conversations", Parked: 1, Total: 1, Of: "conversations"}, build.Blast)
+	require.Equal(t, &api.Blast{Text: "1 of 2 conversations", Parked: 1, Total: 2, Of: "conversations"}, build.Blast)
 	require.Empty(t, build.Skipped)
 	waits := build.Parked[0]
 	require.Equal(t, key, waits.Key)
