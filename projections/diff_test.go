@@ -29,7 +29,7 @@ func TestADiffIsExactWhileEventsArrive(t *testing.T) {
 	go func() {
 		defer close(arrived)
 		for arriving.Err() == nil {
-			h.append(1)
+			_ = engine.WaitFor(arriving, "sample", h.append(3)) // no backlog: builds have to keep up with one another in the end
 		}
 	}()
 	for range 10 {
@@ -40,6 +40,7 @@ func TestADiffIsExactWhileEventsArrive(t *testing.T) {
 	}
 	enough()
 	<-arrived
+	h.wait(engine, "sample", h.append(1))
 
 	h.exec("UPDATE sample_v1.devices SET name = 'another' WHERE device_id = $1", device(3).Bytes())
 	h.exec("DELETE FROM " + schema + ".trail WHERE stream = 'devices-4' AND revision = 1")
