@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -39,13 +40,13 @@ func (e *Engine) AsOf(ctx context.Context, name string, at events.Position, prog
 	}
 	s, err := e.newScratch(ctx, v, nil)
 	if err != nil {
-		return AsOf{}, err
+		return AsOf{}, errors.Join(ctx.Err(), err)
 	}
 	s.tell = progress
 	out, err := s.asOf(ctx, at)
-	if err != nil {
+	if err != nil { // a connection that ctx has ended does not always say so
 		s.discard(ctx)
-		return AsOf{}, fmt.Errorf("projecting %s as of position %d: %w", name, at, err)
+		return AsOf{}, errors.Join(ctx.Err(), fmt.Errorf("projecting %s as of position %d: %w", name, at, err))
 	}
 	return out, nil
 }
