@@ -187,7 +187,7 @@ func (e *Engine) tend(ctx context.Context, router *message.Router) {
 		var err error
 		select {
 		case <-renew.C:
-			err = e.renewLeases(ctx)
+			err = e.renewLeases(ctx, e.holder)
 		case <-beat.C:
 			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
 		case <-e.woken:

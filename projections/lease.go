@@ -72,12 +72,12 @@ func (e *Engine) untilFree(ctx context.Context) {
 	}
 }
 
-// renewLeases holds on to everything that is held. What is locked is being projected, and renews itself.
-func (e *Engine) renewLeases(ctx context.Context) error {
+// renewLeases holds on to everything that a holder has. What is locked is being projected, and renews itself.
+func (e *Engine) renewLeases(ctx context.Context, holder string) error {
 	_, err := e.cfg.Pool.Exec(ctx, `UPDATE checkpoints SET expires_at = now() + make_interval(secs => $2)
 		WHERE (projection, version, build) IN (
 			SELECT projection, version, build FROM checkpoints WHERE holder = $1 FOR UPDATE SKIP LOCKED)`,
-		e.holder, e.cfg.TTL.Seconds())
+		holder, e.cfg.TTL.Seconds())
 	if err != nil {
 		return fmt.Errorf("renewing leases of projections: %w", err)
 	}

@@ -1,8 +1,10 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -256,4 +258,42 @@ func TestParkingIsTheSameInTheEnd(t *testing.T) {
 		h.parked(engine, 0)
 	})
 	h.consistent("sample_v1", ward(&healed))
+}
+
+// away is a log from which the streams of devices cannot be read for a while.
+type away struct {
+	projections.Log
+
+	is    atomic.Bool
+	asked atomic.Int64
+}
+
+func (a *away) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error] {
+	if a.is.Load() && strings.HasPrefix(stream, "devices-") {
+		a.asked.Add(1)
+		return func(yield func(events.Record, error) bool) { yield(events.Record{}, events.ErrUnavailable) }
+	}
+	return a.Log.ReadStream(ctx, stream, from)
+}
+
+func TestARetryIsNotLostWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	log := &away{Log: h.store}
+	h.source = log
+	var healed atomic.Bool
+	engine, _ := h.run(h.pool, ward(&healed))
+	h.append(5)
+	h.wait(engine, "sample", h.rename(3, "sick"))
+	tries := h.parked(engine, 1)[0].Tries
+	healed.Store(true)
+	log.is.Store(true)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
+	require.Eventually(t, func() bool { return log.asked.Load() > 2 }, 30*time.Second, 5*time.Millisecond)
+	list, err := engine.Parked(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Equal(t, tries, list[0].Tries)
+	log.is.Store(false)
+	h.parked(engine, 0)
 }

@@ -43,7 +43,7 @@ func (w *worker) retry(ctx context.Context, key string) error {
 		w.engine.cfg.Logger.InfoContext(ctx, "parked events were projected", "projection", w.p.Schema(), "partition", key, "events", len(list))
 		return nil
 	}
-	if errors.Is(err, errMoved) || ctx.Err() != nil {
+	if _, its := errors.AsType[*EventError](err); !its { // the store or the database is away: it stays wanted
 		return err
 	}
 	return w.inItsPlace(ctx, func(tx pgx.Tx) error {
@@ -77,6 +77,9 @@ func (w *worker) recall(ctx context.Context, key string) ([]*Recorded, error) {
 	}
 	for _, place := range places {
 		record, err := w.engine.at(ctx, place)
+		if errors.Is(err, errGone) {
+			return nil, &EventError{w.p.Schema(), place.Stream, place.Revision, "event", errGone}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -102,8 +105,13 @@ func (e *Engine) at(ctx context.Context, place Place) (events.Record, error) {
 		}
 		break
 	}
-	return events.Record{}, errors.Join(ctx.Err(), fmt.Errorf("the store does not hold %s@%d any more", place.Stream, place.Revision))
+	if ctx.Err() != nil {
+		return events.Record{}, ctx.Err()
+	}
+	return events.Record{}, fmt.Errorf("reading %s@%d: %w", place.Stream, place.Revision, errGone)
 }
+
+var errGone = errors.New("the store does not hold it any more")
 
 func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error {
 	none := &queue{w: &worker{p: w.p}} // nothing of it waits any more

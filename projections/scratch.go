@@ -100,10 +100,7 @@ func (s *scratch) renew(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			_, err := s.engine.cfg.Pool.Exec(ctx, `UPDATE checkpoints SET expires_at = now() + make_interval(secs => $5)
-				WHERE (projection, version, build) IN (SELECT projection, version, build FROM checkpoints
-					WHERE projection = $1 AND version = $2 AND build = $3 AND holder = $4 FOR UPDATE SKIP LOCKED)`,
-				s.p.name, s.p.version, s.p.build, s.holder, s.engine.cfg.TTL.Seconds())
+			err := s.engine.renewLeases(ctx, s.holder)
 			if err != nil && ctx.Err() == nil {
 				s.engine.cfg.Logger.WarnContext(ctx, "renewing the lease of a scratch build", "projection", s.p.Schema(), "error", err)
 			}
@@ -162,7 +159,7 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	if err != nil {
 		return err
 	}
-	s.at, s.events = s.at.past(b), s.events+int64(len(b.Events))
+	s.events += int64(len(b.Events))
 	if s.tell != nil {
 		s.tell(s.progress())
 	}
