@@ -30,7 +30,7 @@ func TestAReplayGivesWay(t *testing.T) {
 				w := &worker{phase: c.phase, state: c.state}
 				e := &Engine{crew: []*worker{w}}
 				done := w.busy()
-				time.Sleep(c.since)
+				<-time.After(c.since)
 				timer := time.AfterFunc(c.takes, done)
 				defer timer.Stop()
 				began := time.Now()
