@@ -11,10 +11,10 @@ FUZZTIME ?= 20s
 TESTFLAGS = -timeout 8m -p 2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating bench/store fuzz clean
+.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating bench/store bench/projections fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/daybook
 	@$(GO) build -trimpath -o bin/daybook ./cmd/daybook
@@ -53,7 +53,7 @@ verify: ## check formatting, linters, modules and generated files; changes nothi
 	@$(GO) mod tidy -diff
 	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|TestConfigurationReference'
 
-bench: bench/main bench/rating bench/store ## run all benchmarks
+bench: bench/main bench/rating bench/store bench/projections ## run all benchmarks
 
 # A benchmark reports each bound as a metric whose unit is NAME>=WANTED or NAME<=WANTED.
 bench/main: ## append, webhook and projecting against their ceilings
@@ -72,6 +72,12 @@ bench/store: ## the event store over the wire, and reading it, against their cei
 	@mkdir -p .bench
 	@$(GO) test -run '^$$' -bench '^BenchmarkStore' -benchtime 1x -count 1 -p 1 -timeout 30m \
 		./adapters/embedded ./adapters/embedded/endpoint | tee .bench/output
+	@awk -f .ci/bounds.awk .bench/output
+
+bench/projections: ## rebuilding, live traffic, and both at once, against their ceilings
+	@mkdir -p .bench
+	@$(GO) test -run '^$$' -bench '^BenchmarkProjections' -benchtime 1x -count 1 -p 1 -timeout 30m \
+		./projections | tee .bench/output
 	@awk -f .ci/bounds.awk .bench/output
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -44,9 +44,11 @@ type history struct {
 
 // benchmark is a store full of history, and a database in which nothing is projected yet.
 type benchmark struct {
-	store  *embedded.Store
-	pool   *pgxpool.Pool
-	define []projections.Definition
+	store   *embedded.Store
+	pool    *pgxpool.Pool
+	define  []projections.Definition
+	names   []string
+	schemas []string // of the first builds
 }
 
 // newBenchmark fills a store on disk.
@@ -61,15 +63,19 @@ func newBenchmark(b *testing.B, server *pgtest.Server, past history, define []pr
 	require.NoError(b, err)
 	pool, err := postgres.Open(b.Context(), server.URL())
 	require.NoError(b, err)
-	bm := &benchmark{store, pool, define}
+	bm := &benchmark{store: store, pool: pool, define: define}
+	for _, define := range define {
+		p := define()
+		bm.names, bm.schemas = append(bm.names, p.Name()), append(bm.schemas, p.Schema())
+	}
 	bm.engine(b) // makes the tables
 	return bm
 }
 
 func (bm *benchmark) close(b *testing.B) {
 	b.Helper()
-	for _, define := range bm.define {
-		_, err := bm.pool.Exec(b.Context(), "DROP SCHEMA "+define().Schema()+" CASCADE")
+	for _, schema := range bm.schemas {
+		_, err := bm.pool.Exec(b.Context(), "DROP SCHEMA "+schema+" CASCADE")
 		require.NoError(b, err)
 	}
 	_, err := bm.pool.Exec(b.Context(), "DELETE FROM projections; DELETE FROM checkpoints")
@@ -81,7 +87,7 @@ func (bm *benchmark) close(b *testing.B) {
 func (bm *benchmark) engine(b *testing.B) *projections.Engine {
 	b.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: bm.pool, Log: bm.store, Now: time.Now,
+		Pool: bm.pool, Log: bm.store, Now: time.Now, Beat: 50 * time.Millisecond,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: bm.store, Events: batchEvents}),
 	}, bm.define...)
 	require.NoError(b, err)
@@ -94,30 +100,44 @@ func (bm *benchmark) project(b *testing.B) (took time.Duration, peak float64) {
 	b.Helper()
 	bm.empty(b)
 	engine := bm.engine(b)
-	head, err := bm.store.Head(b.Context())
-	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
 	highWater := watchHeap()
 	begin := time.Now()
-	go func() { ended <- engine.Run(ctx) }()
-	for _, define := range bm.define {
-		require.NoError(b, engine.WaitFor(b.Context(), define().Name(), head))
-	}
-	took = time.Since(begin)
-	peak = highWater()
-	cancel()
-	require.NoError(b, <-ended)
+	stop := bm.run(b, engine)
+	bm.reach(b, engine)
+	took, peak = time.Since(begin), highWater()
+	stop()
 	return took, peak
+}
+
+// run runs an engine until it is stopped.
+func (bm *benchmark) run(b *testing.B, engine *projections.Engine) (stop func()) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- engine.Run(ctx) }()
+	return func() {
+		cancel()
+		require.NoError(b, <-ended)
+	}
+}
+
+// reach waits until all live builds are where the log ends now.
+func (bm *benchmark) reach(b *testing.B, engine *projections.Engine) {
+	b.Helper()
+	head, err := bm.store.Head(b.Context())
+	require.NoError(b, err)
+	for _, name := range bm.names {
+		require.NoError(b, engine.WaitFor(b.Context(), name, head))
+	}
 }
 
 // empty sets all projections back to the beginning.
 func (bm *benchmark) empty(b *testing.B) {
 	b.Helper()
-	for _, define := range bm.define {
+	for _, schema := range bm.schemas {
 		var tables string
 		err := bm.pool.QueryRow(b.Context(), "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1",
-			define().Schema()).Scan(&tables)
+			schema).Scan(&tables)
 		require.NoError(b, err)
 		_, err = bm.pool.Exec(b.Context(), "TRUNCATE "+tables)
 		require.NoError(b, err)
@@ -149,73 +169,98 @@ func watchHeap() func() float64 {
 	return func() float64 { close(stop); return <-answer }
 }
 
-// prepared is one transaction of one projection.
+// prepared is one transaction of one build.
 type prepared struct {
-	name    string
-	version int
-	batch   *projections.Batch
-	rows    projections.Prepared
+	schema string
+	batch  *projections.Batch
+	events int
+	rows   projections.Prepared
 }
 
-// batches works out what each projection writes.
-func (bm *benchmark) batches(b *testing.B, size int) map[string][]prepared {
+// fromNothing is the ceiling of project.
+func (bm *benchmark) fromNothing(b *testing.B, size int) time.Duration {
+	b.Helper()
+	bm.empty(b)
+	return bm.ceiling(b, bm.schemas, size)
+}
+
+// preparedEvents bounds what is worked out beforehand at a time: the heap must not burden what is measured.
+const preparedEvents = 50_000
+
+// ceiling writes what the projections would write, in the same transactions of the same statements, by pgx alone, on rows
+// worked out beforehand; working them out does not count. The projections are side by side, each with its checkpoint.
+func (bm *benchmark) ceiling(b *testing.B, schemas []string, size int) (took time.Duration) {
 	b.Helper()
 	engine := bm.engine(b)
-	out := map[string][]prepared{}
-	add := func(after events.Position, records []events.Record) {
-		batch := &projections.Batch{After: after, Last: records[len(records)-1].Position, Events: projections.Decode(records)}
-		for _, define := range bm.define {
-			p := define()
-			rows, err := engine.Work(p.Schema(), batch)
-			require.NoError(b, err)
-			out[p.Schema()] = append(out[p.Schema()], prepared{p.Name(), p.Version(), &projections.Batch{After: after, Last: batch.Last}, rows})
+	var chunk []*projections.Batch
+	flush := func() {
+		sides := make([][]prepared, len(schemas))
+		for i, schema := range schemas {
+			for _, batch := range chunk {
+				rows, err := engine.Work(schema, batch)
+				require.NoError(b, err)
+				sides[i] = append(sides[i], prepared{schema, &projections.Batch{After: batch.After, Last: batch.Last}, len(batch.Events), rows})
+			}
 		}
+		chunk = nil
+		took += bm.replay(b, sides)
 	}
-	after := events.Start
+	after, n := events.Start, 0
 	var records []events.Record
+	cut := func() {
+		last := records[len(records)-1].Position
+		chunk = append(chunk, &projections.Batch{After: after, Last: last, Events: projections.Decode(records)})
+		after, records = last, nil
+	}
 	for r, err := range bm.store.ReadAll(b.Context(), events.Start) {
 		require.NoError(b, err)
 		if records = append(records, r); len(records) == size {
-			add(after, records)
-			after, records = r.Position, nil
+			cut()
+		}
+		if n++; n%preparedEvents == 0 {
+			flush()
 		}
 	}
 	if len(records) > 0 {
-		add(after, records)
+		cut()
 	}
-	return out
+	flush()
+	return took
 }
 
-// replay commits prepared transactions into empty tables, the projections side by side, each with its checkpoint.
-func (bm *benchmark) replay(b *testing.B, transactions map[string][]prepared) time.Duration {
+// replay commits prepared transactions.
+func (bm *benchmark) replay(b *testing.B, sides [][]prepared) time.Duration {
 	b.Helper()
-	bm.empty(b)
 	runtime.GC()
 	begin := time.Now()
-	var sides sync.WaitGroup
-	failures := make(chan error, len(transactions))
-	for _, side := range transactions {
-		sides.Go(func() {
-			for _, t := range side {
-				if err := commit(b.Context(), bm.pool, t); err != nil {
-					failures <- err
-					return
-				}
+	beside(b, sides, func(side []prepared) error {
+		for _, t := range side {
+			if err := commit(b.Context(), bm.pool, t); err != nil {
+				return err
 			}
-		})
+		}
+		return nil
+	})
+	return time.Since(begin)
+}
+
+// beside does something on all sides at once.
+func beside[S any](b *testing.B, sides []S, do func(S) error) {
+	b.Helper()
+	failures := make(chan error, len(sides))
+	for _, side := range sides {
+		go func() { failures <- do(side) }()
 	}
-	sides.Wait()
-	took := time.Since(begin)
-	close(failures)
-	require.NoError(b, <-failures)
-	return took
+	for range sides {
+		require.NoError(b, <-failures)
+	}
 }
 
 func commit(ctx context.Context, pool *pgxpool.Pool, t prepared) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE checkpoints SET position = $1, events = events + $2, updated_at = now()
-			WHERE projection = $3 AND version = $4 AND position = $5 AND epoch = 0`,
-			int64(t.batch.Last), batchEvents, t.name, t.version, int64(t.batch.After))
+		tag, err := tx.Exec(ctx, `UPDATE checkpoints c SET position = $1, events = events + $2, updated_at = now()
+			FROM projections p WHERE p.name = c.projection AND p.version = c.version AND p.build = c.build
+			AND p.schema_name = $3 AND c.position = $4`, int64(t.batch.Last), t.events, t.schema, int64(t.batch.After))
 		if err != nil || tag.RowsAffected() != 1 {
 			return fmt.Errorf("checkpoint: %s %w", tag, err)
 		}

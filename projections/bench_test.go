@@ -35,14 +35,13 @@ func BenchmarkMainProjecting(b *testing.B) {
 
 		large := newBenchmark(b, server, busyDay(n), both)
 		projecting, peak := large.project(b)
-		rows := large.batches(b, batchEvents)
-		ceiling := large.replay(b, rows)
+		ceiling := large.fromNothing(b, batchEvents)
 		again, _ := large.project(b) // the better of two, of both: the machine is never quite alone
-		projecting, ceiling = min(projecting, again), min(ceiling, large.replay(b, rows))
+		projecting, ceiling = min(projecting, again), min(ceiling, large.fromNothing(b, batchEvents))
 		large.close(b)
 
 		single := newBenchmark(b, server, busyDay(n/40), both)
-		perEvent := single.replay(b, single.batches(b, 1)) * 40
+		perEvent := single.fromNothing(b, 1) * 40
 		single.close(b)
 
 		b.ReportMetric(float64(n)/projecting.Seconds(), "events/s")
@@ -53,57 +52,84 @@ func BenchmarkMainProjecting(b *testing.B) {
 	}
 }
 
-// busyDay records a busy day: a sixth of the events are messages in, the others the five steps of messages out, which reach
-// the log as far apart as the platform tells them. Sizes are those of sealed messages.
+// busyDay records a busy day: a seventh of the events are messages in, the others the six steps of messages out, which
+// reach the log as far apart as the platform tells them. Sizes are those of sealed messages.
 func busyDay(n int) history {
-	sealed := func(size int) events.Sealed { return events.Sealed("sealed:1:" + strings.Repeat("x", size)) }
-	at := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
-	account := id.New[id.Account]()
-	ids := make([]id.Message, n/6+1)
-	for i := range ids {
-		ids[i] = id.New[id.Message]()
-	}
-	delay := [...]int{0, 0, 2, 10, 100, 1000} // in messages: in, queued, accepted, sent, delivered, read
-	event := func(i int) (string, events.Event) {
-		step, m := i%6, i/6-delay[i%6]
-		if m < 0 {
-			step, m = 0, i/6
-		}
-		customer := id.Derive[id.Customer](strconv.Itoa(m % 5000))
-		conversation := id.Derive[id.Conversation](customer.String())
-		fact := events.StatusFact{
-			ConversationID: conversation, MessageID: ids[m], RecipientID: customer, FactID: id.New[id.Fact](),
-			At: at.Add(time.Duration(i) * time.Second), Raw: sealed(300),
-		}
-		stream := "conversation-" + conversation.String()
-		switch step {
-		case 1:
-			return stream, events.MessageQueued{
-				ConversationID: conversation, MessageID: ids[m], CustomerID: customer, DeviceID: id.Device(account),
-				DeviceName: "iPhone Mario", Kind: "text", Category: events.Service, QueuedAt: at, To: sealed(100), Content: sealed(300),
-			}
-		case 2:
-			return stream, events.MessageAccepted{
-				ConversationID: conversation, MessageID: ids[m], WamidHash: events.WamidHash(fmt.Sprintf("w1:%064d", i)), Wamid: sealed(150),
-			}
-		case 3:
-			return stream, events.MessageSent{StatusFact: fact}
-		case 4:
-			return stream, events.MessageDelivered{StatusFact: fact}
-		case 5:
-			return stream, events.MessageRead{StatusFact: fact}
-		}
-		return stream, events.MessageReceived{
-			ConversationID: conversation, MessageID: id.New[id.Message](), CustomerID: customer, Kind: "text", SentAt: at,
-			WamidHash: events.WamidHash(fmt.Sprintf("w1:%064d", i)), Wamid: sealed(150), From: sealed(100), Content: sealed(400),
-		}
-	}
+	d := newDay(n)
 	return history{n, func(i int) (string, []events.Proposed, error) {
-		stream, e := event(i)
+		stream, e := d.event(i)
 		p, err := events.Encode(id.New[id.Event](), e, events.Envelope{
-			Account: account, OccurredAt: at, RecordedAt: at, Actor: "platform:whatsapp", Source: "webhook",
+			Account: d.account, OccurredAt: d.begin, RecordedAt: d.begin, Actor: "platform:whatsapp", Source: "webhook",
 			Correlation: id.New[id.Trace](), Command: id.New[id.Command](),
 		})
 		return stream, []events.Proposed{p}, err
 	}}
 }
+
+// day is what its events have in common.
+type day struct {
+	begin   time.Time
+	account id.Account
+	ids     []id.Message
+}
+
+func newDay(n int) *day {
+	d := &day{time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), id.New[id.Account](), make([]id.Message, n/daySteps+1)}
+	for i := range d.ids {
+		d.ids[i] = id.New[id.Message]()
+	}
+	return d
+}
+
+// daySteps of a message out, and of one in.
+const daySteps = 7
+
+// event is the i-th of the day, whoever asks and when.
+func (d *day) event(i int) (stream string, e events.Event) {
+	delay := [daySteps]int{0, 0, 2, 10, 100, 120, 1000} // in messages: in, queued, accepted, sent, delivered, charged, read
+	step, m := i%daySteps, i/daySteps-delay[i%daySteps]
+	if m < 0 {
+		step, m = 0, i/daySteps
+	}
+	at := d.begin.Add(time.Duration(m) * daySteps * time.Second)
+	customer := id.Derive[id.Customer](strconv.Itoa(m % 5000))
+	conversation := id.Derive[id.Conversation](customer.String())
+	stream = "conversation-" + conversation.String()
+	sending := events.Sending{
+		PhoneNumberID: "900555000111222", DeviceID: id.Device(d.account), Category: events.Service, QueuedAt: at,
+		WindowUntil: new(at.Add(time.Hour)), Market: "Italy", Dialling: events.Dialling{Prefix: "39"},
+	}
+	fact := events.StatusFact{
+		ConversationID: conversation, MessageID: d.ids[m], RecipientID: customer, FactID: id.New[id.Fact](),
+		At: at.Add(time.Duration(step) * time.Second), Sending: sending, Raw: sealed(300),
+	}
+	switch step {
+	case 1:
+		return stream, events.MessageQueued{
+			ConversationID: conversation, MessageID: d.ids[m], CustomerID: customer, DeviceID: sending.DeviceID,
+			DeviceName: "iPhone Mario", Kind: "text", Category: sending.Category, QueuedAt: at, WindowUntil: sending.WindowUntil,
+			AnswersSince: new(at.Add(-time.Minute)), Market: sending.Market, Dialling: sending.Dialling, To: sealed(100), Content: sealed(300),
+		}
+	case 2:
+		return stream, events.MessageAccepted{
+			ConversationID: conversation, MessageID: d.ids[m], CustomerID: customer, PhoneNumberID: sending.PhoneNumberID,
+			WamidHash: events.WamidHash(fmt.Sprintf("w1:%064d", i)), AcceptedAt: at, Wamid: sealed(150),
+		}
+	case 3:
+		fact.ShowsSent = true
+		return stream, events.MessageSent{StatusFact: fact}
+	case 4:
+		fact.Delivery = &events.Delivery{At: fact.At}
+		return stream, events.MessageDelivered{StatusFact: fact}
+	case 5:
+		return "billing-" + d.account.String() + "-2026-11", chargeOf(i, fact)
+	case 6:
+		return stream, events.MessageRead{StatusFact: fact}
+	}
+	return stream, events.MessageReceived{
+		ConversationID: conversation, MessageID: id.New[id.Message](), CustomerID: customer, Kind: "text", SentAt: at,
+		WamidHash: events.WamidHash(fmt.Sprintf("w1:%064d", i)), Wamid: sealed(150), From: sealed(100), Content: sealed(400),
+	}
+}
+
+func sealed(size int) events.Sealed { return events.Sealed("sealed:1:" + strings.Repeat("x", size)) }

@@ -120,45 +120,30 @@ func (a *anchor) heldBy(ctx context.Context, log Log) (bool, error) {
 // errMoved says that the checkpoint is no longer where the batch begins: another worker was here.
 var errMoved = errors.New("another worker moved the checkpoint")
 
-// begin opens the transaction of a batch by moving the checkpoint from floor to ceiling, in one round trip. A worker that
-// comes second waits here for the first one's commit, and then finds the checkpoint moved.
-func (w *worker) begin(ctx context.Context, conn *pgxpool.Conn, b *Batch) (pgx.Tx, error) {
+// step moves the checkpoint from floor to ceiling, and says for its transaction how long the server lets it idle and
+// whether the commit waits for the disk. A worker that comes second waits here for the first one's commit, and then finds
+// the checkpoint moved.
+func (w *worker) step(b *Batch, durable bool) statement {
 	next := w.at.past(b)
-	var held struct{ stream, revision, event, position any } // all null, or none
+	var anchored struct{ stream, revision, event, position any } // all null, or none
 	if a := next.anchor; a != nil {
-		held.stream, held.revision, held.event, held.position = []byte(a.stream), int64(a.revision), a.event.Bytes(), int64(a.position)
+		anchored.stream, anchored.revision, anchored.event, anchored.position = []byte(a.stream), int64(a.revision), a.event.Bytes(), int64(a.position)
 	}
-	batch := &pgx.Batch{}
-	batch.BeginTx(pgx.TxOptions{})
-	batch.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true)", strconv.FormatInt(w.engine.cfg.TTL.Milliseconds(), 10))
-	batch.Queue(`UPDATE checkpoints SET position = $1, events = events + $2, updated_at = $3,
-			anchor_stream = $9, anchor_revision = $10, anchor_event = $11, anchor_position = $12,
-			expires_at = now() + make_interval(secs => $14)
-		WHERE projection = $4 AND version = $5 AND build = $13 AND store_id = $6 AND position = $7 AND epoch = $8 AND holder = $15`,
-		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(),
-		w.p.name, w.p.version, w.at.store.Bytes(), int64(b.After), w.at.epoch,
-		held.stream, held.revision, held.event, held.position, w.p.build, w.engine.cfg.TTL.Seconds(), w.holder)
-	results := conn.Conn().SendBatch(ctx, batch)
-	tx := results.Tx()
-	_, err := results.Exec()
-	if err == nil {
-		_, err = results.Exec()
-	}
-	if err == nil {
-		tag, stepErr := results.Exec()
-		if err = stepErr; err == nil && tag.RowsAffected() != 1 {
-			err = errMoved
-		}
-	}
-	if closeErr := results.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		rollback(ctx, tx)
-		return nil, fmt.Errorf("moving the checkpoint of %s from %d to %d: %w", w.p.Schema(), b.After, b.Last, err)
-	}
-	return tx, nil
+	ttl := w.engine.cfg.TTL
+	return statement{sql: stepSQL, moves: true, arguments: []any{
+		w.p.name, w.p.version, w.p.build, w.at.store.Bytes(), int64(b.After), w.at.epoch, w.holder,
+		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(), ttl.Seconds(),
+		anchored.stream, anchored.revision, anchored.event, anchored.position,
+		strconv.FormatInt(ttl.Milliseconds(), 10), durable,
+	}}
 }
+
+const stepSQL = `UPDATE checkpoints SET position = $8, events = events + $9, updated_at = $10,
+		expires_at = now() + make_interval(secs => $11),
+		anchor_stream = $12, anchor_revision = $13, anchor_event = $14, anchor_position = $15
+	WHERE projection = $1 AND version = $2 AND build = $3 AND store_id = $4 AND position = $5 AND epoch = $6 AND holder = $7
+	RETURNING set_config('idle_in_transaction_session_timeout', $16, true),
+		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END`
 
 // rollback ends a transaction that failed; if that fails, too, pgx closes the connection, which has the same effect.
 func rollback(ctx context.Context, tx pgx.Tx) {

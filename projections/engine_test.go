@@ -197,7 +197,7 @@ func TestALostReplyToACommitIsNoFailure(t *testing.T) {
 	var prepared atomic.Bool
 	var lost atomic.Int64
 	engine := h.engine(h.wired(t, func(sent []byte) bool {
-		return prepared.Load() && strings.Contains(string(sent), "commit") && lost.Add(1) <= 5
+		return prepared.Load() && strings.Contains(string(sent), "COMMIT\x00") && lost.Add(1) <= 5
 	}), sample)
 	require.NoError(t, engine.Prepare(t.Context()))
 	prepared.Store(true)

@@ -102,7 +102,7 @@ func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
 	var prepared, stuck atomic.Bool
 	thaw, ctx := make(chan struct{}), t.Context()
 	pool := h.wired(t, func(sent []byte) bool {
-		if prepared.Load() && strings.Contains(string(sent), "commit") && stuck.CompareAndSwap(false, true) {
+		if prepared.Load() && strings.Contains(string(sent), "COMMIT\x00") && stuck.CompareAndSwap(false, true) {
 			select {
 			case <-thaw:
 			case <-ctx.Done():

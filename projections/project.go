@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sort"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // EventError names the event at which a projection stands still, or for which a partition waits.
@@ -171,31 +173,37 @@ type commitError struct{ cause error }
 func (e *commitError) Error() string { return "committing: " + e.cause.Error() }
 func (e *commitError) Unwrap() error { return e.cause }
 
+// commit moves the checkpoint and writes the rows, in as few round trips as can be.
 func (w *worker) commit(ctx context.Context, b *Batch, rows *work, q *queue) error {
 	conn, err := w.engine.cfg.Pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("projection %s: %w", w.p.Schema(), err)
 	}
-	defer conn.Release()
-	tx, err := w.begin(ctx, conn, b)
-	if err != nil {
-		return err
-	}
-	if err = rows.run(ctx, tx.Conn()); err == nil {
-		err = q.save(ctx, tx, len(b.Events))
-	}
-	if err != nil {
-		rollback(ctx, tx)
-		return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), b.After, b.Last, err)
+	defer conn.Release() // which closes the connection of a transaction that has not ended
+	begin := statement{sql: "BEGIN"}
+	if err = rows.run(ctx, conn.Conn(), begin, w.step(b, w.durable(rows))); err == nil {
+		err = q.save(ctx, conn.Conn(), len(b.Events))
 	}
 	// From here on it is quicker to finish than to stop, and leaves no doubt.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if err = tx.Commit(ctx); err != nil {
+	if err != nil {
+		_, _ = conn.Exec(ctx, "ROLLBACK") // if it fails, too, the connection is closed, which has the same effect
+		return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), b.After, b.Last, err)
+	}
+	tag, err := conn.Exec(ctx, "COMMIT")
+	if err == nil && tag.String() != "COMMIT" {
+		err = pgx.ErrTxCommitRollback
+	}
+	if err != nil {
 		return &commitError{err}
 	}
 	return nil
 }
+
+// durable tells whether a commit must outlast a crash of Postgres once readers can see it. Without rows, or where nobody
+// reads, a commit that is lost takes the checkpoint's step with it, and the batch comes again.
+func (w *worker) durable(rows *work) bool { return !rows.empty() && w.currentPhase() == PhaseLive }
 
 // settle finds out how a commit ended. The checkpoint at the ceiling means that it is done, by whomever.
 func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) error {

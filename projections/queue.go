@@ -87,7 +87,7 @@ func (q *queue) park(i int, key string, cause error) error {
 }
 
 // save writes what waits, in the transaction of its batch, which has so many events.
-func (q *queue) save(ctx context.Context, tx pgx.Tx, events int) error {
+func (q *queue) save(ctx context.Context, conn *pgx.Conn, events int) error {
 	if len(q.lines) == 0 {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (q *queue) save(ctx context.Context, tx pgx.Tx, events int) error {
 			SELECT $1, $2, $3, $4, c.events - $5, $6, $7, $8 FROM checkpoints c WHERE c.projection = $1 AND c.version = $2 AND c.build = $3`,
 			p.name, p.version, p.build, []byte(l.key), events-l.i-1, []byte(l.Stream), int64(l.Revision), printable(l.Type))
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("parking events: %w", err)
 	}
 	return nil

@@ -24,9 +24,11 @@ type work struct {
 }
 
 type statement struct {
-	sql    string
-	params [][]byte // binary
-	proves string   // the Sum table of which it returns a row that does not add up; empty: it returns nothing
+	sql       string
+	params    [][]byte // binary
+	arguments []any    // what params are made of when they are not made yet
+	proves    string   // the Sum table of which it returns a row that does not add up; empty: it returns nothing
+	moves     bool     // it moves a checkpoint, or else it fails
 }
 
 type copyIn struct {

@@ -8,18 +8,19 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // copyHeader begins COPY's binary form: signature, no flags, no extension.
 const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// run writes the rows of a batch within its transaction: statements in one pipeline, then each COPY, then the sums, which
-// travel with the statements when there is nothing to copy.
-func (w *work) run(ctx context.Context, conn *pgx.Conn) error {
+// run writes the rows of a batch within its transaction, after the statements that come first: statements in one
+// pipeline, then each COPY, then the sums, which travel with the statements when there is nothing to copy.
+func (w *work) run(ctx context.Context, conn *pgx.Conn, first ...statement) error {
 	if len(w.copies) == 0 {
-		return runStatements(ctx, conn, slices.Concat(w.statements, w.sums))
+		return runStatements(ctx, conn, slices.Concat(first, w.statements, w.sums))
 	}
-	if err := runStatements(ctx, conn, w.statements); err != nil {
+	if err := runStatements(ctx, conn, slices.Concat(first, w.statements)); err != nil {
 		return err
 	}
 	for _, c := range w.copies {
@@ -30,21 +31,26 @@ func (w *work) run(ctx context.Context, conn *pgx.Conn) error {
 	return runStatements(ctx, conn, w.sums)
 }
 
+// empty tells that nothing is written.
+func (w *work) empty() bool { return len(w.statements)+len(w.copies)+len(w.sums) == 0 }
+
 func runStatements(ctx context.Context, conn *pgx.Conn, statements []statement) error {
 	if len(statements) == 0 {
 		return nil
 	}
-	names := make([]string, len(statements))
-	for i, s := range statements { // a statement is prepared once per connection
-		prepared, err := conn.Prepare(ctx, s.sql, s.sql)
+	prepared := make([]*pgconn.StatementDescription, len(statements))
+	for i := range statements { // a statement is prepared once per connection
+		var err error
+		if prepared[i], err = conn.Prepare(ctx, statements[i].sql, statements[i].sql); err == nil {
+			err = statements[i].encode(conn.TypeMap(), prepared[i].ParamOIDs)
+		}
 		if err != nil {
 			return err
 		}
-		names[i] = prepared.Name
 	}
 	pipeline := conn.PgConn().StartPipeline(ctx)
 	for i, s := range statements {
-		pipeline.SendQueryPrepared(names[i], s.params, []int16{pgx.BinaryFormatCode}, nil)
+		pipeline.SendQueryStatement(prepared[i], s.params, []int16{pgx.BinaryFormatCode}, nil)
 	}
 	err := pipeline.Sync()
 	for i := 0; err == nil; i++ {
@@ -62,14 +68,33 @@ func runStatements(ctx context.Context, conn *pgx.Conn, statements []statement) 
 	return err
 }
 
+// encode makes params of arguments.
+func (s *statement) encode(types *pgtype.Map, oids []uint32) error {
+	if s.arguments == nil {
+		return nil
+	}
+	s.params = make([][]byte, len(s.arguments))
+	for i, argument := range s.arguments {
+		var err error
+		if s.params[i], err = types.Encode(oids[i], pgx.BinaryFormatCode, argument, nil); err != nil {
+			return fmt.Errorf("parameter %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
 // finish reads what a statement answers.
-func (s statement) finish(answer *pgconn.ResultReader) (err error) {
+func (s *statement) finish(answer *pgconn.ResultReader) (err error) {
 	if s.proves != "" && answer.NextRow() {
 		v := answer.Values()
 		err = &ProofError{s.proves, string(v[0]), string(v[1]), string(v[2]), string(v[3])}
 	}
-	if _, closeErr := answer.Close(); err == nil {
-		err = closeErr
+	tag, closeErr := answer.Close()
+	switch {
+	case err != nil:
+		return err
+	case closeErr == nil && s.moves && tag.RowsAffected() != 1:
+		return errMoved
 	}
-	return err
+	return closeErr
 }
