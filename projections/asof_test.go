@@ -172,11 +172,13 @@ func TestAsOfTellsHowFarItIs(t *testing.T) {
 	require.EqualValues(t, 2500, as.Events)
 	require.Equal(t, projections.TableRows{Table: "trail", Rows: 2500}, as.Tables[3])
 	require.Len(t, told, 3)
-	for i, events := range []int64{1000, 2000, 2500} {
-		require.Equal(t, events, told[i].Events)
+	for i, atMost := range []int64{1000, 2000, 2500} { // a batch holds 1,000 records, some of which may be the store's own
+		require.LessOrEqual(t, told[i].Events, atMost)
+		require.Greater(t, told[i].Events, atMost-100)
 		require.Positive(t, told[i].Rate)
 	}
 	require.Equal(t, last, told[2].Position)
+	require.EqualValues(t, 2500, told[2].Events)
 
 	_, err = engine.AsOf(t.Context(), "nobody", last, nil)
 	require.EqualError(t, err, "projection nobody: there is no such projection")
