@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +28,9 @@ type worker struct {
 	only    func(table) bool // which tables are written; nil: all of them
 
 	mu       sync.Mutex
-	phase    Phase     // as last read
-	since    time.Time // when the batch at work came; zero: there is none
+	phase    Phase             // as last read
+	since    time.Time         // when the batch at work came; zero: there is none
+	trail    []events.Position // where the last batches ended, and the first of them began
 	state    State
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
@@ -45,45 +45,6 @@ func newWorker(e *Engine, p *Projection, phase Phase) *worker {
 // join makes the worker a handler of the router's.
 func (w *worker) join(router *message.Router) {
 	w.handler = router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
-}
-
-// busy notes since when there is work, until the returned function is called.
-func (w *worker) busy() (done func()) {
-	set := func(since time.Time) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.since = since
-	}
-	set(time.Now())
-	return func() { set(time.Time{}) }
-}
-
-// late tells whether a build that is read has been at a batch for long.
-func (w *worker) late() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.phase == PhaseLive && w.state == StateRunning && !w.since.IsZero() && time.Since(w.since) > tooLate
-}
-
-// A replay gives way to live builds that are late, and goes on after a while even so: it may be what mends them.
-const (
-	tooLate    = 100 * time.Millisecond
-	longEnough = 250 * time.Millisecond
-)
-
-// giveWay waits while live builds are late.
-func (e *Engine) giveWay(ctx context.Context) {
-	enough := time.NewTimer(longEnough)
-	defer enough.Stop()
-	for slices.ContainsFunc(e.workers(), (*worker).late) {
-		select {
-		case <-time.After(tooLate / 10):
-		case <-enough.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // part takes the worker from its router, and waits until its name is free there for the next build of that name.
@@ -120,6 +81,7 @@ func (w *worker) handle(msg *message.Message) error {
 	defer w.busy()()
 	if w.currentPhase() == PhaseReplaying {
 		w.engine.giveWay(ctx)
+		w.keepAbreast(ctx)
 	}
 	select {
 	case w.turn <- struct{}{}:
@@ -131,6 +93,7 @@ func (w *worker) handle(msg *message.Message) error {
 	switch {
 	case err == nil:
 		w.enter(StateRunning, nil)
+		w.passed(b)
 		return nil
 	case errors.Is(err, errMoved) || ctx.Err() != nil:
 		w.engine.cfg.Logger.DebugContext(ctx, "batch given back", "projection", w.p.Schema(), "after", b.After, "reason", err)

@@ -232,6 +232,40 @@ func TestNeighboursShareReadingAndDecoding(t *testing.T) {
 	require.EqualValues(t, 1, log.opened.Load())
 }
 
+// TestWhatSomebodyIsOnTheWayToIsKept lets one follower of the head read many small chunks while another, far back, is some
+// batches behind its neighbour.
+func TestWhatSomebodyIsOnTheWayToIsKept(t *testing.T) {
+	t.Parallel()
+	log := newBook(200)
+	cfg := fast(log)
+	cfg.Events = 10
+	s, d := newSubscriber(t, cfg)
+	end := log.records[199].Position
+	d.advance("head", end)
+	first, second := subscribe(t, t.Context(), s, d, "first"), subscribe(t, t.Context(), s, d, "second")
+	head := subscribe(t, t.Context(), s, d, "head")
+	slow := <-second
+	for range 8 {
+		(<-first).Ack()
+	}
+	for range 100 {
+		log.append(1, 10)
+		(<-head).Ack()
+	}
+	slow.Ack()
+	for range 7 {
+		(<-second).Ack()
+	}
+	for _, messages := range []<-chan *message.Message{first, second} {
+		for last := events.Start; last < end; {
+			m := <-messages
+			last = batch(t, m).Last
+			m.Ack()
+		}
+	}
+	require.LessOrEqual(t, log.read.Load(), int64(200+100+50), "nothing is read twice but what follows the first 200")
+}
+
 // TestEveryFollowerSeesTheWholeLogInOrder lets followers of any pace refuse batches at random, stop, and start elsewhere.
 func TestEveryFollowerSeesTheWholeLogInOrder(t *testing.T) {
 	t.Parallel()

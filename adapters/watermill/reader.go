@@ -4,25 +4,16 @@ import (
 	"context"
 	"iter"
 	"log/slog"
-	"sort"
 	"sync"
 	"time"
 
 	"daybook/events"
-	"daybook/projections"
 )
 
 // Log is what a reader asks of the event store.
 type Log interface {
 	// SubscribeAll yields batches: as many records as are there now, at most limit, never none; it blocks at the head.
 	SubscribeAll(ctx context.Context, after events.Position, limit int) iter.Seq2[[]events.Record, error]
-}
-
-// chunk is a decoded stretch of the log. It is shared, and never changes.
-type chunk struct {
-	after, last events.Position
-	events      []*projections.Recorded
-	bytes       int
 }
 
 // Config tunes a reader and its subscribers. Only Log is needed.
@@ -41,20 +32,23 @@ func setDefault[N int | time.Duration](value *N, otherwise N) {
 	}
 }
 
-// Reader reads and decodes the log once for all subscriptions that are near one another, of whichever subscriber. What
-// was read lately is kept, so a subscription a little behind finds it there; subscriptions at the same place wait for
-// the same read. Memory is bounded: the chunks kept, and one parked read per subscription. A reader without
-// subscriptions holds nothing, so there is nothing to close.
+// Reader reads and decodes the log once for all subscriptions that are near one another, of whichever subscriber. Chunks are
+// kept for those who are on the way to them; subscriptions at the same place wait for the same read. Memory is bounded: the
+// chunks kept, and one parked read per subscription. A reader without subscriptions holds nothing, so there is nothing to
+// close.
 type Reader struct {
 	cfg Config
 
-	mu        sync.Mutex
-	recent    []*chunk                          // oldest first
-	kept      int                               // bytes of recent
-	reading   map[events.Position]chan struct{} // closed when a read from there ends
-	parked    []*pull
-	followers int
+	mu            sync.Mutex
+	kept          chunks
+	reading       map[events.Position]chan struct{} // closed when a read from there ends
+	parked        []*pull
+	subscriptions int
+	followers     map[*follower]struct{}
 }
+
+// follower is where one subscription reads: after the chunk that it took last.
+type follower struct{ at events.Position }
 
 // NewReader makes the reader of a log.
 func NewReader(cfg Config) *Reader {
@@ -65,64 +59,90 @@ func NewReader(cfg Config) *Reader {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{cfg: cfg, reading: map[events.Position]chan struct{}{}}
+	return &Reader{cfg: cfg, reading: map[events.Position]chan struct{}{}, followers: map[*follower]struct{}{}}
 }
-
-// keepChunks bounds the chunks kept when they are small, which they are at the head.
-const keepChunks = 16
 
 // follow hands chunk after chunk to put, until put refuses, ctx ends, or the log fails.
 func (r *Reader) follow(ctx context.Context, after events.Position, put func(context.Context, *chunk) bool) error {
+	f := &follower{after}
+	r.move(f, after)
+	defer r.forget(f)
 	for {
-		c, err := r.next(ctx, after)
+		c, err := r.next(ctx, f.at)
 		if err != nil {
 			return err
 		}
 		if !put(ctx, c) {
 			return ctx.Err()
 		}
-		after = c.last
+		r.move(f, c.last)
 	}
+}
+
+func (r *Reader) move(f *follower, to events.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f.at = to
+	r.followers[f] = struct{}{}
+}
+
+func (r *Reader) forget(f *follower) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.followers, f)
 }
 
 // next returns the chunk that begins after a position: a kept one, or one being read for another, or one it reads.
 func (r *Reader) next(ctx context.Context, after events.Position) (*chunk, error) {
 	for {
-		r.mu.Lock()
-		if c := r.find(after); c != nil {
-			unused := r.unpark(after)
-			r.mu.Unlock()
-			unused.end()
+		c, busy := r.look(after)
+		if c != nil {
 			return c, nil
 		}
-		if busy, ok := r.reading[after]; ok {
-			r.mu.Unlock()
-			select {
-			case <-busy:
-				continue
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
+		if busy == nil {
+			return r.lead(ctx, after)
 		}
-		done := make(chan struct{})
-		r.reading[after] = done
-		p := r.unpark(after)
-		r.mu.Unlock()
-
-		c, err := r.read(ctx, p, after)
-		r.mu.Lock()
-		delete(r.reading, after)
-		if err == nil {
-			r.keep(c)
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		r.mu.Unlock()
-		close(done)
-		return c, err
 	}
 }
 
+// look returns the next chunk if it is kept, or else what to wait for before looking again; or nothing, when it is for the
+// caller to read it, which it then has to do.
+func (r *Reader) look(after events.Position) (c *chunk, busy <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c = r.kept.find(after); c != nil {
+		return c, nil
+	}
+	if busy, ok := r.reading[after]; ok {
+		return nil, busy
+	}
+	r.reading[after] = make(chan struct{})
+	return nil, nil
+}
+
+// lead reads the chunk after a position for all.
+func (r *Reader) lead(ctx context.Context, after events.Position) (*chunk, error) {
+	c, err := r.read(ctx, after)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.kept.add(c, keepBatches*r.cfg.Bytes, r.followers)
+	}
+	close(r.reading[after])
+	delete(r.reading, after)
+	return c, err
+}
+
 // read takes the next chunk off a pull, a new one if none was parked here, and parks it for whoever is next.
-func (r *Reader) read(ctx context.Context, p *pull, after events.Position) (*chunk, error) {
+func (r *Reader) read(ctx context.Context, after events.Position) (*chunk, error) {
+	r.mu.Lock()
+	p := r.unpark(after)
+	r.mu.Unlock()
 	if p == nil {
 		p = newPull(r.cfg.Log, after, r.cfg.Events)
 	}
@@ -138,34 +158,9 @@ func (r *Reader) read(ctx context.Context, p *pull, after events.Position) (*chu
 	return c, nil
 }
 
-// find looks for a kept chunk that goes on after a position, and cuts off what lies before it.
-func (r *Reader) find(after events.Position) *chunk {
-	for i := len(r.recent) - 1; i >= 0; i-- {
-		c := r.recent[i]
-		switch {
-		case c.after == after:
-			return c
-		case c.after < after && after < c.last:
-			from := sort.Search(len(c.events), func(i int) bool { return c.events[i].Position > after })
-			return &chunk{after, c.last, c.events[from:], c.bytes}
-		}
-	}
-	return nil
-}
-
-func (r *Reader) keep(c *chunk) {
-	r.recent = append(r.recent, c)
-	r.kept += c.bytes
-	for len(r.recent) > keepChunks || r.kept > r.cfg.Bytes && len(r.recent) > 1 {
-		r.kept -= r.recent[0].bytes
-		r.recent[0] = nil
-		r.recent = r.recent[1:]
-	}
-}
-
 // park keeps a pull for the next reader at its place. The one that must go is returned.
 func (r *Reader) park(p *pull) (surplus *pull) {
-	if surplus = r.unpark(p.at); surplus == nil && len(r.parked) > 0 && len(r.parked) >= r.followers {
+	if surplus = r.unpark(p.at); surplus == nil && len(r.parked) > 0 && len(r.parked) >= r.subscriptions {
 		surplus, r.parked = r.parked[0], r.parked[1:]
 	}
 	r.parked = append(r.parked, p)
@@ -187,18 +182,18 @@ func (r *Reader) unpark(at events.Position) *pull {
 func (r *Reader) join() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.followers++
+	r.subscriptions++
 }
 
 func (r *Reader) leave() {
 	r.mu.Lock()
-	r.followers--
+	r.subscriptions--
 	var surplus []*pull
-	if n := len(r.parked) - r.followers; n > 0 {
+	if n := len(r.parked) - r.subscriptions; n > 0 {
 		surplus, r.parked = r.parked[:n:n], r.parked[n:]
 	}
-	if r.followers == 0 {
-		r.recent, r.kept = nil, 0
+	if r.subscriptions == 0 {
+		r.kept = chunks{}
 	}
 	r.mu.Unlock()
 	for _, p := range surplus {
