@@ -169,14 +169,20 @@ func tryCall(t *testing.T, document, command, base string) {
 // runServer serves a whole Daybook until the test ends, after what is to be done to it first.
 func runServer(t *testing.T, first ...func(*app)) string {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
 	config := testConfig(t)
 	config.AdminToken = "document-token"
-	a, err := open(ctx, config, time.Now, slog.New(slog.DiscardHandler))
+	a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for _, do := range first {
 		do(a)
 	}
+	return run(t, a)
+}
+
+// run serves what was opened until the test ends, and closes it then.
+func run(t *testing.T, a *app) (base string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
 	serving, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- a.serve(ctx, func(base string) error { serving <- base; return nil })
@@ -187,11 +193,10 @@ func runServer(t *testing.T, first ...func(*app)) string {
 		require.NoError(t, a.close())
 	})
 	select {
-	case base := <-serving:
-		return base
+	case base = <-serving:
 	case err := <-ended:
 		ended <- err
 		require.FailNow(t, "the server ended", "%v", err)
 	}
-	return ""
+	return base
 }
