@@ -55,7 +55,7 @@ func (l *layout) parameters(want func(int) bool) string {
 	return strings.Join(out, ", ")
 }
 
-// describeSQL reads a table's columns. A required column must be given a value by every insert.
+// describeSQL reads a table's columns. One that must be filled has to be given a value by every insert.
 const describeSQL = `
 	SELECT a.attname, a.atttypid, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, t.typtype = 'e',
 	       format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
@@ -66,7 +66,7 @@ const describeSQL = `
 // bindColumns finds the columns of the table and fits the fields to them. Every misfit is reported.
 func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string) error {
 	l.table = pgx.Identifier{schema, l.name}.Sanitize()
-	types, required, err := describe(ctx, conn, schema, l.name)
+	types, err := describe(ctx, conn, schema, l.name)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,15 @@ func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string)
 		return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, fmt.Sprintf(format, args...))}
 	}
 	if len(types) == 0 {
-		return complain("schema.sql creates no such table")
+		return complain("there is no such table")
 	}
+	required := maps.Clone(types)
+	maps.DeleteFunc(required, func(_ string, t columnType) bool { return !t.must })
 	for i := range l.columns {
 		c := &l.columns[i]
 		t, ok := types[c.name]
 		if !ok {
-			return complain("field %s: schema.sql has no column %s", c.field, c.name)
+			return complain("field %s: there is no column %s", c.field, c.name)
 		}
 		if c.key || !l.partial {
 			delete(required, c.name)
@@ -96,28 +98,22 @@ func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string)
 	return nil
 }
 
-func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[string]columnType, map[string]bool, error) {
+func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[string]columnType, error) {
 	rows, err := conn.Query(ctx, describeSQL, schema, name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
+		return nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
 	}
-	types, required := map[string]columnType{}, map[string]bool{}
-	var (
-		columnName string
-		t          columnType
-		must       bool
-	)
-	_, err = pgx.ForEachRow(rows, []any{&columnName, &t.oid, &t.base, &t.enum, &t.name, &must}, func() error {
+	types := map[string]columnType{}
+	var columnName string
+	var t columnType
+	_, err = pgx.ForEachRow(rows, []any{&columnName, &t.oid, &t.base, &t.enum, &t.name, &t.must}, func() error {
 		types[columnName] = t
-		if must {
-			required[columnName] = true
-		}
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
+		return nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
 	}
-	return types, required, nil
+	return types, nil
 }
 
 func (t *appendRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
@@ -145,12 +141,21 @@ func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) err
 	return t.try(ctx, conn, schema, t.upsert(t.everything()))
 }
 
+// refusedError is a mistake that Postgres found.
+type refusedError struct {
+	*MisuseError
+
+	reply *pgconn.PgError
+}
+
+func (e *refusedError) Unwrap() error { return e.MisuseError }
+
 // try runs a statement without rows, for all arrays are NULL: Postgres judges what the catalogue does not tell here, such
 // as a missing unique index or a generated column.
 func (l *layout) try(ctx context.Context, conn *pgx.Conn, schema, sql string) error {
 	result := conn.PgConn().ExecParams(ctx, sql, make([][]byte, len(l.columns)), nil, nil, nil).Read()
-	if reply, ok := errors.AsType[*pgconn.PgError](result.Err); ok {
-		return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, reply.Message)}
+	if reply, ok := errors.AsType[*pgconn.PgError](result.Err); ok && !passes(reply) {
+		return &refusedError{&MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, reply.Message)}, reply}
 	}
 	if result.Err != nil {
 		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, result.Err)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Phase is how far a build has come in its life.
@@ -74,11 +76,14 @@ func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, er
 					errs = append(errs, &MisuseError{p.Schema(), "its definition returns the same projection twice: it has to make one each time"})
 					continue
 				}
-				if err := p.bind(ctx, conn); err != nil {
+				err := e.bind(ctx, conn, v, p)
+				altered, alone := errors.AsType[*AlteredError](err)
+				if err != nil && !alone {
 					errs = append(errs, err)
 					continue
 				}
 				w = newWorker(e, p, b.phase)
+				w.unbound = altered
 			}
 			w.setPhase(b.phase)
 			crew = append(crew, w)
@@ -107,6 +112,49 @@ func (p *Projection) bind(ctx context.Context, conn *pgx.Conn) error {
 		errs = append(errs, t.bind(ctx, conn, p.Schema()))
 	}
 	return errors.Join(errs...)
+}
+
+// bind fits a build's definition to its tables. When they do not fit, though schema.sql makes some that do, somebody else has
+// changed them: that is the matter of this build, and no reason to do nothing at all.
+func (e *Engine) bind(ctx context.Context, conn *pgx.Conn, v version, p *Projection) error {
+	err := p.bind(ctx, conn)
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && reply.Code == forbidden {
+		return &AlteredError{p.Schema(), []string{reply.Message}, errUnfit}
+	}
+	misuse, ok := errors.AsType[*MisuseError](err)
+	fresh := v.define()
+	if !ok || fresh == p {
+		return err
+	}
+	fresh.build = math.MaxInt32 // no build has come so far
+	tx, failure := conn.Begin(ctx)
+	if failure != nil {
+		return failure
+	}
+	defer rollback(ctx, tx)
+	if e.createSchema(ctx, tx, fresh) != nil || fresh.bind(ctx, tx.Conn()) != nil {
+		return err
+	}
+	return &AlteredError{p.Schema(), []string{misuse.Problem}, errUnfit}
+}
+
+var errUnfit = errors.New("its definition cannot write them any more")
+
+// rebind fits the definition to tables that did not fit it before.
+func (w *worker) rebind(ctx context.Context) error {
+	if w.unbound == nil {
+		return nil
+	}
+	conn, err := w.engine.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return w.failedTo("looking at the tables of", err)
+	}
+	defer conn.Release()
+	if err = w.p.bind(ctx, conn.Conn()); err != nil {
+		return w.unbound
+	}
+	w.unbound = nil
+	return nil
 }
 
 // follow lets workers come and go with their builds, while the router runs.

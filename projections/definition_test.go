@@ -108,8 +108,8 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 	}
 	h := newHouse(t)
 	for want, schema := range map[string]string{
-		"projection fit_v1: table rows: schema.sql creates no such table":                      "CREATE TABLE other (id bigint)",
-		"projection fit_v1: table rows: field At: schema.sql has no column at":                 "CREATE TABLE rows (id bigint PRIMARY KEY, n int)",
+		"projection fit_v1: table rows: there is no such table":                                "CREATE TABLE other (id bigint)",
+		"projection fit_v1: table rows: field At: there is no column at":                       "CREATE TABLE rows (id bigint PRIMARY KEY, n int)",
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as text":    "CREATE TABLE rows (id bigint PRIMARY KEY, n text, at timestamptz)",
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as boolean": "CREATE TABLE rows (id bigint PRIMARY KEY, n boolean, at timestamptz)",
 		"projection fit_v1: table rows: there is no unique or exclusion constraint matching":   "CREATE TABLE rows (id bigint, n int, at timestamptz)",

@@ -27,6 +27,7 @@ type columnType struct {
 	base uint32 // beneath domains
 	enum bool
 	name string // for casts
+	must bool   // an insert that leaves it out, or NULL, is refused
 }
 
 func (t columnType) array() bool { return strings.HasSuffix(t.name, "[]") }

@@ -169,7 +169,7 @@ func (t *sumRows) bindIdentity(ctx context.Context, conn *pgx.Conn, schema strin
 			return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
 		}
 		described, err := tx.Conn().PgConn().Prepare(ctx, "", t.identity, nil)
-		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
 			return t.misused(schema, "From: %s", reply.Message)
 		}
 		if err != nil {

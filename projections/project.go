@@ -121,7 +121,7 @@ func (w *worker) culprit(ctx context.Context, b *Batch, q *queue, failure error)
 	if handler, ok := errors.AsType[*handlerError](failure); ok {
 		return handler.i, handler.cause
 	}
-	if !blames(failure) || len(b.Events) == 0 {
+	if len(b.Events) == 0 || !w.blames(ctx, failure) {
 		return 0, nil
 	}
 	return w.firstBad(ctx, b.Events, q)

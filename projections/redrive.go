@@ -133,7 +133,7 @@ func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error
 		}
 		return nil
 	})
-	if blames(err) {
+	if w.blames(ctx, err) {
 		if _, cause := w.firstBad(ctx, list, none); cause != nil {
 			return cause
 		}

@@ -131,7 +131,7 @@ func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) err
 		return err
 	}
 	_, err := tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol)
-	if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
 		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", reply)}
 	}
 	if err != nil {

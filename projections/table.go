@@ -12,6 +12,7 @@ import (
 // table is one table of a projection: it gathers the rows of a batch and says how they are written.
 type table interface {
 	bind(ctx context.Context, conn *pgx.Conn, schema string) error
+	altered(ctx context.Context, conn *pgx.Conn, schema string) (change string, err error) // since it was bound
 	flush(w *work)
 	reset()
 }

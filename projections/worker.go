@@ -24,6 +24,8 @@ type worker struct {
 	at     checkpoint     // as last read; store and epoch are what the next step must find
 	parked map[string]int // the partitions that wait, and how many events of each
 
+	unbound *AlteredError // why the definition is not bound to the tables; nil: it is
+
 	handler *message.Handler // nil until the engine runs it
 	only    func(table) bool // which tables are written; nil: all of them
 
@@ -110,6 +112,10 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	case <-ctx.Done():
 		return events.Start, ctx.Err()
 	}
+	if err := w.rebind(ctx); err != nil {
+		w.stumble(ctx, err)
+		return events.Start, err
+	}
 	at, err := w.take(ctx)
 	if err != nil {
 		w.stumble(ctx, err)
@@ -186,6 +192,7 @@ func (e *HistoryError) Error() string {
 
 // failed notes and logs the failure of a batch.
 func (w *worker) failed(ctx context.Context, floor events.Position, err error) error {
+	err = w.advised(ctx, err)
 	w.mu.Lock()
 	w.state, w.err, w.failedAt, w.inBatch = StateRetrying, err, floor, true
 	w.mu.Unlock()
@@ -207,6 +214,7 @@ func (w *worker) stumble(ctx context.Context, err error) {
 		w.enter(StateStandby, nil)
 		return
 	}
+	err = w.advised(ctx, err)
 	w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
 	w.enter(state, err)
 }
