@@ -3,6 +3,7 @@ package projections_test
 import (
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -195,6 +196,42 @@ func TestAFullDiskLetsNothingBeParked(t *testing.T) {
 	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
 	h.parked(engine, 0)
 	h.consistent("sample_v1", ward(&healed))
+}
+
+// The indexes of a rebuild are what most likely fills a disk. Batches go on meanwhile, and so must not hide it.
+func TestAFullDiskAtTheEndOfARebuildIsSeen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, indexed)
+	h.wait(engine, "sample", h.append(20))
+	h.exec(`CREATE FUNCTION full_disk() RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END$$`)
+	h.exec(`CREATE FUNCTION take_room() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN NEW.held_back = array_append(NEW.held_back, 'SELECT daybook.full_disk()'); RETURN NEW; END$$`)
+	h.exec("CREATE TRIGGER take_room BEFORE INSERT ON projections FOR EACH ROW EXECUTE FUNCTION take_room()")
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	rebuilt := func() (s projections.Status) {
+		all, err := engine.Status(t.Context())
+		require.NoError(t, err)
+		if i := slices.IndexFunc(all, func(s projections.Status) bool { return s.Schema == schema }); i >= 0 {
+			s = all[i]
+		}
+		return s
+	}
+	require.Eventually(t, func() bool { return rebuilt().State == projections.StateRetrying }, 30*time.Second, 5*time.Millisecond)
+	require.Contains(t, rebuilt().Error, "ending the replay of projection sample_v1_b2: SELECT daybook.full_disk(): ERROR: no room")
+	require.Contains(t, rebuilt().Error, "The disk of "+h.database())
+	last := h.append(30)
+	h.wait(engine, "sample", last)
+	require.Eventually(t, func() bool { return rebuilt().Position == last }, 30*time.Second, 5*time.Millisecond, "batches go on")
+
+	h.exec("CREATE OR REPLACE FUNCTION full_disk() RETURNS void LANGUAGE sql AS ''")
+	h.phase(schema, projections.PhaseReady)
+	require.Eventually(t, func() bool { return rebuilt().State == projections.StateRunning && rebuilt().Error == "" }, 30*time.Second, 5*time.Millisecond)
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	require.Equal(t, h.indexes("sample_v1"), h.indexes(schema))
+	h.consistent(schema, indexed)
 }
 
 // Postgres ends the session at each batch, as when it is being stopped; then it does not any more.

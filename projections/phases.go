@@ -43,8 +43,8 @@ func (e *Engine) advance(ctx context.Context) error {
 		if w.p.parks != nil && (state == StateRunning || state == StateRetrying) { // what is parked may be why
 			errs = append(errs, w.redrive(ctx))
 		}
-		if state == StateRunning {
-			errs = append(errs, w.advance(ctx))
+		if w.projecting() {
+			errs = append(errs, w.advanced(ctx, w.advance(ctx)))
 		}
 	}
 	return errors.Join(append(errs, e.dropRetired(ctx), e.dropScratch(ctx))...)

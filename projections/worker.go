@@ -37,6 +37,7 @@ type worker struct {
 	err      error           // why it is not running
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
+	undone   error           // why the build does not come into its next phase; nil: nothing is in the way
 	drift    *Drift          // what verifications here found; nil: nothing was verified
 }
 
@@ -241,8 +242,32 @@ func (w *worker) leave() {
 	w.state = StateStopped
 }
 
+// advanced notes why the build does not come into its next phase, while its batches go on.
+func (w *worker) advanced(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errMoved) {
+		return err
+	}
+	if err != nil {
+		err = w.advised(ctx, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.undone = err
+	return err
+}
+
+// projecting tells whether batches go through.
+func (w *worker) projecting() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state == StateRunning
+}
+
 func (w *worker) now() (State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.state == StateRunning && w.undone != nil {
+		return StateRetrying, w.undone
+	}
 	return w.state, w.err
 }
