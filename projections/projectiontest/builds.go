@@ -3,6 +3,7 @@ package projectiontest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,43 @@ func (s *Scenario) takeTurns(t *testing.T) []string {
 		require.NoError(t, err)
 	}
 	dump, err := Dump(ctx, s.pool, s.Schema())
+	require.NoError(t, err)
+	return dump
+}
+
+// fullDisk projects into a database that has no room for a row, until it has, and dumps what comes of it. A trigger answers
+// with the code of a full disk: a real one cannot be had by anybody.
+func (s *Scenario) fullDisk(t *testing.T) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s.empty(ctx, t)
+	_, err := s.pool.Exec(ctx, `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END$$`)
+	require.NoError(t, err)
+	tables, err := rowsOf(ctx, s.pool, s.Schema(), `SELECT format('%I.%I', current_schema(), relname) FROM pg_class
+		WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`)
+	require.NoError(t, err)
+	for _, table := range tables {
+		_, err = s.pool.Exec(ctx, "CREATE TRIGGER full_disk BEFORE INSERT ON "+table+" FOR EACH ROW EXECUTE FUNCTION daybook.full_disk()")
+		require.NoError(t, err)
+	}
+	engine, stop := s.begin(s.pool, watermill.NewBatchSubscriber(watermill.Config{Log: s.store, Events: 7, MaxPause: 20 * time.Millisecond}), func() {})
+	defer stop()
+	require.Eventually(t, func() bool {
+		all, err := engine.Status(ctx)
+		return err == nil && len(all) > 0 && all[0].State == projections.StateRetrying && strings.Contains(all[0].Error, "is full: free space there")
+	}, patience, 5*time.Millisecond)
+	dump, err := Dump(ctx, s.pool, s.Schema())
+	require.NoError(t, err)
+	require.Empty(t, dump)
+	parked, err := engine.Parked(ctx, s.projection.Name())
+	require.NoError(t, err)
+	require.Empty(t, parked)
+	_, err = s.pool.Exec(ctx, "DROP FUNCTION full_disk() CASCADE")
+	require.NoError(t, err)
+	require.NoError(t, engine.WaitFor(ctx, s.projection.Name(), s.Position()))
+	dump, err = Dump(ctx, s.pool, s.Schema())
 	require.NoError(t, err)
 	return dump
 }

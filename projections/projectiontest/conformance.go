@@ -28,6 +28,7 @@ import (
 //   - crash: a transaction that dies at its commit leaves nothing, and the next attempt everything
 //   - rebuild: any cutting into batches gives the same rows, and so does a build made beside the live one
 //   - takeover: engines that come and go, with the lease of one another, give the same rows
+//   - full disk: a database without room leaves nothing of a batch, and no event is blamed for it
 //   - poison: an event that cannot be read lets its partition wait, or the projection pause at it; nothing else is amiss
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
@@ -60,6 +61,7 @@ func Conformance(t *testing.T, define projections.Definition, given func(*Scenar
 	})
 	t.Run("BesideTheLiveOne", func(t *testing.T) { require.Equal(t, want, s.rebuild(t)) })
 	t.Run("Takeover", func(t *testing.T) { require.Equal(t, want, s.takeTurns(t)) })
+	t.Run("FullDisk", func(t *testing.T) { require.Equal(t, want, s.fullDisk(t)) })
 	t.Run("Poison", func(t *testing.T) { poison(t, define, given, want) })
 	t.Run("Strangers", func(t *testing.T) {
 		s.GivenRaw("stranger-1", strangers(p)...)
