@@ -23,7 +23,7 @@ type AdvisedError struct {
 func (e *AdvisedError) Error() string { return e.Err.Error() + ". " + e.Advice }
 func (e *AdvisedError) Unwrap() error { return e.Err }
 
-// Advice by SQLSTATE or the beginning of it, the first that fits; %s is the database.
+// Advice by SQLSTATE or the beginning of it, the first that fits; %s is the database. docs/how-to lists it.
 var onDatabase = []struct{ code, advice string }{
 	{"53100", "The disk of %s is full: free space there. Nothing is lost and nothing has to be repaired; the projection then goes on by itself"},
 	{"53", "The server of %s has no memory, connections or files left: give it more, or take load from it. The projection then goes on by itself"},

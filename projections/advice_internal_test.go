@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,6 +16,39 @@ import (
 
 	"daybook/events"
 )
+
+// said is everything by which a projection may tell why it stands still, with … for names.
+func said() (out []string) {
+	for _, known := range onDatabase {
+		out = append(out, strings.Replace(known.advice, "%s", "database …", 1))
+	}
+	list := []error{
+		&LimitError{"p", "events", io.EOF}, &AlteredError{"p", nil, io.EOF}, &ProofError{},
+		&HistoryError{"p", "an older copy of the store was restored"},
+		&HistoryError{"p", "the store's history is not the one this projection was built from"},
+	}
+	for _, err := range list {
+		out = append(out, err.Error())
+	}
+	return append(out, onEvent, onStore, fmt.Sprintf(onAway, "database …"))
+}
+
+// TestTheHowToKnowsWhatIsSaid looks for each message in its table, and for each line of the table among the messages.
+func TestTheHowToKnowsWhatIsSaid(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/how-to/when-a-projection-stands-still.md")
+	require.NoError(t, err)
+	var listed []string
+	for _, line := range regexp.MustCompile("(?m)^\\| (`[^|]*)\\|").FindAllStringSubmatch(string(text), -1) {
+		for _, quoted := range regexp.MustCompile("`([^`]*)`").FindAllStringSubmatch(line[1], -1) {
+			listed = append(listed, quoted[1])
+			require.Contains(t, strings.Join(said(), "\n"), quoted[1])
+		}
+	}
+	for _, message := range said() {
+		require.True(t, slices.ContainsFunc(listed, func(l string) bool { return strings.Contains(message, l) }), message)
+	}
+}
 
 // Whatever Postgres answers, what follows from it is said; and an event is blamed for what it says only.
 func TestEveryClassOfRefusalHasItsAdvice(t *testing.T) {

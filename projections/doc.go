@@ -58,7 +58,7 @@
 // of the same partition, while the others go on; see [Engine.Parked], [Engine.Retry] and [Engine.Skip].
 //
 // No event is blamed for what is the database's trouble: a full disk, a lost connection, tables or rights that somebody changed.
-// A projection waits until it is gone; the error says what to do.
+// A projection waits until it is gone; the error says what to do, and the how-to of a projection that stands still lists them.
 //
 // A row of a Patch table is written once per batch, with what the batch made of it in the end. So a constraint on it may or
 // may not see a state that the next event corrects; constraints that must see every event belong to an Append table.
