@@ -157,7 +157,7 @@ func (w *worker) rebind(ctx context.Context) error {
 	return nil
 }
 
-// follow lets workers come and go with their builds, while the router runs.
+// follow lets workers come and go with their builds, while the router runs, and learns which are live.
 func (e *Engine) follow(ctx context.Context, router *message.Router) error {
 	conn, err := e.cfg.Pool.Acquire(ctx)
 	if err != nil {
@@ -178,5 +178,5 @@ func (e *Engine) follow(ctx context.Context, router *message.Router) error {
 	if joined {
 		err = errors.Join(err, router.RunHandlers(WithStart(ctx, e.start)))
 	}
-	return err
+	return errors.Join(err, e.rereadMarks(ctx))
 }

@@ -47,7 +47,7 @@ func (e *Engine) advance(ctx context.Context) error {
 			errs = append(errs, w.advanced(ctx, w.advance(ctx)))
 		}
 	}
-	return errors.Join(append(errs, e.dropRetired(ctx), e.dropScratch(ctx))...)
+	return errors.Join(append(errs, e.dropFound(ctx, expired), e.dropFound(ctx, abandoned))...)
 }
 
 func (w *worker) advance(ctx context.Context) error {
@@ -108,8 +108,8 @@ func (w *worker) makeIndexes(ctx context.Context, tx pgx.Tx, phase Phase) error 
 			return fmt.Errorf("%s: %w", index, err)
 		}
 	}
-	_, err = tx.Exec(ctx, "UPDATE projections SET held_back = '{}', changed_at = $4 WHERE name = $1 AND version = $2 AND build = $3",
-		w.p.name, w.p.version, w.p.build, w.engine.cfg.Now())
+	_, err = tx.Exec(ctx, "UPDATE projections SET held_back = '{}', changed_at = clock_timestamp() WHERE name = $1 AND version = $2 AND build = $3",
+		w.p.name, w.p.version, w.p.build)
 	return err
 }
 
@@ -145,33 +145,59 @@ func (w *worker) near(ctx context.Context) (bool, error) {
 	return true, ctx.Err()
 }
 
-// replaceUnreadable puts a build that is ready in the place of a live one of a version that this process does not know: its
-// readers have nothing to read until then. Whoever does know that version goes on reading it, for a while.
+// replaceUnreadable puts a build that is ready in the place of a live one of an older version that this process does not
+// know: its readers have nothing to read until then, so nobody compares the two first. Whoever does know that version goes on
+// reading it, for a while.
 func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
 	var live int
 	err := e.cfg.Pool.QueryRow(ctx, "SELECT version FROM projections WHERE name = $1 AND phase = 'live'", p.name).Scan(&live)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && !e.knows(p.name, live) {
-		return e.putLive(ctx, p)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("finding the live build of %s: %w", p.name, err)
+	}
+	if live >= p.version || e.knows(p.name, live) {
+		return nil
+	}
+	err = e.exchange(ctx, p)
+	if _, behind := errors.AsType[*behindError](err); behind {
+		return nil // the next beat comes soon
 	}
 	return err
 }
 
-// dropRetired removes what was live until a while ago.
-func (e *Engine) dropRetired(ctx context.Context) error {
-	rows, err := e.cfg.Pool.Query(ctx, "SELECT name, version, build, phase FROM projections WHERE phase = 'retired' AND changed_at < $1",
-		e.cfg.Now().Add(-e.cfg.Keep))
-	if err != nil {
-		return fmt.Errorf("looking for retired builds: %w", err)
+// expired finds what was live until a while ago.
+const expired = `SELECT name, version, build, phase FROM projections
+	WHERE phase = 'retired' AND changed_at < now() - make_interval(secs => $1)`
+
+// dropFound removes the builds that a query finds. It is asked once more when it is this engine's turn: one that was put
+// back meanwhile stays. How long builds are kept is measured by the database's clock, which all processes share.
+func (e *Engine) dropFound(ctx context.Context, query string) error {
+	var found bool
+	if err := e.cfg.Pool.QueryRow(ctx, "SELECT EXISTS ("+query+")", e.cfg.Keep.Seconds()).Scan(&found); err != nil {
+		return fmt.Errorf("looking for builds whose time is up: %w", err)
 	}
-	builds, err := pgx.CollectRows(rows, scanBuild)
-	if err != nil {
-		return fmt.Errorf("looking for retired builds: %w", err)
+	if !found {
+		return nil
 	}
-	for _, b := range builds {
-		if err = e.drop(ctx, b, PhaseRetired); err != nil {
+	var dropped []build
+	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, query+" FOR UPDATE SKIP LOCKED", e.cfg.Keep.Seconds())
+		var err error
+		if dropped, err = pgx.CollectRows(rows, scanBuild); err != nil { // the query's error, too
 			return err
 		}
-		e.cfg.Logger.InfoContext(ctx, "removed a build that was live before", "projection", b.schema(), "retired_for", e.cfg.Keep)
+		for _, b := range dropped {
+			if err = dropWithin(ctx, tx, b, b.phase); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("removing builds whose time is up: %w", err)
 	}
+	for _, b := range dropped {
+		e.cfg.Logger.InfoContext(ctx, "removed a build whose time was up", "projection", b.schema(), "phase", b.phase)
+	}
+	e.wake()
 	return nil
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"daybook/events"
 )
 
 // OrderError says that something was asked of a projection that cannot be done as it stands. It says what can.
@@ -35,7 +32,7 @@ func (e *Engine) Rebuild(ctx context.Context, name string) (schema string, err e
 		return "", err
 	}
 	p := v.define()
-	err = inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+	err = e.change(ctx, name, func(tx pgx.Tx) error {
 		builds, err := readBuilds(ctx, tx.Conn())
 		if err != nil {
 			return err
@@ -57,6 +54,29 @@ func (e *Engine) Rebuild(ctx context.Context, name string) (schema string, err e
 	}
 	e.wake()
 	return p.Schema(), nil
+}
+
+// change changes builds of a name when it is this engine's turn. A process that does not know the newest version must
+// leave that to those who do: it would replace it by an older one, or throw it away.
+func (e *Engine) change(ctx context.Context, name string, change func(pgx.Tx) error) error {
+	known := e.newest(name)
+	if known == nil {
+		return &UnknownError{name}
+	}
+	return inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `SELECT name, version, build, phase FROM projections
+			WHERE name = $1 AND version > $2 AND phase IN ('replaying', 'ready', 'live') ORDER BY version DESC, build DESC LIMIT 1`,
+			name, known.version)
+		newer, err := pgx.CollectExactlyOneRow(rows, scanBuild) // the query's error comes back with the rows
+		if err == nil {
+			return &OrderError{name, fmt.Sprintf("build %s is %s, of version %d, and this process knows none above version %d: ask one that does",
+				newer.schema(), newer.phase, newer.version, known.version)}
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("looking for versions of %s: %w", name, err)
+		}
+		return change(tx)
+	})
 }
 
 // newest is the newest version of a name that this process knows.
@@ -91,7 +111,8 @@ func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
 }
 
 // GoLive puts the build that is ready in the place of the live one, which stays readable, and is kept up, for a while.
-// It waits until the new one has come as far as the old one, for as long as ctx lasts.
+// It waits until the new one has come near the old one, which then stands still until both are at the same position: so
+// nobody reads an older state.
 func (e *Engine) GoLive(ctx context.Context, name string) error {
 	b, err := e.underWay(ctx, name)
 	if err != nil {
@@ -123,85 +144,21 @@ func (e *Engine) GoBack(ctx context.Context, name string) error {
 	return e.putLive(ctx, b.projection())
 }
 
-// putLive exchanges builds as soon as the new one is not behind.
-func (e *Engine) putLive(ctx context.Context, p *Projection) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var behind events.Position
-	for {
-		now, err := e.exchange(ctx, p)
-		if err == nil && now == 0 {
-			return nil
-		}
-		if now > 0 {
-			behind = now
-		} else if ctx.Err() == nil || behind == 0 {
-			return err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return &OrderError{p.name, fmt.Sprintf("build %s is behind the live one, at %d, and does not catch up: %s", p.Schema(), behind, ctx.Err())}
-		}
-	}
-}
-
-// exchange puts a build live unless it is behind the live one; then it returns where it is.
-func (e *Engine) exchange(ctx context.Context, p *Projection) (behind events.Position, err error) {
-	err = inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		var at, live events.Position
-		err := tx.QueryRow(ctx, `SELECT c.position, coalesce((SELECT l.position FROM projections q JOIN checkpoints l
-					ON l.projection = q.name AND l.version = q.version AND l.build = q.build WHERE q.name = $1 AND q.phase = 'live'), 0)
-			FROM checkpoints c JOIN projections p ON p.name = c.projection AND p.version = c.version AND p.build = c.build
-			WHERE p.name = $1 AND p.version = $2 AND p.build = $3 AND p.phase IN ('ready', 'retired')`,
-			p.name, p.version, p.build).Scan(&at, &live)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return &OrderError{p.name, fmt.Sprintf("build %s is not ready, or is gone", p.Schema())}
-		}
-		if err != nil || at < live {
-			behind = max(at, 1)
-			return err
-		}
-		behind = 0
-		_, err = tx.Exec(ctx, "UPDATE projections SET phase = 'retired', changed_at = $2 WHERE name = $1 AND phase = 'live'", p.name, e.cfg.Now())
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE projections SET phase = 'live', changed_at = $4 WHERE name = $1 AND version = $2 AND build = $3",
-			p.name, p.version, p.build, e.cfg.Now())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("putting %s live: %w", p.Schema(), err)
-	}
-	if behind > 0 {
-		return behind, nil
-	}
-	e.cfg.Logger.InfoContext(ctx, "projection went live", "projection", p.Schema())
-	return 0, e.rereadMarks(ctx)
-}
-
 // Abort removes the build that is being made, or was made and is not live yet.
 func (e *Engine) Abort(ctx context.Context, name string) (schema string, err error) {
 	b, err := e.underWay(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	return b.schema(), e.drop(ctx, b, PhaseReplaying, PhaseReady)
-}
-
-// drop removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint.
-func (e *Engine) drop(ctx context.Context, b build, phases ...Phase) error {
-	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		return dropWithin(ctx, tx, b, phases...)
-	})
+	err = e.change(ctx, name, func(tx pgx.Tx) error { return dropWithin(ctx, tx, b, PhaseReplaying, PhaseReady) })
 	if err != nil {
-		return fmt.Errorf("removing %s: %w", b.schema(), err)
+		return "", fmt.Errorf("removing %s: %w", b.schema(), err)
 	}
 	e.wake()
-	return nil
+	return b.schema(), nil
 }
 
+// dropWithin removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint.
 func dropWithin(ctx context.Context, tx pgx.Tx, b build, phases ...Phase) error {
 	tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = ANY($4)",
 		b.name, b.version, b.number, phases)

@@ -137,7 +137,7 @@ func TestABuildThatIsBehindDoesNotGoLive(t *testing.T) {
 	h.phase(schema, projections.PhaseReady)
 	stop()
 	h.exec("UPDATE checkpoints SET position = 0 WHERE projection = 'sample' AND build = 2")
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.ErrorContains(t, engine.GoLive(ctx, "sample"), "is behind the live one")
 	require.Equal(t, "sample_v1", h.live(engine))

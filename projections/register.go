@@ -103,7 +103,7 @@ func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.
 	}
 	if err == nil {
 		_, err = tx.Exec(ctx, `INSERT INTO projections (name, version, build, schema_name, fingerprint, phase, held_back, created_at, changed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $8)`,
+			VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, clock_timestamp())`,
 			p.name, p.version, p.build, p.Schema(), p.fingerprint(), phase, held, e.cfg.Now())
 	}
 	if err == nil {

@@ -196,7 +196,10 @@ func (s *scratch) discard(ctx context.Context) {
 	s.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if err := s.engine.drop(ctx, build{s.p.name, s.p.version, s.p.build, PhaseScratch}, PhaseScratch); err != nil {
+	err := inTurn(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
+		return dropWithin(ctx, tx, build{s.p.name, s.p.version, s.p.build, PhaseScratch}, PhaseScratch)
+	})
+	if err != nil {
 		s.engine.cfg.Logger.WarnContext(ctx, "a scratch build was not removed; it goes when its lease has run out",
 			"projection", s.p.Schema(), "error", err)
 	}
@@ -206,39 +209,4 @@ func (s *scratch) discard(ctx context.Context) {
 // holder; what is locked is being written.
 const abandoned = `SELECT p.name, p.version, p.build, p.phase
 	FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
-	WHERE p.phase = 'scratch' AND (c.expires_at <= now() OR c.holder IS NULL AND p.changed_at < $1)`
-
-// dropScratch removes scratch builds, those of processes that died too.
-func (e *Engine) dropScratch(ctx context.Context) error {
-	before := e.cfg.Now().Add(-e.cfg.Keep)
-	var found bool
-	if err := e.cfg.Pool.QueryRow(ctx, "SELECT EXISTS ("+abandoned+")", before).Scan(&found); err != nil {
-		return fmt.Errorf("looking for scratch builds: %w", err)
-	}
-	if !found {
-		return nil
-	}
-	var dropped []build
-	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, abandoned+" FOR UPDATE SKIP LOCKED", before)
-		if err != nil {
-			return err
-		}
-		if dropped, err = pgx.CollectRows(rows, scanBuild); err != nil {
-			return err
-		}
-		for _, b := range dropped {
-			if err = dropWithin(ctx, tx, b, PhaseScratch); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("removing scratch builds: %w", err)
-	}
-	for _, b := range dropped {
-		e.cfg.Logger.InfoContext(ctx, "removed a scratch build", "projection", b.schema())
-	}
-	return nil
-}
+	WHERE p.phase = 'scratch' AND (c.expires_at <= now() OR c.holder IS NULL AND p.changed_at < now() - make_interval(secs => $1))`

@@ -170,15 +170,22 @@ func (e *Engine) lag(ctx context.Context, s, follower Status, head events.Positi
 // a version that this process cannot read, of the one that was live before and that it can. Ask once per request: the
 // answer changes when another build goes live, and the one before stays readable for a while.
 func (e *Engine) Live(ctx context.Context, name string) (string, error) {
-	rows, _ := e.cfg.Pool.Query(ctx, "SELECT schema_name FROM ("+readable+") r WHERE name = $3", e.names, e.numbers, name)
-	schema, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string]) // the query's error comes back with the rows
+	r, err := e.readable(ctx, name)
+	return r.Schema, err
+}
+
+// readable reads which build readers read, and where that is, in one snapshot.
+func (e *Engine) readable(ctx context.Context, name string) (Readable, error) {
+	r := Readable{Projection: name}
+	err := e.cfg.Pool.QueryRow(ctx, "SELECT schema_name, position FROM ("+readable+") r WHERE name = $3", e.names, e.numbers, name).
+		Scan(&r.Schema, &r.Position)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", &UnreadyError{name}
+		return r, &UnreadyError{name}
 	}
 	if err != nil {
-		return "", fmt.Errorf("finding the live build of %s: %w", name, err)
+		return r, fmt.Errorf("finding the live build of %s: %w", name, err)
 	}
-	return schema, nil
+	return r, nil
 }
 
 // UnreadyError says that no build of a read model was live yet of a version that this process can read.
@@ -189,6 +196,7 @@ func (e *UnreadyError) Error() string {
 }
 
 // readable picks the build of each name that readers read, among the names ($1) and versions ($2) that they know.
-const readable = `SELECT DISTINCT ON (name) * FROM projections
-	WHERE (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[])) AND phase IN ('live', 'retired')
-	ORDER BY name, phase = 'live' DESC, changed_at DESC`
+const readable = `SELECT DISTINCT ON (p.name) p.name, p.schema_name, c.position FROM projections p
+	JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
+	WHERE (p.name, p.version) IN (SELECT * FROM unnest($1::text[], $2::int[])) AND p.phase IN ('live', 'retired')
+	ORDER BY p.name, p.phase = 'live' DESC, p.changed_at DESC`

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,54 +12,63 @@ import (
 	"daybook/events"
 )
 
-// mark is how far the build that readers read is known to be.
+// mark is how far the build that readers read is known to be. It only wakes those who wait; what is so they ask Postgres.
 type mark struct {
 	mu       sync.Mutex
 	live     string // its physical schema
 	position events.Position
-	moved    chan struct{} // closed when the position rises
+	moved    chan struct{} // closed when either changes
 }
 
 func newMark() *mark { return &mark{moved: make(chan struct{})} }
 
-func (m *mark) read() (events.Position, <-chan struct{}) {
+func (m *mark) read() (live string, position events.Position, moved <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.position, m.moved
+	return m.live, m.position, m.moved
 }
 
 // raise notes a commit of a build; only the live one counts.
 func (m *mark) raise(schema string, position events.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if schema == m.live && position > m.position {
-		m.set(position)
+	if schema == m.live {
+		m.set(schema, position)
 	}
 }
 
-// correct notes where a build resumes. That may be further back, when the database was set back.
-func (m *mark) correct(schema string, position events.Position) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if schema == m.live && position != m.position {
-		m.set(position)
-	}
-}
-
-// learn notes what was read: which build is live, and where it is. A reading may be older than a commit seen here.
+// learn notes what was read: which build is live, and where it is. A reading may be older than a commit seen here; the
+// next one makes up for it. And it may be further back because the database was set back.
 func (m *mark) learn(live string, position events.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if live != m.live || position > m.position {
-		m.live = live
-		m.set(position)
-	}
+	m.set(live, position)
 }
 
-func (m *mark) set(position events.Position) {
-	m.position = position
+func (m *mark) set(live string, position events.Position) {
+	if live == m.live && position == m.position {
+		return
+	}
+	m.live, m.position = live, position
 	close(m.moved)
 	m.moved = make(chan struct{})
+}
+
+// comes waits for a move after which it is worth asking Postgres again: the build seems to be at the position, or another
+// one seems to be live.
+func (m *mark) comes(ctx context.Context, schema string, position events.Position, moved <-chan struct{}) error {
+	for {
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var live string
+		var at events.Position
+		if live, at, moved = m.read(); live != schema || at >= position {
+			return nil
+		}
+	}
 }
 
 // Advanced returns a channel that is closed when the live build of a projection next moves on. To miss nothing, ask
@@ -70,52 +80,84 @@ func (m *mark) set(position events.Position) {
 //		<-advanced
 //	}
 //
-// It tells of commits in this process, and of others' for as long as someone waits in WaitFor. It is nil, and so never
-// ready, for a name that this engine does not run.
+// It tells of commits in this process at once, and of others' a beat later when the engine runs, or sooner while someone
+// waits. It is nil, and so never ready, for a name that this engine does not run.
 func (e *Engine) Advanced(name string) <-chan struct{} {
 	if m := e.marks[name]; m != nil {
-		_, moved := m.read()
+		_, _, moved := m.read()
 		return moved
 	}
 	return nil
 }
 
-// WaitFor returns nil once the live build of a projection has projected everything up to a position: what the
-// caller wrote can then be read. Bound the wait by ctx; past the bound the error is a *WaitError.
+// Readable is what readers of a read model read.
+type Readable struct {
+	Projection string
+	Schema     string          // the physical schema, which they name in their SQL
+	Position   events.Position // its rows hold everything up to here, if not more
+}
+
+// Read returns what readers read, as Live does, once that holds everything up to a position: what the caller wrote is then
+// among the rows, whatever goes live meanwhile. Bound the wait by ctx; past the bound the error is a *WaitError.
+//
+// Schema and position are one answer of Postgres, so they belong together; and what goes live is never behind what it
+// replaces, so later answers hold no less.
+func (e *Engine) Read(ctx context.Context, name string, position events.Position) (Readable, error) {
+	return e.await(ctx, name, position, false)
+}
+
+// WaitFor is Read for those who do not want the answer. It waits for a read model, too, that cannot be read yet.
 func (e *Engine) WaitFor(ctx context.Context, name string, position events.Position) error {
+	_, err := e.await(ctx, name, position, true)
+	return err
+}
+
+// await asks, and asks again when the answer may have changed.
+func (e *Engine) await(ctx context.Context, name string, position events.Position, patient bool) (Readable, error) {
 	m := e.marks[name]
 	if m == nil {
-		return fmt.Errorf("waiting for %q: there is no such projection", name)
+		return Readable{}, &UnknownError{name}
 	}
-	if at, _ := m.read(); at >= position {
-		return nil
-	}
-	if !e.runs(name) {
-		if err := e.rereadMarks(ctx); err != nil && ctx.Err() == nil {
-			return err
+	for watching := false; ; {
+		_, _, moved := m.read() // before the rows, to miss nothing
+		r, err := e.readable(ctx, name)
+		_, unready := errors.AsType[*UnreadyError](err)
+		switch {
+		case err == nil && r.Position >= position:
+			return r, nil
+		case err == nil:
+			m.learn(r.Schema, r.Position)
+		case ctx.Err() != nil && position > events.Start:
+			return r, e.tooLate(ctx, name, position)
+		case !unready || !patient:
+			return r, err
+		}
+		if !watching {
+			watching = true
+			e.watch.join(e)
+			defer e.watch.leave()
+		}
+		if m.comes(ctx, r.Schema, position, moved) != nil {
+			return r, e.tooLate(ctx, name, position)
 		}
 	}
-	e.watch.join(e)
-	defer e.watch.leave()
-	for {
-		at, moved := m.read()
-		if at >= position {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return &WaitError{name, position, at, e.trouble(name), ctx.Err()}
-		}
+}
+
+func (e *Engine) tooLate(ctx context.Context, name string, wanted events.Position) error {
+	live, at, _ := e.marks[name].read()
+	late := &WaitError{Projection: name, Wanted: wanted, Position: at, Err: ctx.Err()}
+	if w := e.worker(live); w != nil {
+		_, late.Trouble = w.now()
 	}
+	return late
 }
 
 // WaitError says that a projection did not get there in time.
 type WaitError struct {
 	Projection string
 	Wanted     events.Position
-	Position   events.Position // where it was
-	Trouble    error           // what is wrong with the projection in this process; nil when it is just not there yet
+	Position   events.Position // where the build was that is read
+	Trouble    error           // what is wrong with that in this process; nil when it is just not there yet
 	Err        error           // of the context
 }
 
@@ -129,31 +171,9 @@ func (e *WaitError) Error() string {
 
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// runs tells whether commits of this projection happen in this process, and so wake waiters at once.
-func (e *Engine) runs(name string) bool {
-	for _, w := range e.workers() {
-		if s, _ := w.now(); w.p.name == name && s == StateRunning {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *Engine) trouble(name string) error {
-	for _, w := range e.workers() {
-		if w.p.name == name {
-			if _, err := w.now(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // rereadMarks learns what other processes have done, and which builds are live.
 func (e *Engine) rereadMarks(ctx context.Context) error {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT r.name, r.schema_name, c.position FROM (`+readable+`) r
-		JOIN checkpoints c ON c.projection = r.name AND c.version = r.version AND c.build = r.build`, e.names, e.numbers)
+	rows, err := e.cfg.Pool.Query(ctx, readable, e.names, e.numbers)
 	if err != nil {
 		return fmt.Errorf("reading checkpoints: %w", err)
 	}
@@ -177,6 +197,7 @@ type watch struct {
 	mu      sync.Mutex
 	waiting int
 	stop    context.CancelFunc
+	failing bool // the last reading failed
 }
 
 const rereadEvery = 50 * time.Millisecond
@@ -195,14 +216,23 @@ func (w *watch) join(e *Engine) {
 		for {
 			select {
 			case <-ticker.C:
-				if err := e.rereadMarks(ctx); err != nil && ctx.Err() == nil {
-					e.cfg.Logger.WarnContext(ctx, "looking for progress of other processes", "error", err)
-				}
 			case <-ctx.Done():
 				return
 			}
+			if err := e.rereadMarks(ctx); ctx.Err() == nil && w.begins(err) {
+				e.cfg.Logger.WarnContext(ctx, "looking for progress of other processes, trying again", "error", err)
+			}
 		}
 	}()
+}
+
+// begins tells whether an outage begins with this reading.
+func (w *watch) begins(err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.failing
+	w.failing = err != nil
+	return w.failing && !before
 }
 
 func (w *watch) leave() {

@@ -3,6 +3,9 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,4 +103,96 @@ func TestLagIsCountedInEventsAndSeconds(t *testing.T) {
 	require.Equal(t, "sample_v1", status[0].Schema)
 	close(release)
 	h.wait(engine, "sample", last)
+}
+
+// TestReadersAreSentToWhatTheyWaitedFor: another process lets a build go live, and that stands still, while the one before
+// goes on here.
+func TestReadersAreSentToWhatTheyWaitedFor(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	reader, _ := h.run(h.pool, sample) // it has sample_v1
+	h.wait(reader, "sample", h.append(5))
+	other, _ := h.run(h.pool, sample)
+	schema, err := other.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	require.NoError(t, other.GoLive(t.Context(), "sample"))
+	h.exec("ALTER TABLE " + schema + ".devices ADD CONSTRAINT narrow CHECK (name <> 'poison') NOT VALID")
+	last := h.record("devices-1", events.DeviceLinked{DeviceID: device(77), Name: "poison"})
+	poisoned := func(schema string) int {
+		return len(h.rows("SELECT FROM " + schema + ".devices WHERE name = 'poison'"))
+	}
+	require.Eventually(t, func() bool { return poisoned("sample_v1") == 1 }, 30*time.Second, 5*time.Millisecond)
+
+	bounded, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err = reader.Read(bounded, "sample", last)
+	late, ok := errors.AsType[*projections.WaitError](err)
+	require.True(t, ok, "%v", err)
+	require.Less(t, late.Position, last)
+	h.exec("ALTER TABLE " + schema + ".devices DROP CONSTRAINT narrow")
+	read, err := reader.Read(t.Context(), "sample", last)
+	require.NoError(t, err)
+	require.Equal(t, projections.Readable{Projection: "sample", Schema: schema, Position: last}, read)
+	require.Equal(t, 1, poisoned(schema))
+}
+
+// TestAWaitTellsTheTroubleOfWhatIsRead, not that of a build beside it.
+func TestAWaitTellsTheTroubleOfWhatIsRead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, sample)
+	h.wait(engine, "sample", h.append(5))
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	h.exec("ALTER TABLE " + schema + ".devices ADD CONSTRAINT narrow CHECK (name <> 'poison') NOT VALID")
+	h.wait(engine, "sample", h.record("devices-1", events.DeviceLinked{DeviceID: device(77), Name: "poison"}))
+	h.status(engine, "sample", projections.StateRetrying)
+	release := h.holding("sample_v1")
+	defer release()
+	bounded, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	late, ok := errors.AsType[*projections.WaitError](engine.WaitFor(bounded, "sample", h.append(1)))
+	require.True(t, ok)
+	require.NoError(t, late.Trouble)
+}
+
+// TestAnOutageIsToldOnceByThoseWhoWait, who look every moment.
+func TestAnOutageIsToldOnceByThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
+	var away atomic.Bool
+	var lost, answered atomic.Int64
+	var told strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	reader := h.engine(h.wired(t, func([]byte) bool {
+		if away.Load() {
+			lost.Add(1)
+		} else {
+			answered.Add(1)
+		}
+		return away.Load()
+	}), sample)
+	h.log = nil
+	last := h.append(5)
+	read := make(chan error, 1)
+	go func() { read <- reader.WaitFor(t.Context(), "sample", last) }()
+	again := func(n *atomic.Int64) {
+		before := n.Load()
+		require.Eventually(t, func() bool { return n.Load() > before+5 }, 30*time.Second, 5*time.Millisecond)
+	}
+	for range 2 {
+		again(&answered)
+		away.Store(true)
+		again(&lost)
+		away.Store(false)
+	}
+	again(&answered)
+	h.run(h.pool, sample)
+	require.NoError(t, <-read)
+	require.Equal(t, 2, strings.Count(told.String(), "looking for progress of other processes"), told.String())
 }

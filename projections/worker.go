@@ -128,7 +128,6 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 	}
 	w.at = at
 	w.resumed(at.position)
-	w.engine.marks[w.p.name].correct(w.p.Schema(), at.position)
 	return at.position, nil
 }
 

@@ -55,21 +55,17 @@ func (s *server) messageFigures(ctx context.Context, in *figuresInput) (*figures
 	if err != nil {
 		return nil, err
 	}
-	schema, err := s.Projections.Live(ctx, analyticsProjection)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := analytics.Messages(ctx, s.Database, schema, filter)
+	rows, err := analytics.Messages(ctx, s.Database, read.of(analyticsProjection), filter)
 	if err != nil {
 		return nil, err
 	}
 	answer := api.MessageFigures{
-		AccountID: in.Account, Bucket: in.Bucket, Figures: make([]api.Figures, 0, len(rows)), Positions: read,
+		AccountID: in.Account, Bucket: in.Bucket, Figures: make([]api.Figures, 0, len(rows)), Positions: read.positions(),
 	}
 	for _, row := range rows {
 		answer.Figures = append(answer.Figures, figures(row))
 	}
-	return &figuresOutput{header(read), answer}, nil
+	return &figuresOutput{header(answer.Positions), answer}, nil
 }
 
 // filter checks what the schema cannot.

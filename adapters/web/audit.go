@@ -68,7 +68,7 @@ func (s *server) listAuditEntries(ctx context.Context, in *auditInput) (*auditOu
 	for _, e := range page.Entries {
 		answer.Entries = append(answer.Entries, auditEntry(e))
 	}
-	return &auditOutput{header(read), answer}, nil
+	return &auditOutput{header(answer.Positions), answer}, nil
 }
 
 // auditPage reads one page and says how far the trail was.
@@ -77,12 +77,8 @@ func (s *server) auditPage(ctx context.Context, waitFor string, filter audit.Fil
 	if err != nil {
 		return audit.Page{}, nil, err
 	}
-	schema, err := s.Projections.Live(ctx, auditProjection)
-	if err != nil {
-		return audit.Page{}, nil, err
-	}
-	page, err := audit.Entries(ctx, s.Database, schema, filter)
-	return page, read, err
+	page, err := audit.Entries(ctx, s.Database, read.of(auditProjection), filter)
+	return page, read.positions(), err
 }
 
 // filter checks what the schema cannot.

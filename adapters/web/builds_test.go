@@ -157,6 +157,10 @@ func (unready) Live(_ context.Context, name string) (string, error) {
 	return "", &projections.UnreadyError{Projection: name}
 }
 
+func (unready) Read(_ context.Context, name string, _ events.Position) (projections.Readable, error) {
+	return projections.Readable{}, &projections.UnreadyError{Projection: name}
+}
+
 func (u unready) Status(context.Context) ([]projections.Status, error) { return u.status, nil }
 
 func TestQueriesOfAReadModelThatIsBeingBuiltSayHowFarItIs(t *testing.T) {

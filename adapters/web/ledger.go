@@ -66,23 +66,23 @@ func (s *server) listLedgerEntries(ctx context.Context, in *ledgerInput) (*ledge
 	if err != nil {
 		return nil, err
 	}
-	schema, read, err := s.accountsBooks(ctx, in.Account, in.WaitFor)
+	read, err := s.accountsBooks(ctx, in.Account, in.WaitFor)
 	if err != nil {
 		return nil, err
 	}
-	page, err := ledger.Entries(ctx, s.Database, schema, ledger.Filter{
+	page, err := ledger.Entries(ctx, s.Database, read.of(ledgerProjection), ledger.Filter{
 		Account: in.Account, From: orNil(from), To: orNil(to), After: uint64(in.After), Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
 	}
 	answer := api.LedgerEntries{
-		Entries: make([]api.LedgerEntry, 0, len(page.Entries)), Next: (*events.Position)(page.Next), Positions: read,
+		Entries: make([]api.LedgerEntry, 0, len(page.Entries)), Next: (*events.Position)(page.Next), Positions: read.positions(),
 	}
 	for _, e := range page.Entries {
 		answer.Entries = append(answer.Entries, ledgerEntry(e))
 	}
-	return &ledgerOutput{header(read), answer}, nil
+	return &ledgerOutput{header(answer.Positions), answer}, nil
 }
 
 func (s *server) listLedgerBalances(ctx context.Context, in *balancesInput) (*balancesOutput, error) {
@@ -90,35 +90,31 @@ func (s *server) listLedgerBalances(ctx context.Context, in *balancesInput) (*ba
 	if err != nil {
 		return nil, err
 	}
-	schema, read, err := s.accountsBooks(ctx, in.Account, in.WaitFor)
+	read, err := s.accountsBooks(ctx, in.Account, in.WaitFor)
 	if err != nil {
 		return nil, err
 	}
-	balances, err := ledger.Balances(ctx, s.Database, schema, in.Account, orNil(asOf))
+	balances, err := ledger.Balances(ctx, s.Database, read.of(ledgerProjection), in.Account, orNil(asOf))
 	if err != nil {
 		return nil, err
 	}
 	answer := api.LedgerBalances{
-		AccountID: in.Account, AsOf: utc(orNil(asOf)), Balances: make([]api.LedgerBalance, 0, len(balances)), Positions: read,
+		AccountID: in.Account, AsOf: utc(orNil(asOf)), Balances: make([]api.LedgerBalance, 0, len(balances)), Positions: read.positions(),
 	}
 	for _, b := range balances {
 		answer.Balances = append(answer.Balances, api.LedgerBalance{
 			LedgerAccount: b.LedgerAccount, Value: api.ValueOf(b.Asset, b.Amount), Entries: b.Entries,
 		})
 	}
-	return &balancesOutput{header(read), answer}, nil
+	return &balancesOutput{header(answer.Positions), answer}, nil
 }
 
 // accountsBooks waits as asked and returns where to read the ledger of an account that there is.
-func (s *server) accountsBooks(ctx context.Context, owner id.Account, waitFor string) (schema string, read []api.ProjectionPosition, err error) {
-	if err = s.mustExist(ctx, owner); err != nil {
-		return "", nil, err
+func (s *server) accountsBooks(ctx context.Context, owner id.Account, waitFor string) (reading, error) {
+	if err := s.mustExist(ctx, owner); err != nil {
+		return nil, err
 	}
-	if read, err = s.caughtUp(ctx, waitFor, fromLedger); err != nil {
-		return "", nil, err
-	}
-	schema, err = s.Projections.Live(ctx, ledgerProjection)
-	return schema, read, err
+	return s.caughtUp(ctx, waitFor, fromLedger)
 }
 
 // mustExist refuses an account that was never registered. An account without figures is another thing than a wrong id.

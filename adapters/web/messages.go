@@ -131,14 +131,11 @@ func (s *server) unbound(ctx context.Context, hash events.WamidHash, message id.
 	if err != nil {
 		return fmt.Errorf("reading the head of the store: %w", err)
 	}
-	if err := s.await(ctx, head, fromRouting); err != nil {
-		return err
-	}
-	schema, err := s.Projections.Live(ctx, routingProjection)
+	read, err := s.await(ctx, head, fromRouting)
 	if err != nil {
 		return err
 	}
-	bound, err := routing.Lookup(ctx, s.Database, schema, []events.WamidHash{hash})
+	bound, err := routing.Lookup(ctx, s.Database, read.of(routingProjection), []events.WamidHash{hash})
 	if err != nil {
 		return err
 	}
@@ -151,16 +148,13 @@ func (s *server) unbound(ctx context.Context, hash events.WamidHash, message id.
 // findMessage finds a message of the account. The read model may trail: a message that is missing there is missing only
 // when everything that is in the store now has been read.
 func (s *server) findMessage(ctx context.Context, account id.Account, message id.Message) (messages.Info, error) {
-	found, err := s.lookUp(ctx, message)
+	found, err := s.lookUp(ctx, events.Start, message)
 	if errors.Is(err, messages.ErrNotFound) {
 		head, headErr := s.Store.Head(ctx)
 		if headErr != nil {
 			return messages.Info{}, fmt.Errorf("reading the head of the store: %w", headErr)
 		}
-		if err = s.await(ctx, head, fromMessages); err != nil {
-			return messages.Info{}, err
-		}
-		found, err = s.lookUp(ctx, message)
+		found, err = s.lookUp(ctx, head, message)
 	}
 	switch {
 	case errors.Is(err, messages.ErrNotFound), err == nil && found.AccountID != account:
@@ -170,12 +164,12 @@ func (s *server) findMessage(ctx context.Context, account id.Account, message id
 	}
 }
 
-func (s *server) lookUp(ctx context.Context, message id.Message) (messages.Info, error) {
-	schema, err := s.Projections.Live(ctx, messagesProjection)
+func (s *server) lookUp(ctx context.Context, upTo events.Position, message id.Message) (messages.Info, error) {
+	read, err := s.await(ctx, upTo, fromMessages)
 	if err != nil {
 		return messages.Info{}, err
 	}
-	return messages.Get(ctx, s.Database, schema, message)
+	return messages.Get(ctx, s.Database, read.of(messagesProjection), message)
 }
 
 func messageUnknown(message id.Message) error {
@@ -196,7 +190,7 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 	if err != nil {
 		return api.MessageInfo{}, err
 	}
-	m, err := s.lookUp(ctx, message)
+	m, err := messages.Get(ctx, s.Database, read.of(messagesProjection), message)
 	if errors.Is(err, messages.ErrNotFound) {
 		return api.MessageInfo{}, messageUnknown(message)
 	}
@@ -207,7 +201,7 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		ID: m.MessageID, AccountID: m.AccountID, ConversationID: m.ConversationID, CustomerID: m.CustomerID,
 		Direction: string(m.Direction), Type: m.Kind, Category: m.Category, Template: m.Template,
 		ReceivedAt: utc(m.ReceivedAt), QueuedAt: utc(m.QueuedAt), AcceptedAt: utc(m.AcceptedAt),
-		Progress: progress(m.Progress), Recipients: make([]api.RecipientProgress, 0, len(m.Recipients)), Positions: read,
+		Progress: progress(m.Progress), Recipients: make([]api.RecipientProgress, 0, len(m.Recipients)), Positions: read.positions(),
 		Unpriced: m.Unpriced,
 	}
 	if d := m.Device; d != nil {

@@ -60,7 +60,7 @@ func (s *server) listProjections(ctx context.Context, in *api.Waiting) (*project
 	if err != nil {
 		return nil, err
 	}
-	return &projectionsOutput{header(read), answer}, nil
+	return &projectionsOutput{header(read.positions()), answer}, nil
 }
 
 // projections tells how every projection and policy stands.

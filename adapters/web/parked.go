@@ -80,7 +80,7 @@ func (s *server) listParked(ctx context.Context, in *parkedInput) (*parkedOutput
 		return nil, err
 	}
 	answer, err := s.parkedIn(ctx, in.Name, builds)
-	return &parkedOutput{header(read), answer}, err
+	return &parkedOutput{header(read.positions()), answer}, err
 }
 
 // buildsOf are the builds of a projection that this process knows.

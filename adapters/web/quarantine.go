@@ -52,20 +52,16 @@ func (s *server) listQuarantine(ctx context.Context, in *quarantineInput) (*quar
 	if err != nil {
 		return nil, err
 	}
-	schema, err := s.Projections.Live(ctx, routingProjection)
-	if err != nil {
-		return nil, err
-	}
 	filter := routing.Filter{OpenOnly: in.Open, After: uint64(in.After), Limit: in.Limit}
-	page, err := routing.Quarantined(ctx, s.Database, schema, filter)
+	page, err := routing.Quarantined(ctx, s.Database, read.of(routingProjection), filter)
 	if err != nil {
 		return nil, err
 	}
-	answer := api.QuarantineEntries{Entries: make([]api.QuarantineEntry, 0, len(page.Items)), Next: next(page.Next), Positions: read}
+	answer := api.QuarantineEntries{Entries: make([]api.QuarantineEntry, 0, len(page.Items)), Next: next(page.Next), Positions: read.positions()}
 	for _, item := range page.Items {
 		answer.Entries = append(answer.Entries, quarantineEntry(item))
 	}
-	return &quarantineOutput{header(read), answer}, nil
+	return &quarantineOutput{header(answer.Positions), answer}, nil
 }
 
 func (s *server) redrive(ctx context.Context, in *redriveInput) (*body[api.Redriven], error) {

@@ -32,40 +32,30 @@ var (
 	fromAnalytics = sources{projections: []string{analyticsProjection}}
 )
 
-// caughtUp waits until the sources have read what the caller asks for, and says where the projections are. Read the
-// positions before the rows: then they are never ahead of what the rows show.
-func (s *server) caughtUp(ctx context.Context, waitFor string, from sources) ([]api.ProjectionPosition, error) {
+// reading is where the rows of an answer are read, and how far these are, if not further.
+type reading []projections.Readable
+
+// of is the schema in which a projection's rows are read: one of the sources.
+func (r reading) of(projection string) string {
+	return r[slices.IndexFunc(r, func(p projections.Readable) bool { return p.Projection == projection })].Schema
+}
+
+// positions words it for an answer.
+func (r reading) positions() []api.ProjectionPosition {
+	list := make([]api.ProjectionPosition, 0, len(r))
+	for _, p := range r {
+		list = append(list, api.ProjectionPosition{Projection: p.Projection, Position: p.Position})
+	}
+	return list
+}
+
+// caughtUp waits until the sources have read what the caller asks for, and says where the rows are to be read then.
+func (s *server) caughtUp(ctx context.Context, waitFor string, from sources) (reading, error) {
 	target, err := s.target(ctx, waitFor)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.await(ctx, target, from); err != nil {
-		return nil, err
-	}
-	status, err := s.Projections.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading projection positions: %w", err)
-	}
-	return s.positions(ctx, status, from.projections)
-}
-
-// positions says where the builds are that are read here. That is the live one or, where it is of a version that this
-// process does not know, one before.
-func (s *server) positions(ctx context.Context, status []projections.Status, names []string) (read []api.ProjectionPosition, err error) {
-	for _, name := range names {
-		mine := func(p projections.Status) bool { return p.Name == name && p.Live() }
-		if !slices.ContainsFunc(status, mine) {
-			schema, err := s.Projections.Live(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			mine = func(p projections.Status) bool { return p.Schema == schema }
-		}
-		if i := slices.IndexFunc(status, mine); i >= 0 {
-			read = append(read, api.ProjectionPosition{Projection: name, Position: status[i].Position})
-		}
-	}
-	return read, nil
+	return s.await(ctx, target, from)
 }
 
 // target reads wait_for. A position from another store means nothing here, and one beyond the head would never come.
@@ -101,37 +91,45 @@ func (s *server) target(ctx context.Context, waitFor string) (events.Position, e
 
 // await waits, bounded, until the sources have read the position. What a policy records because of it comes later: what
 // follows waits for that too.
-func (s *server) await(ctx context.Context, target events.Position, from sources) error {
-	if target == events.Start {
-		return nil
-	}
+func (s *server) await(ctx context.Context, target events.Position, from sources) (read reading, err error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, s.Wait, errWaitedEnough)
 	defer cancel()
+	if target == events.Start {
+		bounded, from.policies = ctx, nil // nobody waits
+	}
 	for _, name := range from.policies {
 		recorded, err := s.Policies.WaitFor(bounded, name, target)
 		if err != nil {
-			return waited(bounded, err, "policy "+name, target)
+			return nil, waited(bounded, err, "policy "+name, target)
 		}
 		target = max(target, recorded)
 	}
 	for _, name := range from.projections {
-		if _, err := s.Projections.Live(ctx, name); err != nil {
-			return err // there is nothing to wait for
+		r, err := s.Projections.Read(bounded, name, target)
+		if err != nil {
+			return nil, waited(bounded, err, "projection "+name, target)
 		}
-		if err := s.Projections.WaitFor(bounded, name, target); err != nil {
-			return waited(bounded, err, "projection "+name, target)
-		}
+		read = append(read, r)
 	}
-	return nil
+	return read, nil
 }
 
-// waited words why a wait ended early.
+// waited words why a wait ended early, with what holds it up as far as this process knows.
 func waited(bounded context.Context, err error, whom string, target events.Position) error {
-	if errors.Is(context.Cause(bounded), errWaitedEnough) {
-		return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp",
-			fmt.Sprintf("the %s has not read position %d yet: try again", whom, target))
+	if !errors.Is(context.Cause(bounded), errWaitedEnough) {
+		return fmt.Errorf("waiting for the %s: %w", whom, err)
 	}
-	return fmt.Errorf("waiting for the %s: %w", whom, err)
+	detail := fmt.Sprintf("the %s has not read position %d yet: ", whom, target)
+	var trouble error
+	if late, ok := errors.AsType[*projections.WaitError](err); ok {
+		trouble = late.Trouble
+	} else if late, ok := errors.AsType[*policies.WaitError](err); ok {
+		trouble = late.Trouble
+	}
+	if trouble != nil {
+		return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp", detail+"it is held up: "+trouble.Error())
+	}
+	return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp", detail+"try again")
 }
 
 // header words the positions as one header.

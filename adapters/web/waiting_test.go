@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,25 @@ func TestAWaitIsBounded(t *testing.T) {
 	// A message that is not in the read model is unknown only when everything has been read.
 	_, err = s.AcceptMessage(t.Context(), opened.ID, id.New[id.Message](), "wamid.12345678")
 	require.True(t, client.IsProblem(err, "NotCaughtUp"), err)
+}
+
+// TestAWaitThatIsOverSaysWhatHoldsTheProjectionUp: trying again would not help.
+func TestAWaitThatIsOverSaysWhatHoldsTheProjectionUp(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *web.Config) { c.Wait = 20 * time.Millisecond })
+	account := s.account()
+	_, err := s.database.Exec(t.Context(), "ALTER TABLE audit_v1.entries ADD CONSTRAINT narrow CHECK (type <> 'DeviceLinked') NOT VALID")
+	require.NoError(t, err)
+	device := s.device(account, "iPhone Mario")
+	require.NotZero(t, device)
+	require.Eventually(t, func() bool {
+		a := s.call(http.MethodGet, fmt.Sprintf("/api/v1/audit/entries?wait_for=%d", s.head()), "")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, "%s", a.body)
+		p := a.problem(t)
+		require.Equal(t, "NotCaughtUp", p.Code)
+		return strings.Contains(p.Detail, "it is held up: projection audit_v1: DeviceLinked at devices-"+account.String()+"@") &&
+			strings.Contains(p.Detail, "narrow")
+	}, 30*time.Second, 5*time.Millisecond)
 }
 
 func TestPagesMeetWithoutGapOrRepeat(t *testing.T) {

@@ -34,11 +34,11 @@ type Database interface {
 	Ping(ctx context.Context) error
 }
 
-// Projections is the engine: where each projection stands, which schema its readers use, and the wait for a position.
-// WaitFor returns when the projection has read the position, or ctx's error.
+// Projections is the engine: where each projection stands, and which schema its readers use. Read returns that when the
+// projection has read the position, or ctx's error.
 type Projections interface {
 	Status(ctx context.Context) ([]projections.Status, error)
-	WaitFor(ctx context.Context, name string, position events.Position) error
+	Read(ctx context.Context, name string, position events.Position) (projections.Readable, error)
 	Live(ctx context.Context, name string) (schema string, err error)
 	Builds
 	Parking

@@ -30,7 +30,10 @@ func rebuildCommand() *cobra.Command {
 		Use:   "rebuild NAME",
 		Short: "Build a projection again, beside the build that is read",
 		Long: `Build a projection again from the beginning of the log, in tables of its own, beside the build that is read. The server
-does it; this verb only begins it and, with --wait or --go-live, watches. Interrupting the verb does not stop the rebuild.`,
+does it; this verb only begins it and, with --wait or --go-live, watches. Interrupting the verb does not stop the rebuild.
+
+With --go-live the new build is compared with the one that is read, row by row, and read from then on if they are equal. After
+damage, and of a new version, they differ as they should: see what differs, and say go-live, or --with-differences at once.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			r.name, r.out, r.progress = arguments[0], command.OutOrStdout(), newRebuildProgress(command.ErrOrStderr(), time.Now)
@@ -41,7 +44,8 @@ does it; this verb only begins it and, with --wait or --go-live, watches. Interr
 		},
 	}
 	command.Flags().BoolVar(&r.wait, "wait", false, "show how far it is, until it is ready")
-	command.Flags().BoolVar(&r.goLive, "go-live", false, "wait, and let it be read then")
+	command.Flags().BoolVar(&r.goLive, "go-live", false, "wait, compare it with what is read, and let it be read if they are equal")
+	command.Flags().BoolVar(&r.differing, "with-differences", false, "with --go-live: let it be read even if they differ")
 	return command
 }
 
@@ -50,6 +54,7 @@ type rebuild struct {
 	server       *client.Client
 	name         string
 	wait, goLive bool
+	differing    bool // goes live, too
 	out          io.Writer
 	progress     *rebuildProgress
 }
@@ -72,7 +77,7 @@ func (r *rebuild) run(ctx context.Context) error {
 		return err
 	}
 	if r.goLive && phase == phaseReady {
-		if _, err = r.server.GoLive(ctx, r.name); err != nil {
+		if err = r.exchange(ctx); err != nil {
 			return fmt.Errorf("%s is ready, and did not go live: %w", build.Schema, err)
 		}
 		phase = phaseLive
@@ -82,6 +87,19 @@ func (r *rebuild) run(ctx context.Context) error {
 		said = "is ready; to let it be read: daybook projection go-live " + r.name
 	}
 	_, err = fmt.Fprintln(r.out, build.Schema, said)
+	return err
+}
+
+// exchange compares the build that is ready with the one that is read, and lets it be read.
+func (r *rebuild) exchange(ctx context.Context) error {
+	equal, err := printDiff(ctx, r.server, r.name, r.out)
+	if err != nil {
+		return err
+	}
+	if !equal && !r.differing {
+		return fmt.Errorf("it differs from what is read; if it is right: daybook projection go-live %s", r.name)
+	}
+	_, err = r.server.GoLive(ctx, r.name)
 	return err
 }
 

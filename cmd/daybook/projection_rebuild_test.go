@@ -60,8 +60,9 @@ func TestARebuildShowsItsProgressAsABar(t *testing.T) {
 	require.Contains(t, out.String(), "audit_v1_b2: 500 events, 50 % of the log, 100 events/s, 5s left  50% |")
 }
 
-// rebuilding is a server whose rebuild goes through the given answers; the last one stays.
-func rebuilding(t *testing.T, answers ...http.HandlerFunc) *rebuild {
+// rebuilding is a server whose rebuild goes through the given answers, of which the last one stays, and comes to rows that are
+// equal or not.
+func rebuilding(t *testing.T, equal bool, answers ...http.HandlerFunc) *rebuild {
 	t.Helper()
 	mux := http.NewServeMux()
 	say := func(text string) http.HandlerFunc {
@@ -69,6 +70,9 @@ func rebuilding(t *testing.T, answers ...http.HandlerFunc) *rebuild {
 	}
 	mux.HandleFunc("POST /api/v1/projections/audit/rebuild", say(`{"name":"audit","schema":"audit_v1_b2"}`))
 	mux.HandleFunc("POST /api/v1/projections/audit/go-live", say(`{"name":"audit","schema":"audit_v1_b2"}`))
+	mux.HandleFunc("GET /api/v1/projections/audit/diff", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"equal":%t,"position":7,"text":"audit_v1 and audit_v1_b2 …\n"}`, equal)
+	})
 	asked := 0
 	mux.HandleFunc("GET /api/v1/projections", func(w http.ResponseWriter, r *http.Request) {
 		answers[min(asked, len(answers)-1)](w, r)
@@ -98,22 +102,35 @@ func TestARebuildThatIsInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer stop()
-	err := rebuilding(t, in("replaying")).run(ctx)
+	err := rebuilding(t, true, in("replaying")).run(ctx)
 	require.EqualError(t, err, "interrupted: the rebuild into audit_v1_b2 goes on while Daybook serves; to give it up: daybook projection abort audit")
 }
 
 func TestARebuildIsWatchedThroughWhatPasses(t *testing.T) {
 	t.Parallel()
-	r := rebuilding(t, refusing(http.StatusServiceUnavailable), in("replaying"), in("ready"))
+	r := rebuilding(t, true, refusing(http.StatusServiceUnavailable), in("replaying"), in("ready"))
 	r.goLive = true
 	require.NoError(t, r.run(t.Context()))
-	require.Equal(t, "audit_v1_b2 is live\n", r.out.(*strings.Builder).String())
+	require.Equal(t, "As of position 7, audit_v1 and audit_v1_b2 …\naudit_v1_b2 is live\n", r.out.(*strings.Builder).String())
 
-	r = rebuilding(t, in("live")) // as a new version does where the old one cannot be read
+	r = rebuilding(t, true, in("live")) // as a new version does where the old one cannot be read
 	r.goLive = true
 	require.NoError(t, r.run(t.Context()))
 
 	gone := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"projections":[]}`)) }
-	require.EqualError(t, rebuilding(t, in("replaying"), gone).run(t.Context()), "the rebuild into audit_v1_b2 was given up meanwhile")
-	require.ErrorContains(t, rebuilding(t, refusing(http.StatusInternalServerError)).run(t.Context()), "asking how far audit_v1_b2 is: Refused: no")
+	require.EqualError(t, rebuilding(t, true, in("replaying"), gone).run(t.Context()), "the rebuild into audit_v1_b2 was given up meanwhile")
+	require.ErrorContains(t, rebuilding(t, true, refusing(http.StatusInternalServerError)).run(t.Context()), "asking how far audit_v1_b2 is: Refused: no")
+}
+
+func TestARebuildThatDiffersGoesLiveWhenToldTo(t *testing.T) {
+	t.Parallel()
+	r := rebuilding(t, false, in("ready"))
+	r.goLive = true
+	require.EqualError(t, r.run(t.Context()),
+		"audit_v1_b2 is ready, and did not go live: it differs from what is read; if it is right: daybook projection go-live audit")
+	require.Equal(t, "As of position 7, audit_v1 and audit_v1_b2 …\n", r.out.(*strings.Builder).String())
+	r = rebuilding(t, false, in("ready"))
+	r.goLive, r.differing = true, true
+	require.NoError(t, r.run(t.Context()))
+	require.Equal(t, "As of position 7, audit_v1 and audit_v1_b2 …\naudit_v1_b2 is live\n", r.out.(*strings.Builder).String())
 }

@@ -138,15 +138,20 @@ func diffCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withServer(command, func(server *client.Client) error {
-				d, err := server.DiffBuilds(command.Context(), arguments[0])
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "As of position %d, %s", d.Position, d.Text)
+				_, err := printDiff(command.Context(), server, arguments[0], command.OutOrStdout())
 				return err
 			})
 		},
 	}
+}
+
+func printDiff(ctx context.Context, server *client.Client, name string, out io.Writer) (equal bool, err error) {
+	d, err := server.DiffBuilds(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("comparing the builds of %s: %w", name, err)
+	}
+	_, err = fmt.Fprintf(out, "As of position %d, %s", d.Position, d.Text)
+	return d.Equal, err
 }
 
 // verifyCommand ends with an error when rows are not what the log gives: scripts rely on it.

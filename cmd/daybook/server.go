@@ -77,13 +77,8 @@ func (a *app) caughtUp(ctx context.Context) error {
 func (a *app) waitFor(ctx context.Context, position events.Position) error {
 	for _, define := range definitions() {
 		name := define().Name()
-		if _, err := a.engine.Live(ctx, name); err != nil {
-			if _, unready := errors.AsType[*projections.UnreadyError](err); unready {
-				continue
-			}
-			return err
-		}
-		if err := a.engine.WaitFor(ctx, name, position); err != nil {
+		_, err := a.engine.Read(ctx, name, position)
+		if _, unready := errors.AsType[*projections.UnreadyError](err); err != nil && !unready {
 			return err
 		}
 	}
