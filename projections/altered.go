@@ -114,7 +114,7 @@ func (l *layout) alteredFor(ctx context.Context, conn *pgx.Conn, schema, sql str
 }
 
 // differs names the first column that is not what it was; empty when there is none.
-func (l *layout) differs(types map[string]columnType) string {
+func (l *layout) differs(types map[string]described) string {
 	if len(types) == 0 {
 		return fmt.Sprintf("table %s is gone", l.name)
 	}
@@ -124,7 +124,7 @@ func (l *layout) differs(types map[string]columnType) string {
 		switch {
 		case !there:
 			return fmt.Sprintf("table %s: column %s is gone", l.name, c.name)
-		case now != c.typ:
+		case now.columnType != c.typ:
 			return fmt.Sprintf("table %s: column %s is %s and was %s", l.name, c.name, now, c.typ)
 		}
 		delete(types, c.name)

@@ -22,6 +22,9 @@ func Append[R any](p *Projection, name string) *AppendTable[R] {
 	if !rows.has("stream") || !rows.has("revision") {
 		p.misusedf("table %s: rows of an Append table need the columns stream and revision", name)
 	}
+	for _, i := range rows.keys {
+		p.misusedf("table %s: field %s is tagged as part of a key, and an Append table has none: its rows are only added", name, rows.columns[i].field)
+	}
 	rows.reset()
 	p.register(name, rows)
 	return &AppendTable[R]{scratch, rows}

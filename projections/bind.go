@@ -55,65 +55,127 @@ func (l *layout) parameters(want func(int) bool) string {
 	return strings.Join(out, ", ")
 }
 
-// describeSQL reads a table's columns. One that must be filled has to be given a value by every insert.
+// describeSQL reads a table's columns. A required column must be given a value by every insert; one with a default gets that
+// of its type when it has none of its own.
 const describeSQL = `
 	SELECT a.attname, a.atttypid, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, t.typtype = 'e',
-	       format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+	       format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attidentity <> '',
+	       CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0), '') ELSE '' END
 	FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-	JOIN pg_type t ON t.oid = a.atttypid
+	JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped`
+
+// described is a column as the catalogue has it.
+type described struct {
+	columnType
+
+	identity  bool
+	otherwise string // the default; empty when there is none
+}
 
 // bindColumns finds the columns of the table and fits the fields to them. Every misfit is reported.
 func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string) error {
 	l.table = pgx.Identifier{schema, l.name}.Sanitize()
-	types, err := describe(ctx, conn, schema, l.name)
+	left, err := describe(ctx, conn, schema, l.name)
 	if err != nil {
 		return err
 	}
-	complain := func(format string, args ...any) error {
-		return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, fmt.Sprintf(format, args...))}
+	if len(left) == 0 {
+		return l.misused(schema, "there is no such table")
 	}
-	if len(types) == 0 {
-		return complain("there is no such table")
-	}
-	required := maps.Clone(types)
-	maps.DeleteFunc(required, func(_ string, t columnType) bool { return !t.must })
+	var errs []error
 	for i := range l.columns {
 		c := &l.columns[i]
-		t, ok := types[c.name]
+		found, ok := left[c.name]
 		if !ok {
-			return complain("field %s: there is no column %s", c.field, c.name)
+			errs = append(errs, l.misused(schema, "field %s: there is no column %s", c.field, c.name))
+			continue
 		}
 		if c.key || !l.partial {
-			delete(required, c.name)
+			delete(left, c.name)
 		}
-		c.typ = t
-		if c.encode, err = encoderFor(c.value, t); err != nil {
-			return complain("field %s: column %s: %s", c.field, c.name, err)
+		c.typ = found.columnType
+		if c.encode, err = encoderFor(c.value, c.typ); err != nil {
+			errs = append(errs, l.misused(schema, "field %s: column %s: %s", c.field, c.name, err))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(required)) {
-		return complain("column %s is NOT NULL without a default, and not every insert fills it", name)
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		errs = append(errs, l.checkUnfilled(ctx, conn, schema, name, left[name]))
+	}
+	return errors.Join(append(errs, l.checkKey(ctx, conn, schema))...)
+}
+
+// checkUnfilled looks at what becomes of a column that not every insert fills: the same in every build, or it is a misfit.
+func (l *layout) checkUnfilled(ctx context.Context, conn *pgx.Conn, schema, name string, column described) error {
+	switch {
+	case column.must:
+		return l.misused(schema, "column %s is NOT NULL without a default, and not every insert fills it", name)
+	case column.identity:
+		return l.misused(schema, "column %s numbers the rows by itself, and another build would number them otherwise: "+
+			"make it a plain column, and set it from the event", name)
+	case column.otherwise == "":
+		return nil
+	}
+	// Only Postgres knows whether an expression is immutable. It says so of those in an index.
+	reply, err := refusal(ctx, conn, fmt.Sprintf("CREATE TABLE %s (EXCLUDE USING btree (((%s) IS NULL) WITH =))",
+		pgx.Identifier{schema, "$default"}.Sanitize(), column.otherwise), 0)
+	if err != nil {
+		return fmt.Errorf("trying the default of column %s of %s.%s: %w", name, schema, l.name, err)
+	}
+	if reply != nil {
+		return l.misused(schema, "column %s: DEFAULT %s would not be the same in another build (%s), and not every insert fills the column: "+
+			"set it from the event, or make the default a constant", name, column.otherwise, reply.Message)
 	}
 	return nil
 }
 
-func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[string]columnType, error) {
+// noArbiter is Postgres's code for a key in ON CONFLICT that no unique index is on.
+const noArbiter = "42P10"
+
+// checkKey tells whether Postgres finds rows by the key. What else it has against the key's columns, try reports.
+func (l *layout) checkKey(ctx context.Context, conn *pgx.Conn, schema string) error {
+	var names, fields []string
+	for _, i := range l.keys {
+		c := &l.columns[i]
+		if c.encode == nil || c.typ.array() {
+			return nil
+		}
+		names, fields = append(names, c.name), append(fields, fmt.Sprintf("%s (field %s)", c.name, c.field))
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	isKey := func(i int) bool { return l.columns[i].key }
+	columns := strings.Join(l.identifiers(isKey), ", ")
+	reply, err := refusal(ctx, conn, fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s) ON CONFLICT (%[2]s) DO NOTHING",
+		l.table, columns, l.parameters(isKey)), len(l.keys))
+	if err != nil {
+		return fmt.Errorf("trying the key of %s.%s: %w", schema, l.name, err)
+	}
+	if reply != nil && reply.Code == noArbiter {
+		return l.misused(schema, "the key is %s, and no primary key or unique index is on exactly that: add PRIMARY KEY (%s) to the table",
+			strings.Join(fields, ", "), strings.Join(names, ", "))
+	}
+	return nil
+}
+
+func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[string]described, error) {
 	rows, err := conn.Query(ctx, describeSQL, schema, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
 	}
-	types := map[string]columnType{}
+	columns := map[string]described{}
 	var columnName string
-	var t columnType
-	_, err = pgx.ForEachRow(rows, []any{&columnName, &t.oid, &t.base, &t.enum, &t.name, &t.must}, func() error {
-		types[columnName] = t
+	var d described
+	into := []any{&columnName, &d.oid, &d.base, &d.enum, &d.columnType.name, &d.must, &d.identity, &d.otherwise}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		columns[columnName] = d
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
 	}
-	return types, nil
+	return columns, nil
 }
 
 func (t *appendRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
@@ -128,14 +190,15 @@ func (t *appendRows) bind(ctx context.Context, conn *pgx.Conn, schema string) er
 }
 
 func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
-	if err := t.bindColumns(ctx, conn, schema); err != nil {
-		return err
-	}
+	errs := []error{t.bindColumns(ctx, conn, schema)}
 	for i := range t.columns {
 		c := &t.columns[i]
 		if c.typ.array() {
-			return &MisuseError{schema, fmt.Sprintf("table %s: field %s: a Patch table cannot have array columns", t.name, c.field)}
+			errs = append(errs, t.misused(schema, "field %s: a Patch table cannot have array columns", c.field))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	t.prepareSQL()
 	return t.try(ctx, conn, schema, t.upsert(t.everything()))
@@ -151,14 +214,46 @@ type refusedError struct {
 func (e *refusedError) Unwrap() error { return e.MisuseError }
 
 // try runs a statement without rows, for all arrays are NULL: Postgres judges what the catalogue does not tell here, such
-// as a missing unique index or a generated column.
+// as a generated column.
 func (l *layout) try(ctx context.Context, conn *pgx.Conn, schema, sql string) error {
-	result := conn.PgConn().ExecParams(ctx, sql, make([][]byte, len(l.columns)), nil, nil, nil).Read()
-	if reply, ok := errors.AsType[*pgconn.PgError](result.Err); ok && !passes(reply) {
-		return &refusedError{&MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, reply.Message)}, reply}
+	reply, err := refusal(ctx, conn, sql, len(l.columns))
+	if err != nil {
+		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, err)
 	}
-	if result.Err != nil {
-		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, result.Err)
+	if reply != nil {
+		return &refusedError{l.misused(schema, "%s", reply.Message), reply}
 	}
 	return nil
+}
+
+// refusal runs a statement, with NULL for each parameter, and undoes it. What Postgres has against it is the reply.
+func refusal(ctx context.Context, conn *pgx.Conn, sql string, params int) (reply *pgconn.PgError, err error) {
+	undo, err := trial(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+	err = conn.PgConn().ExecParams(ctx, sql, make([][]byte, params), nil, nil, nil).Read().Err
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
+		return reply, nil
+	}
+	return nil, err
+}
+
+// trial begins something that is undone, within a transaction if there is one.
+func trial(ctx context.Context, conn *pgx.Conn) (undo func(), err error) {
+	begin, end := "BEGIN", "ROLLBACK"
+	if conn.PgConn().TxStatus() != 'I' {
+		begin, end = "SAVEPOINT trial", "ROLLBACK TO trial; RELEASE trial"
+	}
+	_, err = conn.Exec(ctx, begin)
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		_, _ = conn.Exec(ctx, end) // what cannot be undone ends with its connection
+	}, err
+}
+
+func (l *layout) misused(schema, format string, args ...any) *MisuseError {
+	return &MisuseError{schema, fmt.Sprintf("table %s: %s", l.name, fmt.Sprintf(format, args...))}
 }

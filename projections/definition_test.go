@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -78,16 +79,64 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 				projections.Append[base](p, "rows")
 			}
 		},
+		"projection bad_v1: table rows: field m is embedded: write its fields out": func(p *projections.Projection) {
+			type m struct {
+				N *int `db:"n"`
+			}
+			projections.Patch[struct {
+				m
+
+				ID int `db:"id,key"`
+			}](p, "rows")
+		},
+		`projection bad_v1: table rows: field n has the tag db:"n" but is not exported`: func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID int  `db:"id,key"`
+				n  *int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: field N is tagged as part of a key, and an Append table has none": func(p *projections.Projection) {
+			projections.Append[struct {
+				Stream   string `db:"stream"`
+				Revision uint64 `db:"revision"`
+				N        int    `db:"n,key"`
+			}](p, "rows")
+		},
+		"projection bad_v1: table rows: field ID is tagged as the partition, but the projection parks nothing: call Park": func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID int  `db:"id,partition"`
+				N  *int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: the handler for event TermsAccepted is nil": func(p *projections.Projection) {
+			projections.On[events.TermsAccepted](p, nil)
+		},
+		"projection bad_v1: the handler for all events is nil": func(p *projections.Projection) {
+			projections.OnAll(p, nil)
+		},
 	} {
 		p := projections.New("bad", 1, "")
 		define(p)
 		require.ErrorContains(t, newEngineError(p), want)
 	}
 	require.ErrorContains(t, newEngineError(projections.New("Bad-Name", 1, "")), "the name must match")
+	require.ErrorContains(t, newEngineError(projections.New("pg_bad", 1, "")), "projection pg_bad_v1: the name must not begin with pg_")
 	require.ErrorContains(t, newEngineError(projections.New("bad", 0, "")), "version 0 is not positive")
 	require.ErrorContains(t, newEngineError(projections.New("head", 1, "")), "projection head_v1")
 	require.ErrorContains(t, newEngineError(sample(), sample()), "projection sample_v1: it is registered twice")
 	require.NoError(t, newEngineError(sample(), sampleVersion(2, sampleSchema)))
+}
+
+func TestADefinitionThatMakesNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	nothing := func() *projections.Projection { return nil }
+	bad := always(projections.New("Bad", 1, ""))
+	_, err := projections.NewEngine(projections.Config{Pool: &pgxpool.Pool{}, Log: &embedded.Store{}, Now: time.Now}, sample, nil, nothing, bad)
+	require.EqualError(t, err, "projection number 2: its definition is nil\n"+
+		"projection number 3: its definition returns nil: it has to make a projection each time\n"+
+		"projection Bad_v1: the name must match ^[a-z][a-z0-9_]{0,49}$")
+	_, misuse := errors.AsType[*projections.MisuseError](err)
+	require.True(t, misuse)
 }
 
 func newEngineError(list ...*projections.Projection) error {
@@ -112,10 +161,8 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		"projection fit_v1: table rows: field At: there is no column at":                       "CREATE TABLE rows (id bigint PRIMARY KEY, n int)",
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as text":    "CREATE TABLE rows (id bigint PRIMARY KEY, n text, at timestamptz)",
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as boolean": "CREATE TABLE rows (id bigint PRIMARY KEY, n boolean, at timestamptz)",
-		"projection fit_v1: table rows: there is no unique or exclusion constraint matching":   "CREATE TABLE rows (id bigint, n int, at timestamptz)",
 		"projection fit_v1: table rows: column n is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int NOT NULL, at timestamptz)",
 		"projection fit_v1: table rows: column m is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int, m int NOT NULL, at timestamptz)",
-		"projection fit_v1: schema.sql: ":                                                      "CREATE TABEL rows",
 	} {
 		p := projections.New("fit", 1, schema)
 		projections.Patch[row](p, "rows")

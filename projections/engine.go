@@ -117,9 +117,12 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 	}
 	var errs []error
 	known := map[string]bool{}
-	for _, define := range append(definitions[:len(definitions):len(definitions)], head) {
-		p := define()
-		errs = append(errs, p.check())
+	for i, define := range append(definitions[:len(definitions):len(definitions)], head) {
+		p, err := define.begin(i + 1)
+		errs = append(errs, err)
+		if p == nil {
+			continue
+		}
 		if known[p.Schema()] {
 			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice, or has a name that the engine uses itself"})
 		}

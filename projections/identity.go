@@ -140,17 +140,19 @@ func searchIn(ctx context.Context, tx pgx.Tx, schema string) error {
 }
 
 func (t *sumRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
-	if err := t.bindColumns(ctx, conn, schema); err != nil {
-		return err
-	}
+	errs := []error{t.bindColumns(ctx, conn, schema)}
 	for i := range t.columns {
 		c := &t.columns[i]
 		switch {
+		case c.encode == nil: // reported already
 		case c.typ.array():
-			return t.misused(schema, "field %s: a Sum table cannot have array columns", c.field)
+			errs = append(errs, t.misused(schema, "field %s: a Sum table cannot have array columns", c.field))
 		case !c.key && c.typ.name != "bigint":
-			return t.misused(schema, "field %s: column %s is %s: sums need bigint", c.field, c.name, c.typ.name)
+			errs = append(errs, t.misused(schema, "field %s: column %s is %s: sums need bigint", c.field, c.name, c.typ.name))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	t.prepareSQL()
 	if err := t.try(ctx, conn, schema, t.addSQL); err != nil {
@@ -188,22 +190,19 @@ func (t *sumRows) fits(described *pgconn.StatementDescription, schema string) er
 	for _, f := range described.Fields {
 		given[f.Name] = f.DataTypeOID
 	}
+	var errs []error
 	for i := range t.columns {
 		c := &t.columns[i]
 		oid, ok := given[c.name]
 		switch {
 		case !ok:
-			return t.misused(schema, "From: the query does not give column %s", c.name)
+			errs = append(errs, t.misused(schema, "From: the query does not give column %s", c.name))
 		case oid != c.typ.base:
-			return t.misused(schema, "From: the query gives column %s with another type than %s: cast it", c.name, c.typ.name)
+			errs = append(errs, t.misused(schema, "From: the query gives column %s with another type than %s: cast it", c.name, c.typ.name))
 		}
 	}
 	if len(described.Fields) != len(t.columns) {
-		return t.misused(schema, "From: the query gives %d columns, the rows have %d fields", len(described.Fields), len(t.columns))
+		errs = append(errs, t.misused(schema, "From: the query gives %d columns, the rows have %d fields", len(described.Fields), len(t.columns)))
 	}
-	return nil
-}
-
-func (t *sumRows) misused(schema, format string, args ...any) error {
-	return &MisuseError{schema, fmt.Sprintf("table %s: %s", t.name, fmt.Sprintf(format, args...))}
+	return errors.Join(errs...)
 }

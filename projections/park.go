@@ -51,15 +51,19 @@ type parks struct {
 // event's, and the projection pauses.
 const maxParked = 1024
 
-// checkPartitions finds the Patch tables of a parking projection that are not partitioned.
+// checkPartitions finds the Patch tables of a parking projection that are not partitioned, and tables that are although
+// nothing is parked.
 func (p *Projection) checkPartitions() {
-	if p.parks == nil {
-		return
-	}
 	for _, t := range p.tables {
-		if rows, ok := t.(*patchRows); ok && rows.partition < 0 {
+		name, field := t.partitionedBy()
+		_, patch := t.(*patchRows)
+		switch {
+		case p.parks == nil && field != "":
+			p.misusedf("table %s: field %s is tagged as the partition, but the projection parks nothing: "+
+				`call Park, or tag it db:"column,key"`, name, field)
+		case p.parks != nil && patch && field == "":
 			p.misusedf("table %s: the projection parks %s, so the key has to contain the partition: "+
-				`tag one field db:"column,partition"`, rows.name, p.parks.of)
+				`tag one field db:"column,partition"`, name, p.parks.of)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"daybook/events"
 )
@@ -34,6 +35,9 @@ func New(name string, version int, ddl string) *Projection {
 	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}}
 	if !validName.MatchString(name) {
 		p.misusedf("the name must match %s", validName)
+	}
+	if strings.HasPrefix(name, "pg_") {
+		p.misusedf("the name must not begin with pg_: Postgres keeps such schemas for itself")
 	}
 	if version < 1 {
 		p.misusedf("version %d is not positive", version)
@@ -64,6 +68,9 @@ func (p *Projection) Schema() string {
 // whose type is handled but whose data, version or envelope cannot be read is an error: the projection pauses.
 func On[E events.Event](p *Projection, handle func(e E, at At) error) {
 	name := events.NameOf[E]()
+	if handle == nil {
+		p.misusedf("the handler for event %s is nil", name)
+	}
 	if p.handler[name] != nil {
 		p.misusedf("two handlers for event %s", name)
 		return
@@ -84,6 +91,9 @@ func On[E events.Event](p *Projection, handle func(e E, at At) error) {
 // OnAll handles every event but the store's own ($-named) ones, undecoded, known or not. It runs before the typed
 // handler of the same event.
 func OnAll(p *Projection, handle func(at At) error) {
+	if handle == nil {
+		p.misusedf("the handler for all events is nil")
+	}
 	if p.all != nil {
 		p.misusedf("two handlers for all events")
 		return
@@ -136,9 +146,21 @@ func (p *Projection) check() error {
 	return errors.Join(p.misuse...)
 }
 
+// begin makes the projection of the nth definition, and checks it.
+func (define Definition) begin(n int) (*Projection, error) {
+	if define == nil {
+		return nil, &MisuseError{fmt.Sprintf("number %d", n), "its definition is nil"}
+	}
+	p := define()
+	if p == nil {
+		return nil, &MisuseError{fmt.Sprintf("number %d", n), "its definition returns nil: it has to make a projection each time"}
+	}
+	return p, p.check()
+}
+
 // MisuseError is a mistake in a projection's definition. Running again cannot cure it.
 type MisuseError struct {
-	Projection string // name and version, such as "messages_v1"
+	Projection string // name and version, such as "messages_v1"; "number 2" of the definitions when there is none
 	Problem    string // names table and field
 }
 

@@ -130,15 +130,39 @@ func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) err
 	if err := searchIn(ctx, tx, p.Schema()); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, p.ddl, pgx.QueryExecModeSimpleProtocol)
-	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
-		return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s", reply)}
-	}
-	if err != nil {
+	if err := p.execute(ctx, tx); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
+	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
 	return err
+}
+
+// execute runs schema.sql. Within a block Postgres itself refuses what would end the engine's transaction.
+func (p *Projection) execute(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT set_config('daybook.schema', $1, true)", p.ddl); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "DO $$ BEGIN EXECUTE current_setting('daybook.schema'); END $$")
+	reply, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok || passes(reply):
+		return err
+	case reply.Code == "0A000" && reply.Routine == "exec_stmt_dynexecute":
+		return &MisuseError{p.Schema(), "schema.sql: it runs within a transaction of the engine, and must not begin, divide or end one, " +
+			"nor copy from the client: leave out BEGIN, SAVEPOINT, COMMIT, ROLLBACK and COPY … FROM STDIN"}
+	}
+	return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s%s", p.line(reply), reply)}
+}
+
+// line finds the line of schema.sql that an error is in, if it is known: "line 3, “name text,”: ".
+func (p *Projection) line(reply *pgconn.PgError) string {
+	begins, query := strings.Index(p.ddl, reply.InternalQuery), []rune(reply.InternalQuery) // all of it, or the body of a function
+	if begins < 0 || reply.InternalPosition < 1 || int(reply.InternalPosition) > len(query)+1 {
+		return ""
+	}
+	before := p.ddl[:begins] + string(query[:reply.InternalPosition-1])
+	number := strings.Count(before, "\n")
+	return fmt.Sprintf("line %d, %q: ", number+1, strings.TrimSpace(strings.Split(p.ddl, "\n")[number]))
 }
 
 // fingerprint tells two definitions apart: the DDL, which events are handled, and the version.

@@ -339,7 +339,7 @@ func TestMisfitsOfSumsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 	const good = "CREATE TABLE rows (id bigint PRIMARY KEY, n bigint NOT NULL)"
 	h := newHouse(t)
 	for want, c := range map[string]struct{ schema, identity string }{
-		"there is no unique or exclusion constraint matching":           {schema: "CREATE TABLE rows (id bigint, n bigint)"},
+		"no primary key or unique index is on exactly that":             {schema: "CREATE TABLE rows (id bigint, n bigint)"},
 		"field N: column n is integer: sums need bigint":                {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n int)"},
 		"field N: column n: a int64 cannot be stored as numeric[]":      {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n numeric[])"},
 		"column m is NOT NULL without a default":                        {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n bigint, m int NOT NULL)"},

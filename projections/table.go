@@ -15,6 +15,7 @@ type table interface {
 	altered(ctx context.Context, conn *pgx.Conn, schema string) (change string, err error) // since it was bound
 	flush(w *work)
 	reset()
+	partitionedBy() (table, field string) // field is empty when it is not
 }
 
 // work is what one batch writes, in this order.
@@ -78,14 +79,24 @@ func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
 	taken := map[string]bool{}
 	for field, value := range scratch.Fields() {
 		tag, tagged := field.Tag.Lookup("db")
-		if !field.IsExported() || tag == "-" {
+		switch {
+		case tag == "-":
+			continue
+		case field.Anonymous:
+			complain("field %s is embedded: write its fields out", field.Name)
+			continue
+		case !field.IsExported() && tagged:
+			complain("field %s has the tag db:%q but is not exported, so it cannot be written", field.Name, tag)
+			continue
+		case !field.IsExported():
 			continue
 		}
 		columnName, option, _ := strings.Cut(tag, ",")
+		isKey := option == keyOption || option == partitionOption
 		switch {
 		case !tagged || columnName == "":
 			complain(`field %s has no tag db:"column"`, field.Name)
-		case option != "" && option != keyOption && option != partitionOption:
+		case option != "" && !isKey:
 			complain("field %s has the unknown tag option %q", field.Name, option)
 		case taken[columnName]:
 			complain("field %s: column %s is taken by another field", field.Name, columnName)
@@ -96,10 +107,10 @@ func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
 		if option == partitionOption {
 			l.partition = len(l.columns)
 		}
-		if option != "" {
+		if isKey {
 			l.keys = append(l.keys, len(l.columns))
 		}
-		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: option != "", value: value})
+		l.columns = append(l.columns, column{name: columnName, field: field.Name, key: isKey, value: value})
 	}
 	return l
 }
@@ -124,6 +135,13 @@ func (p *Projection) register(name string, t table) {
 }
 
 func (l *layout) tableName() string { return l.name }
+
+func (l *layout) partitionedBy() (table, field string) {
+	if l.partition >= 0 {
+		field = l.columns[l.partition].field
+	}
+	return l.name, field
+}
 
 // failed names the column that a row could not be written to.
 func (l *layout) failed(c *column, err error) error {
