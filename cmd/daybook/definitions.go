@@ -9,7 +9,7 @@ import (
 	"daybook/projections/routing"
 )
 
-// definitions lists the projections: one line to add one, which `daybook projection new` does.
+// definitions lists the projections: one line to add one, and its import; `daybook projection new` writes both.
 func definitions() []projections.Definition {
 	return []projections.Definition{
 		audit.Define,
