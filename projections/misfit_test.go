@@ -66,7 +66,7 @@ func TestAKeyNeedsAnIndexOfItsOwn(t *testing.T) {
 		"UNIQUE (part, id, n)":   false,
 		"CHECK (id > 0)":         false,
 	} {
-		found := h.misfits("CREATE TABLE rows (part text, id bigint, n int, at timestamptz, "+key+")"+trail+")")
+		found := h.misfits("CREATE TABLE rows (part text, id bigint, n int, at timestamptz, " + key + ")" + trail + ")")
 		if fits {
 			require.Empty(t, found, key)
 			continue
@@ -97,8 +97,8 @@ func TestDefaultsAreTheSameInEveryBuild(t *testing.T) {
 		"at timestamptz, more text DEFAULT upper('x') || 'y'":            "",
 		"at timestamptz, twice int GENERATED ALWAYS AS (id * 2) STORED":  "",
 	} {
-		found := h.misfits(domain+"CREATE SEQUENCE numbers; CREATE TABLE rows (part text DEFAULT now()::text, id bigserial, n int DEFAULT 1 + 2, "+
-			column+", PRIMARY KEY (part, id))"+trail+")")
+		found := h.misfits(domain + "CREATE SEQUENCE numbers; CREATE TABLE rows (part text DEFAULT now()::text, id bigserial, n int DEFAULT 1 + 2, " +
+			column + ", PRIMARY KEY (part, id))" + trail + ")")
 		if named == "" {
 			require.Empty(t, found, column)
 			continue

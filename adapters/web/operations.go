@@ -111,8 +111,11 @@ func canBeRead(p api.ProjectionStatus) bool {
 
 func policyStatus(p policies.Status) api.PolicyStatus {
 	status := api.PolicyStatus{
-		Name: p.Policy, State: string(p.State), Reason: p.Error, Position: p.Position, LagSeconds: p.Lag,
+		Name: p.Policy, State: string(p.State), Reason: p.Error, Position: p.Position,
 		Shards: make([]api.ShardStatus, 0, len(p.Shards)),
+	}
+	if p.Lag != nil {
+		status.LagEvents, status.LagAtLeast, status.LagSeconds = p.Lag.Events, p.Lag.AtLeast, p.Lag.Seconds
 	}
 	for _, shard := range p.Shards {
 		status.Shards = append(status.Shards, api.ShardStatus{

@@ -157,7 +157,8 @@ func (a *app) openPolicies(ctx context.Context) (err error) {
 		}
 	}
 	a.policies, err = policies.NewRunner(policies.Config{
-		Log: a.store, Leases: leases, Now: a.now, Logger: a.log, Process: a.config.Process, Tracer: a.tracer,
+		Log: a.store, Leases: leases, Now: a.now, Logger: a.log, Process: a.config.Process,
+		Observe: a.metrics.reactions.observeReaction, Tracer: a.tracer,
 	}, policies.NewRating(a.store, a.now))
 	return err
 }

@@ -42,20 +42,20 @@ func buildMetric(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("daybook_projection_build_"+name, help, []string{"projection", "build", "phase"}, nil)
 }
 
-// batches are measured as they are committed, in this process.
+// batches are measured in this process: those of a projection as they are committed, those of a policy when it has reacted.
 type batches struct {
 	events, seconds *prometheus.HistogramVec
 }
 
-// newBatches has no phase among its labels: a build goes on counting when it goes live.
-func newBatches() batches {
+// newBatches has no phase among the labels: a build goes on counting when it goes live.
+func newBatches(prefix string, labels ...string) batches {
 	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "daybook_projection_batch_" + name, Help: help, Buckets: buckets},
-			[]string{"projection", "build"})
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets},
+			labels)
 	}
 	return batches{
-		histogram("events", "Events of a batch that was committed here.", prometheus.ExponentialBuckets(1, 4, 8)),
-		histogram("seconds", "Time to project and commit a batch.", prometheus.ExponentialBuckets(0.001, 2, 14)),
+		histogram("events", "Events of a batch that was dealt with here.", prometheus.ExponentialBuckets(1, 4, 8)),
+		histogram("seconds", "Time to project and commit a batch, or to react to it.", prometheus.ExponentialBuckets(0.001, 2, 14)),
 	}
 }
 

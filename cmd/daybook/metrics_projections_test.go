@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,6 +34,7 @@ func TestMetricsOfBuilds(t *testing.T) {
 			`daybook_projection_build_here\{build="audit_v1",phase="live",projection="audit"\} 1`,
 			`daybook_projection_batch_events_sum\{build="audit_v1",projection="audit"\} 2`,
 			`daybook_projection_batch_seconds_bucket\{build="audit_v1",projection="audit",le="\+Inf"\} [1-9]`,
+			`daybook_policy_lag_events\{policy="rating"\} \d`, `daybook_policy_lag_seconds\{policy="rating"\} \d`,
 		} {
 			require.Regexp(t, "(?m)^"+want, before)
 		}
@@ -68,18 +70,27 @@ func scrape(t *testing.T, base string) string {
 	return string(text)
 }
 
-// TestMetricsInDocumentsExist looks for each name that a how-to gives.
+// TestMetricsInDocumentsExist looks for each name that a document gives.
 func TestMetricsInDocumentsExist(t *testing.T) {
 	var described strings.Builder
-	for _, d := range projectionMetrics {
+	m := newMetrics(nil)
+	descriptions := make(chan *prometheus.Desc, 64)
+	for _, c := range []prometheus.Collector{m, m.batches.events, m.batches.seconds, m.reactions.events, m.reactions.seconds} {
+		c.Describe(descriptions)
+	}
+	close(descriptions)
+	for d := range descriptions {
 		described.WriteString(d.String())
 	}
-	text, err := os.ReadFile("../../docs/how-to/rebuild-a-projection.md")
-	require.NoError(t, err)
-	named := regexp.MustCompile("`(daybook_projection_(?:lag|build)_[a-z_]+[a-z])`").FindAllStringSubmatch(string(text), -1)
-	require.Len(t, named, 3)
-	for _, name := range named {
-		require.Contains(t, described.String(), `"`+name[1]+`"`)
+	for document, names := range map[string]int{"how-to/rebuild-a-projection.md": 5, "reference/metrics.md": 7} {
+		text, err := os.ReadFile("../../docs/" + document)
+		require.NoError(t, err)
+		named := regexp.MustCompile("`(daybook_(?:projection|policy)_(?:lag|build|batch|position|running|shards)[a-z_]*[a-z])`").
+			FindAllStringSubmatch(string(text), -1)
+		require.Len(t, named, names, document)
+		for _, name := range named {
+			require.Contains(t, described.String(), `"`+name[1]+`"`)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"daybook/events"
 )
@@ -63,7 +62,7 @@ func (w *worker) decode(ctx context.Context, records []events.Record) (*batch, e
 // deal decodes a record and gives it to the shard that it belongs to.
 func (w *worker) deal(ctx context.Context, b *batch, r *events.Record) error {
 	unreadable := func(err error) error {
-		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, r.Created, err}
+		return &InputError{w.policy.Name(), r.Stream, r.Revision, r.Type, err}
 	}
 	event, envelope, err := events.DecodeRecord(*r)
 	if err != nil {
@@ -93,7 +92,6 @@ type InputError struct {
 	Stream   string
 	Revision uint64
 	Type     string
-	Created  time.Time // by the store's clock: that of its recording may be what cannot be read
 	Err      error
 }
 

@@ -40,12 +40,23 @@ type Config struct {
 	MinPause    time.Duration // after the first failure in a row; 50 ms
 	MaxPause    time.Duration // pauses double up to this; 5 s
 
-	Tracer trace.TracerProvider // gets a span for every reaction; nil: nobody
+	Observe func(Reacted)        // hears of every reaction that worked, from several goroutines at once; nil: nobody
+	Tracer  trace.TracerProvider // gets a span for every reaction; nil: nobody
+}
+
+// Reacted is what one call of React has dealt with.
+type Reacted struct {
+	Policy string
+	Events int
+	Took   time.Duration
 }
 
 func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(Reacted) {}
 	}
 	if c.Tracer == nil {
 		c.Tracer = noop.NewTracerProvider()

@@ -26,9 +26,20 @@ type Status struct {
 	Error    string          `json:"error,omitempty"` // why it is retrying
 	Position events.Position `json:"position"`        // all shards have passed it, in whichever process
 	Head     events.Position `json:"head"`            // of the log
-	Lag      float64         `json:"lag_seconds"`     // age of the oldest input that is being reacted to here, rests or cannot be read
+	Lag      *Lag            `json:"lag,omitempty"`   // nil when the log or the leases could not be asked
 	Shards   []ShardStatus   `json:"shards"`
 }
+
+// Lag is how far a policy is behind the log, whoever works on it, and if nobody does: the events that some shard has not
+// passed, whether or not the policy handles them. They are counted in the log, up to a thousand.
+type Lag struct {
+	Events  int64   `json:"events"`
+	AtLeast bool    `json:"at_least,omitempty"` // there may be more: it was counted no further
+	Seconds float64 `json:"seconds"`            // age of the oldest of them
+}
+
+// countedLag bounds what is read to tell a lag.
+const countedLag = 1000
 
 // ShardStatus is how one shard of a policy stands.
 type ShardStatus struct {
@@ -52,18 +63,58 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		if err != nil && failure == nil {
 			failure = fmt.Errorf("reading how far policy %s is: %w", w.policy.Name(), err)
 		}
-		s := w.status(states, r.cfg.Now())
+		s := w.status(states)
 		s.Head = head
+		if failure == nil {
+			s.Lag, failure = r.lag(ctx, s.Position, head)
+		}
 		out = append(out, s)
 	}
 	return out, failure
 }
 
-func (w *worker) status(states []ShardState, now time.Time) Status {
+// lag counts the events after a position, up to the head.
+func (r *Runner) lag(ctx context.Context, after, head events.Position) (*Lag, error) {
+	lag := &Lag{}
+	if after >= head {
+		return lag, nil
+	}
+	for records, err := range r.cfg.Log.SubscribeAll(ctx, after, countedLag) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the log after position %d: %w", after, err)
+		}
+		for i := range records {
+			switch {
+			case records[i].System():
+			case lag.Events == countedLag:
+				lag.AtLeast = true
+				return lag, nil
+			default:
+				if lag.Events++; lag.Events == 1 {
+					lag.Seconds = max(r.cfg.Now().Sub(recordedAt(&records[i])).Seconds(), 0)
+				}
+			}
+			if records[i].Position >= head {
+				return lag, nil
+			}
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// recordedAt is when an event was recorded, by the store's clock if ours cannot be read.
+func recordedAt(r *events.Record) time.Time {
+	envelope, err := events.DecodeEnvelope(r.Metadata)
+	if err != nil {
+		return r.Created
+	}
+	return envelope.RecordedAt
+}
+
+func (w *worker) status(states []ShardState) Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := Status{Policy: w.policy.Name(), Position: ^events.Position(0)}
-	oldest := w.since
 	for n := range w.policy.Shards() {
 		s := ShardStatus{Shard: n, Position: w.passed(n)}
 		if n < len(states) {
@@ -74,15 +125,9 @@ func (w *worker) status(states []ShardState, now time.Time) Status {
 			if here.failed != nil {
 				s.Error = here.failed.Error()
 			}
-			if since := here.since; !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
-				oldest = since
-			}
 		}
 		out.Position = min(out.Position, s.Position)
 		out.Shards = append(out.Shards, s)
-	}
-	if !oldest.IsZero() {
-		out.Lag = max(now.Sub(oldest).Seconds(), 0)
 	}
 	out.State = w.state()
 	if trouble := w.troubleHere(); trouble != nil {

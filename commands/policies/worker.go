@@ -2,7 +2,6 @@ package policies
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -40,7 +39,6 @@ type worker struct {
 	renewal   int                // which one the fuse belongs to
 	unsaved   bool               // a shard came further since the last save began
 	ill       error              // why the policy as a whole does not go on
-	since     time.Time          // when the input was recorded that all wait before; zero if there is none
 	unheld    error              // why leases cannot be renewed
 	moved     chan struct{}      // closed when a shard moves on or changes hands
 	elsewhere []events.Position  // of all shards, as last read from the leases
@@ -53,11 +51,10 @@ type shard struct {
 
 	// Under the worker's lock.
 	at      Checkpoint
-	settled bool      // at is of this log
-	surplus bool      // to be given back
-	resting bool      // after a failure
-	failed  error     // the last failure; nil once it is overcome
-	since   time.Time // when the first input that waits here was recorded; zero if none waits
+	settled bool  // at is of this log
+	surplus bool  // to be given back
+	resting bool  // after a failure
+	failed  error // the last failure; nil once it is overcome
 
 	pauses pauses
 	timer  *time.Timer // ends the rest
@@ -205,7 +202,6 @@ func (w *worker) react(ctx context.Context, team []*shard, b *batch) []*shard {
 		slots <- struct{}{}
 		working.Go(func() {
 			defer func() { <-slots }()
-			w.begin(s, inputs[0])
 			if err := w.reactSafely(ctx, s.number, inputs); err != nil {
 				w.fail(ctx, s, err)
 			} else {
@@ -225,8 +221,12 @@ func (w *worker) reactSafely(ctx context.Context, shard int, inputs []*Input) (e
 		attribute.Int64("daybook.from", int64(inputs[0].Position)), attribute.Int64("daybook.to", int64(inputs[len(inputs)-1].Position)),
 		attribute.Int("daybook.events", len(inputs)),
 	))
+	began := time.Now()
 	defer func() {
-		if err != nil && ctx.Err() == nil { // what was ended did not fail
+		switch {
+		case err == nil:
+			w.cfg.Observe(Reacted{w.policy.Name(), len(inputs), time.Since(began)})
+		case ctx.Err() == nil: // what was ended did not fail
 			span.SetStatus(codes.Error, err.Error())
 		}
 		span.End()
@@ -248,17 +248,11 @@ func (w *worker) position(s *shard) events.Position {
 	return s.at.Position
 }
 
-func (w *worker) begin(s *shard, first *Input) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s.since = first.Envelope.RecordedAt
-}
-
 // advance notes that a shard is past a batch.
 func (w *worker) advance(s *shard, b *batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.failed, s.since = nil, time.Time{}
+	s.failed = nil
 	s.pauses.reset()
 	if s.at.Position >= b.last {
 		return
@@ -299,10 +293,7 @@ func (w *worker) past(team []*shard, b *batch) []*shard {
 func (w *worker) setIll(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ill, w.since = err, time.Time{}
-	if before, ok := errors.AsType[*InputError](err); ok {
-		w.since = before.Created
-	}
+	w.ill = err
 }
 
 // saveSoon asks for checkpoints to be saved, if there is something to save.

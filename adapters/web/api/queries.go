@@ -107,7 +107,9 @@ type PolicyStatus struct {
 	State      string          `json:"state"            doc:"What it does in this process: running, retrying, stopped, or standby while others hold all its shards." example:"running"`
 	Reason     string          `json:"reason,omitempty" doc:"Why it is retrying."`
 	Position   events.Position `json:"position"         doc:"The last position that all its shards have passed, in whichever process." example:"4711"`
-	LagSeconds float64         `json:"lag_seconds"      doc:"Age of the oldest event that it works on here." example:"0"`
+	LagEvents  int64           `json:"lag_events"       doc:"How many events some of its shards have not passed, whoever works on them." example:"0"`
+	LagAtLeast bool            `json:"lag_at_least"     doc:"Whether there may be more of them: they are counted up to a thousand."`
+	LagSeconds float64         `json:"lag_seconds"      doc:"Age of the oldest of them." example:"0"`
 	Shards     []ShardStatus   `json:"shards,omitempty" doc:"Its parts, which go on side by side."`
 }
 
