@@ -101,13 +101,23 @@ type table struct {
 func newCatalogue(kinds ...kind) table {
 	t := table{byName: map[string]*kind{}, byType: map[reflect.Type]*kind{}}
 	for _, k := range kinds {
-		if t.byName[k.name] != nil || t.byType[k.goType] != nil {
-			panic("events: " + k.name + " is in the catalogue twice")
-		}
-		t.byName[k.name], t.byType[k.goType] = &k, &k
-		t.names = append(t.names, k.name)
+		t.add(k)
 	}
 	return t
+}
+
+func (t *table) add(k kind) {
+	if t.byName[k.name] != nil || t.byType[k.goType] != nil {
+		panic("events: " + k.name + " is in the catalogue twice")
+	}
+	t.byName[k.name], t.byType[k.goType] = &k, &k
+	t.names = append(t.names, k.name)
+}
+
+// Rehearse adds an event to the catalogue of a test's process: old versions can be tried before a store holds any. Call it
+// in TestMain, before anything is encoded or decoded: the catalogue has no lock.
+func Rehearse[E Event](name string, upcasters ...Upcaster) {
+	catalogue.add(entry[E](name, upcasters...))
 }
 
 // Names lists the stored names of the catalogue.

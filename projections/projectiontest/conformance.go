@@ -18,6 +18,7 @@ import (
 	"daybook/adapters/postgres"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/events/testdata/golden"
 	"daybook/projections"
 )
 
@@ -30,6 +31,8 @@ import (
 //   - takeover: engines that come and go, with the lease of one another, give the same rows
 //   - full disk: a database without room leaves nothing of a batch, and no event is blamed for it
 //   - poison: an event that cannot be read lets its partition wait, or the projection pause at it; nothing else is amiss
+//   - old versions: every golden file of an event that it handles can be read, and one of an older version leaves the rows
+//     that the same fact leaves in the current one; see OldVersions
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
 //
@@ -63,6 +66,7 @@ func Conformance(t *testing.T, define projections.Definition, given func(*Scenar
 	t.Run("Takeover", func(t *testing.T) { require.Equal(t, want, s.takeTurns(t)) })
 	t.Run("FullDisk", func(t *testing.T) { require.Equal(t, want, s.fullDisk(t)) })
 	t.Run("Poison", func(t *testing.T) { poison(t, define, given, want) })
+	t.Run("OldVersions", func(t *testing.T) { require.NoError(t, OldVersions(t, define, golden.Files)) })
 	t.Run("Strangers", func(t *testing.T) {
 		s.GivenRaw("stranger-1", strangers(p)...)
 		got := s.play(t, script{size: func() int { return 2 }})
