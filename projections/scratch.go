@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/events"
 )
@@ -141,6 +142,9 @@ func (s *scratch) fill(ctx context.Context, upTo events.Position) error {
 	return s.step(ctx, records)
 }
 
+// noTable is Postgres's code for a table that does not exist.
+const noTable = "42P01"
+
 // step projects one batch.
 func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	if len(records) == 0 {
@@ -153,8 +157,9 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	}
 	b := &Batch{After: s.at.position, Last: records[len(records)-1].Position, Events: Decode(records)}
 	err := s.project(ctx, b)
-	if errors.Is(err, errMoved) {
-		return fmt.Errorf("scratch build %s was removed: its lease had run out: %w", s.p.Schema(), err)
+	reply, refused := errors.AsType[*pgconn.PgError](err)
+	if errors.Is(err, errMoved) || refused && reply.Code == noTable { // a new connection finds out when it prepares its statements
+		return fmt.Errorf("scratch build %s was removed: its lease had run out: %w", s.p.Schema(), errMoved)
 	}
 	if err != nil {
 		return err
