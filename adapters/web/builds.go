@@ -38,12 +38,16 @@ func (s *server) registerBuilds(a huma.API) {
 			"projections says how far it is. One rebuild of a projection is under way at a time.", http.StatusAccepted), s.rebuild)
 	endpoint(s, a, operation(http.MethodDelete, "/rebuild", "abortRebuild", "Give a rebuild up",
 		"Removes the build that is being made, or is ready and was never read.", http.StatusOK), s.abortRebuild)
-	endpoint(s, a, operation(http.MethodGet, "/diff", "diffProjection", "Compare the new build with the one that is read",
+	long := func(op huma.Operation) huma.Operation {
+		op.Middlewares = huma.Middlewares{unhurried}
+		return op
+	}
+	endpoint(s, a, long(operation(http.MethodGet, "/diff", "diffProjection", "Compare the new build with the one that is read",
 		"Compares all rows of the build that is ready with those of the live one, both as of the same position. It is for the "+
-			"process that works on the build, and takes as long as reading both.", http.StatusOK), s.diffBuilds)
-	endpoint(s, a, operation(http.MethodPost, "/verify", "verifyProjection", "Compare a read model with the log",
+			"process that works on the build, and takes as long as reading both.", http.StatusOK)), s.diffBuilds)
+	endpoint(s, a, long(operation(http.MethodPost, "/verify", "verifyProjection", "Compare a read model with the log",
 		"Projects the log anew, beside the live build, and compares all rows, or a sample of them. Lag 0 does not prove that "+
-			"what is there is right; this does. The list of projections keeps what was found.", http.StatusOK), s.verify)
+			"what is there is right; this does. The list of projections keeps what was found.", http.StatusOK)), s.verify)
 	endpoint(s, a, operation(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
 		"Puts the build that is ready in the place of the one that is read, once it has read as far. The one before is kept up "+
 			"for a while.", http.StatusOK), s.goLive)

@@ -170,8 +170,11 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	requests, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
 	server := &http.Server{
 		Handler:           a.handler(),
+		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: web.ReadHeaderTimeout,
 		ReadTimeout:       web.ReadTimeout,
 		WriteTimeout:      web.WriteTimeout,
@@ -214,7 +217,7 @@ func (a *app) serve(ctx context.Context, ready func(base string) error) error {
 		defer stopBehind()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		return server.Shutdown(limit)
+		return shutDown(limit, server, cutOff)
 	})
 	group.Go(func() error { return ready("http://" + dialled(listener.Addr().String())) })
 	return group.Wait()
@@ -233,8 +236,21 @@ func (a *app) during(ctx context.Context, work func(base string) error) error {
 	return errors.Join(outcome, served)
 }
 
-// shutdownTimeout is how long requests may take to end once the process was asked to.
-const shutdownTimeout = 10 * time.Second
+// How long requests may take to end once the process was asked to, and then, once they were cut off.
+const shutdownTimeout, cutOffTimeout = 10 * time.Second, 10 * time.Second
+
+// shutDown lets requests end by themselves within a limit, and cuts off what takes longer: comparing all rows of a
+// projection may take many minutes, and leaves nothing behind when it is ended.
+func shutDown(limit context.Context, server *http.Server, cutOff func()) error {
+	err := server.Shutdown(limit)
+	if limit.Err() == nil {
+		return err
+	}
+	cutOff()
+	end, cancel := context.WithTimeout(context.WithoutCancel(limit), cutOffTimeout)
+	defer cancel()
+	return server.Shutdown(end)
+}
 
 func (a *app) handler() http.Handler {
 	return web.New(web.Config{

@@ -136,13 +136,13 @@ func (c *Client) AbortRebuild(ctx context.Context, projection string, options ..
 
 // DiffBuilds compares the build that is ready with the one that is read.
 func (c *Client) DiffBuilds(ctx context.Context, projection string, options ...CallOption) (api.ProjectionDiff, error) {
-	return send[api.ProjectionDiff](ctx, c, call{method: http.MethodGet, path: projectionPath(projection, "/diff")}, options)
+	return send[api.ProjectionDiff](ctx, c, call{method: http.MethodGet, path: projectionPath(projection, "/diff"), long: true}, options)
 }
 
 // VerifyProjection compares the live build of a projection with the log: about so many streams, or all of it.
 func (c *Client) VerifyProjection(ctx context.Context, projection string, sample int, options ...CallOption) (api.ProjectionVerdict, error) {
 	return send[api.ProjectionVerdict](ctx, c, call{
-		method: http.MethodPost, path: projectionPath(projection, "/verify"), query: url.Values{"sample": {strconv.Itoa(sample)}},
+		method: http.MethodPost, path: projectionPath(projection, "/verify"), query: url.Values{"sample": {strconv.Itoa(sample)}}, long: true,
 	}, options)
 }
 

@@ -30,11 +30,12 @@ type Client struct {
 	base  string
 	token string
 	http  *http.Client
+	long  *http.Client // for calls that may take as long as projecting the whole log
 }
 
 // New returns a client of the server at baseURL ("http://127.0.0.1:8080") with the admin token.
 func New(baseURL, token string) *Client {
-	return &Client{base: strings.TrimRight(baseURL, "/"), token: token, http: &http.Client{Timeout: time.Minute}}
+	return &Client{base: strings.TrimRight(baseURL, "/"), token: token, http: &http.Client{Timeout: time.Minute}, long: &http.Client{}}
 }
 
 // maxAnswer bounds what is read of an answer: a thousand audit entries are far smaller.
@@ -47,6 +48,7 @@ type call struct {
 	query  url.Values
 	body   any    // nil: none; csv is sent as it is, all else as JSON
 	key    string // Idempotency-Key
+	long   bool   // it ends when it is done, or when the caller's context does
 }
 
 // csv is a body that is a file.
@@ -58,7 +60,11 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", call.method, call.path, err)
 	}
-	response, err := c.http.Do(request)
+	by := c.http
+	if call.long {
+		by = c.long
+	}
+	response, err := by.Do(request)
 	if err != nil {
 		return err // names method and address already
 	}
