@@ -83,7 +83,12 @@ func TestWhatHasAnUnknownNameIsSaidToBeUnknown(t *testing.T) {
 	engine := h.engine(h.pool, sample)
 	_, rebuild := engine.Rebuild(t.Context(), "nobody")
 	_, abort := engine.Abort(t.Context(), "nobody")
-	for _, err := range []error{rebuild, abort, engine.GoLive(t.Context(), "nobody"), engine.GoBack(t.Context(), "head")} {
+	_, verify := engine.Verify(t.Context(), "nobody", projections.VerifyOptions{})
+	var unready *projections.UnreadyError
+	_, before := engine.Verify(t.Context(), "sample", projections.VerifyOptions{})
+	require.ErrorAs(t, before, &unready, "it has no build yet")
+	_, head := engine.Verify(t.Context(), "head", projections.VerifyOptions{})
+	for _, err := range []error{rebuild, abort, verify, head, engine.GoLive(t.Context(), "nobody"), engine.GoBack(t.Context(), "head")} {
 		var unknown *projections.UnknownError
 		require.ErrorAs(t, err, &unknown)
 		require.ErrorContains(t, err, "there is no such projection")

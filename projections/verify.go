@@ -81,6 +81,9 @@ type verifier struct {
 
 // verifier finds the live build, if it is one that can be verified here.
 func (e *Engine) verifier(ctx context.Context, name string, o VerifyOptions) (*verifier, error) {
+	if e.newest(name) == nil {
+		return nil, &UnknownError{name}
+	}
 	rows, _ := e.cfg.Pool.Query(ctx, "SELECT name, version, build, phase FROM projections WHERE name = $1 AND phase = 'live'", name)
 	live, err := pgx.CollectExactlyOneRow(rows, scanBuild) // the query's error comes back with the rows
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -90,7 +93,7 @@ func (e *Engine) verifier(ctx context.Context, name string, o VerifyOptions) (*v
 		return nil, fmt.Errorf("finding the live build of %s: %w", name, err)
 	}
 	i := slices.IndexFunc(e.versions, func(v version) bool { return v.name == live.name && v.version == live.version })
-	if i < 0 || name == headName {
+	if i < 0 {
 		return nil, &OrderError{name, fmt.Sprintf("the live build is %s, which this process does not know how to project", live.schema())}
 	}
 	v := &verifier{engine: e, version: &e.versions[i], live: live, p: e.versions[i].define(), options: o}

@@ -126,6 +126,7 @@ func TestBuildsAreChangedInOrder(t *testing.T) {
 	}
 	for _, c := range []struct{ method, verb string }{
 		{http.MethodPost, "rebuild"}, {http.MethodDelete, "rebuild"}, {http.MethodPost, "go-live"}, {http.MethodPost, "go-back"},
+		{http.MethodGet, "diff"}, {http.MethodPost, "verify"},
 	} {
 		for _, name := range []string{"head", "Kanarienvogel", "a%2Fb"} {
 			refused(c.method, name+"/"+c.verb, "ProjectionUnknown", "there is no projection of this name", http.StatusNotFound)
