@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"daybook/events"
@@ -13,7 +14,7 @@ import (
 // Drift is what the last verification of a build found. None found is no proof: see Verify for what each kind compares.
 type Drift struct {
 	Rows      int64           `json:"rows"`             // that differ
-	Tables    []string        `json:"tables,omitempty"` // in which they do
+	Tables    []TableDrift    `json:"tables,omitempty"` // in which they do
 	Compared  int64           `json:"compared"`         // rows
 	Complete  bool            `json:"complete"`         // all rows were compared with the whole log, not a sample
 	Position  events.Position `json:"position"`         // of the build when it was compared
@@ -22,11 +23,10 @@ type Drift struct {
 
 // Summary is what Status keeps of a verdict.
 func (v Verdict) Summary() Drift {
-	d := Drift{Rows: v.Drift, Tables: []string{}, Compared: v.Rows, Complete: v.Complete, Position: v.Position, CheckedAt: v.CheckedAt.UTC().Truncate(time.Microsecond)}
-	for _, t := range v.Tables {
-		d.Tables = append(d.Tables, t.Table)
+	return Drift{
+		Rows: v.Drift, Tables: slices.Concat([]TableDrift{}, v.Tables), Compared: v.Rows, Complete: v.Complete, Position: v.Position,
+		CheckedAt: v.CheckedAt.UTC().Truncate(time.Microsecond),
 	}
-	return d
 }
 
 // replaces tells whether a finding is to be shown instead of an older one. A sample may miss what another one found, so
@@ -41,12 +41,17 @@ func (e *Engine) record(ctx context.Context, b build, v Verdict) error {
 	if w := e.worker(b.schema()); w != nil {
 		w.found(d)
 	}
-	_, err := e.cfg.Pool.Exec(ctx, `INSERT INTO drift AS d (projection, version, build, differing, tables, compared, complete, position, checked_at)
-		SELECT name, version, build, $4, $5, $6, $7, $8, $9 FROM projections WHERE name = $1 AND version = $2 AND build = $3
+	tables, rows := make([]string, len(d.Tables)), make([]int64, len(d.Tables))
+	for i, t := range d.Tables {
+		tables[i], rows[i] = t.Table, t.Rows
+	}
+	_, err := e.cfg.Pool.Exec(ctx, `INSERT INTO drift AS d (projection, version, build, differing, tables, table_rows, compared, complete, position, checked_at)
+		SELECT name, version, build, $4, $5, $6, $7, $8, $9, $10 FROM projections WHERE name = $1 AND version = $2 AND build = $3
 		ON CONFLICT (projection, version, build) DO UPDATE SET differing = excluded.differing, tables = excluded.tables,
-			compared = excluded.compared, complete = excluded.complete, position = excluded.position, checked_at = excluded.checked_at
+			table_rows = excluded.table_rows, compared = excluded.compared, complete = excluded.complete,
+			position = excluded.position, checked_at = excluded.checked_at
 		WHERE d.tables = '{}' OR excluded.tables <> '{}' OR excluded.complete`,
-		b.name, b.version, b.number, d.Rows, d.Tables, d.Compared, d.Complete, int64(d.Position), d.CheckedAt)
+		b.name, b.version, b.number, d.Rows, tables, rows, d.Compared, d.Complete, int64(d.Position), d.CheckedAt)
 	if err != nil {
 		return fmt.Errorf("recording the verification of %s: %w", b.schema(), err)
 	}
@@ -69,7 +74,7 @@ func (w *worker) lastDrift() *Drift {
 
 // drifts reads what verifications found, by physical schema.
 func (e *Engine) drifts(ctx context.Context) (map[string]*Drift, error) {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT schema_name, differing, tables, compared, complete, position, checked_at
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT schema_name, differing, tables, table_rows, compared, complete, position, checked_at
 		FROM drift JOIN projections USING (version, build) WHERE projection = name`)
 	if err != nil {
 		return nil, fmt.Errorf("reading what verifications found: %w", err)
@@ -77,9 +82,14 @@ func (e *Engine) drifts(ctx context.Context) (map[string]*Drift, error) {
 	out := map[string]*Drift{}
 	for rows.Next() {
 		var schema string
-		d := &Drift{}
-		if err = rows.Scan(&schema, &d.Rows, &d.Tables, &d.Compared, &d.Complete, &d.Position, &d.CheckedAt); err != nil {
+		var tables []string
+		var counts []int64
+		d := &Drift{Tables: []TableDrift{}}
+		if err = rows.Scan(&schema, &d.Rows, &tables, &counts, &d.Compared, &d.Complete, &d.Position, &d.CheckedAt); err != nil {
 			break
+		}
+		for i, table := range tables { // as many as there are counts: a constraint
+			d.Tables = append(d.Tables, TableDrift{table, counts[i]})
 		}
 		d.CheckedAt = d.CheckedAt.UTC()
 		out[schema] = d

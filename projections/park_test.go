@@ -117,6 +117,9 @@ func TestOneSickPartitionDoesNotHoldUpTheOthers(t *testing.T) {
 			require.Equal(t, projections.Place{Stream: "devices-4", Revision: list[0].First.Revision}, list[0].First)
 			require.Equal(t, "DeviceRenamed", list[0].Type)
 			require.Contains(t, list[0].Cause, fmt.Sprintf("DeviceRenamed at devices-4@%d: ", list[0].First.Revision))
+			status, err := engine.Status(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, &projections.ParkedCounts{Partitions: 1, Events: 2}, status[0].Parked)
 			blast, err := engine.Blast(t.Context(), "sample_v1")
 			require.NoError(t, err)
 			require.Equal(t, "1 of 30 devices", blast.String())
@@ -174,6 +177,9 @@ func TestASkippedEventLetsTheOthersThrough(t *testing.T) {
 	require.Len(t, skipped, 1)
 	require.Equal(t, waits.First, skipped[0].Event)
 	require.Equal(t, "told twice", skipped[0].Reason)
+	status, err := engine.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, &projections.ParkedCounts{}, status[0].Parked, "what was skipped does not wait")
 }
 
 // TestWhatCannotBeReadPauses stores an event of which nothing tells whose it is.

@@ -38,10 +38,17 @@ type Status struct {
 	Lag       Lag             `json:"lag"`
 	Progress  *Progress       `json:"progress,omitempty"` // of a replay; nil in other phases
 	State     State           `json:"state"`
-	Error     string          `json:"error,omitempty"` // why it is not running
-	CreatedAt time.Time       `json:"created_at"`      // when the build began
-	UpdatedAt time.Time       `json:"updated_at"`      // when the checkpoint last moved
-	Drift     *Drift          `json:"drift,omitempty"` // what the last verification found; nil: there was none
+	Error     string          `json:"error,omitempty"`  // why it is not running
+	CreatedAt time.Time       `json:"created_at"`       // when the build began
+	UpdatedAt time.Time       `json:"updated_at"`       // when the checkpoint last moved
+	Drift     *Drift          `json:"drift,omitempty"`  // what the last verification found; nil: there was none
+	Parked    *ParkedCounts   `json:"parked,omitempty"` // what waits; nil for a projection that pauses instead
+}
+
+// ParkedCounts are how much of a build waits.
+type ParkedCounts struct {
+	Partitions int64 `json:"partitions"`
+	Events     int64 `json:"events"`
 }
 
 // Lag is how far a projection is behind the log. Positions are not dense, so events are counted, by a follower that
@@ -74,6 +81,9 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 		for _, s := range stored {
 			if v.name == headName || s.Name != v.name || s.Version != v.version {
 				continue
+			}
+			if v.parks == nil {
+				s.Parked = nil
 			}
 			s.Here = s.Holder == e.holder
 			s.State, s.Error = doing(e.worker(s.Schema))
@@ -118,17 +128,23 @@ func doing(w *worker) (state State, reason string) {
 // Live tells whether readers read this build.
 func (s Status) Live() bool { return s.Phase == PhaseLive }
 
-// stored reads all builds with their checkpoints, but for those that are only looked at.
+// stored reads all builds with their checkpoints and with how much of them waits, but for those that are only looked at.
+// Of what there is to be counted, maxParked is the bound.
 func (e *Engine) stored(ctx context.Context) ([]Status, error) {
 	rows, err := e.cfg.Pool.Query(ctx, `SELECT p.name, p.version, p.build, p.schema_name, p.phase, p.created_at, c.position, c.events, c.updated_at,
-			CASE WHEN c.expires_at > now() THEN c.holder ELSE '' END
+			CASE WHEN c.expires_at > now() THEN c.holder ELSE '' END,
+			(SELECT count(*) FROM parked_keys k WHERE k.projection = p.name AND k.version = p.version AND k.build = p.build),
+			(SELECT count(*) FROM parked_events e WHERE e.projection = p.name AND e.version = p.version AND e.build = p.build
+				AND e.skipped_at IS NULL)
 		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
 		WHERE p.phase <> 'scratch' ORDER BY p.name, p.version, p.build`)
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Status, err error) {
-		return s, row.Scan(&s.Name, &s.Version, &s.Build, &s.Schema, &s.Phase, &s.CreatedAt, &s.Position, &s.Events, &s.UpdatedAt, &s.Holder)
+		s.Parked = &ParkedCounts{}
+		return s, row.Scan(&s.Name, &s.Version, &s.Build, &s.Schema, &s.Phase, &s.CreatedAt, &s.Position, &s.Events, &s.UpdatedAt, &s.Holder,
+			&s.Parked.Partitions, &s.Parked.Events)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)

@@ -44,6 +44,7 @@ func TestStatusOfARebuild(t *testing.T) {
 	require.Len(t, all, 2, "one that was just begun is told too")
 	require.True(t, all[0].Live())
 	require.Nil(t, all[0].Progress)
+	require.Nil(t, all[0].Parked, "it pauses")
 	require.Equal(t, schema, all[1].Schema)
 	require.Equal(t, 2, all[1].Build)
 	require.Equal(t, projections.PhaseReplaying, all[1].Phase)

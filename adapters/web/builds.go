@@ -97,9 +97,14 @@ func driftOf(d *projections.Drift) *api.Drift {
 	if d == nil {
 		return nil
 	}
-	return &api.Drift{
-		Rows: d.Rows, Tables: d.Tables, Compared: d.Compared, Complete: d.Complete, Position: d.Position, CheckedAt: d.CheckedAt.UTC(),
+	out := &api.Drift{
+		Rows: d.Rows, Tables: make([]api.TableDrift, len(d.Tables)), Compared: d.Compared, Complete: d.Complete, Position: d.Position,
+		CheckedAt: d.CheckedAt.UTC(),
 	}
+	for i, t := range d.Tables {
+		out.Tables[i] = api.TableDrift(t)
+	}
+	return out
 }
 
 func (s *server) goLive(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {

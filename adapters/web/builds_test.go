@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -145,6 +146,24 @@ func TestBuildsAreChangedInOrder(t *testing.T) {
 	require.Nil(t, replaying.ETASeconds, "nobody knows at what pace it will be")
 	require.Equal(t, http.StatusForbidden, s.raw(http.MethodPost, "/api/v1/projections/audit/go-live", "",
 		"Cookie", s.signedIn(), "Sec-Fetch-Site", "cross-site").StatusCode)
+}
+
+// TestDriftIsToldTableByTable, also by /readyz: what can be read is read, until somebody decides otherwise.
+func TestDriftIsToldTableByTable(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.account()
+	_, err := s.Projections(t.Context(), client.WaitFor(s.head()))
+	require.NoError(t, err)
+	_, err = s.database.Exec(t.Context(), "UPDATE audit_v1.entries SET type = 'Forged'")
+	require.NoError(t, err)
+	verdict, err := s.VerifyProjection(t.Context(), "audit", 0)
+	require.NoError(t, err)
+	require.Equal(t, []api.TableDrift{{Table: "entries", Rows: verdict.Rows}}, verdict.Tables)
+	require.Greater(t, verdict.Rows, int64(1))
+	ready := s.raw(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusOK, ready.StatusCode, "%s", ready.body)
+	require.Contains(t, string(ready.body), fmt.Sprintf(`"drift":{"rows":%d,"tables":[{"table":"entries","rows":%[1]d}]`, verdict.Rows))
 }
 
 // unready is an engine that has nothing to be read yet.

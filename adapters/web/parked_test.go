@@ -84,6 +84,13 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	require.Equal(t, 2, waits.Events)
 	require.Contains(t, waits.Cause, "MessageAccepted at "+bad.Stream+"@0: ")
 	require.NotZero(t, waits.ParkedAt)
+	require.Equal(t, &api.ParkedCounts{Partitions: 1, Events: 2}, s.builds("messages")[0].Parked)
+	require.Nil(t, s.builds("audit")[0].Parked, "it pauses")
+	require.Eventually(t, func() bool { // some may still be starting
+		ready := s.raw(http.MethodGet, "/readyz", "")
+		require.Contains(t, string(ready.body), `"parked":{"partitions":1,"events":2}`)
+		return ready.StatusCode == http.StatusOK
+	}, 30*time.Second, 20*time.Millisecond, "what does not wait can be read")
 
 	asked, err := s.RetryParked(ctx, "messages", api.RetryParked{Key: key})
 	require.NoError(t, err)

@@ -16,6 +16,9 @@ var (
 	lagTimeMetric  = liveMetric("lag_seconds", "Age of the oldest event not projected yet.")
 	runningMetric  = liveMetric("running", "0 while the projection retries or is stopped, else 1.")
 	driftMetric    = liveMetric("drift_rows", "Rows that were not what the log gives when they were last compared.")
+
+	parkedPartitionsMetric = liveMetric("parked_partitions", "Partitions that wait because one of their events failed; only of projections that park.")
+	parkedEventsMetric     = liveMetric("parked_events", "Events that wait in these partitions.")
 )
 
 // Metrics of every build, whatever its phase.
@@ -31,6 +34,7 @@ var (
 
 var projectionMetrics = []*prometheus.Desc{
 	positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric, driftMetric,
+	parkedPartitionsMetric, parkedEventsMetric,
 	buildPositionMetric, buildEventsMetric, buildLagMetric, buildLagTimeMetric, buildRunningMetric, buildHereMetric, buildProgressMetric,
 }
 
@@ -84,6 +88,10 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 		}
 		if p.Live() && p.Drift != nil {
 			gauge(driftMetric, float64(p.Drift.Rows), p.Name)
+		}
+		if p.Live() && p.Parked != nil {
+			gauge(parkedPartitionsMetric, float64(p.Parked.Partitions), p.Name)
+			gauge(parkedEventsMetric, float64(p.Parked.Events), p.Name)
 		}
 		labels := []string{p.Name, p.Schema, string(p.Phase)}
 		gauge(buildPositionMetric, float64(p.Position), labels...)

@@ -39,6 +39,9 @@ func TestMetricsOfBuilds(t *testing.T) {
 			require.Regexp(t, "(?m)^"+want, before)
 		}
 		require.NotContains(t, before, "progress_ratio")
+		require.Contains(t, before, `daybook_projection_parked_partitions{projection="messages"} 0`)
+		require.Contains(t, before, `daybook_projection_parked_events{projection="messages"} 0`)
+		require.NotContains(t, before, `parked_events{projection="audit"}`, "it pauses")
 		_, err := a.engine.Rebuild(t.Context(), "audit")
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
@@ -82,10 +85,12 @@ func TestMetricsInDocumentsExist(t *testing.T) {
 	for d := range descriptions {
 		described.WriteString(d.String())
 	}
-	for document, names := range map[string]int{"how-to/rebuild-a-projection.md": 5, "reference/metrics.md": 7} {
+	for document, names := range map[string]int{
+		"how-to/rebuild-a-projection.md": 5, "how-to/parked-events.md": 2, "reference/metrics.md": 7,
+	} {
 		text, err := os.ReadFile("../../docs/" + document)
 		require.NoError(t, err)
-		named := regexp.MustCompile("`(daybook_(?:projection|policy)_(?:lag|build|batch|position|running|shards)[a-z_]*[a-z])`").
+		named := regexp.MustCompile("`(daybook_(?:projection|policy)_(?:lag|build|batch|position|running|shards|parked|drift)[a-z_]*[a-z])`").
 			FindAllStringSubmatch(string(text), -1)
 		require.Len(t, named, names, document)
 		for _, name := range named {

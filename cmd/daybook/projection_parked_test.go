@@ -73,6 +73,10 @@ func TestParkedEventsAreDealtWithFromTheCommandLine(t *testing.T) {
 	}
 	const event = "conversation-" + stuck
 	parkedSays(t, `^BUILD +KEY +EVENTS +FIRST +TRIES +CAUSE\nmessages_v3 +`+stuck+` +2 +`+event+`@0 MessageAccepted +1 +\S.*\n\nmessages_v3: 1.* conversations parked\n$`)
+	run("ls", `\nmessages +messages_v3 +live .* 2 events, 1 keys +`)
+	run("ls", `\naudit +audit_v1 +live .* 0\.0 s {10,}`)
+	run("status messages", `\nmessages_v3 +live +running +0 +2 events, 1 keys .*\n\nmessages_v3 has parked events: daybook projection parked messages\n$`)
+	require.Contains(t, scrape(t, os.Getenv("DAYBOOK_URL")), `daybook_projection_parked_events{projection="messages"} 2`)
 	run("retry messages "+stuck, `^messages_v3 tries again: see daybook projection parked messages\n$`)
 	parkedSays(t, `@0 MessageAccepted +2 `)
 	refused("retry messages nobody", `OutOfOrder: projection messages_v3: nothing is parked there under "nobody"`)

@@ -39,16 +39,27 @@ func listProjectionsCommand() *cobra.Command {
 }
 
 func printProjections(out io.Writer, state api.Projections) error {
-	w := table(out, "PROJECTION", "BUILD", "PHASE", "STATE", "POSITION", "EVENTS", "LAG", "HOLDER", "REASON")
+	w := table(out, "PROJECTION", "BUILD", "PHASE", "STATE", "POSITION", "EVENTS", "LAG", "PARKED", "HOLDER", "REASON")
 	for _, p := range state.Projections {
 		lag := fmt.Sprintf("%d events, %.1f s", p.LagEvents, p.LagSeconds)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n",
-			p.Name, p.Schema, p.Phase, p.State, p.Position, p.Events, lag, shortHolder(p.Holder), p.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n",
+			p.Name, p.Schema, p.Phase, p.State, p.Position, p.Events, lag, parkedIn(p), shortHolder(p.Holder), p.Reason)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	return printPolicies(out, state.Policies)
+}
+
+// parkedIn is how much of a build waits, in few words; nothing for one that pauses.
+func parkedIn(p api.ProjectionStatus) string {
+	switch {
+	case p.Parked == nil:
+		return ""
+	case p.Parked.Partitions == 0:
+		return "0"
+	}
+	return fmt.Sprintf("%d events, %d keys", p.Parked.Events, p.Parked.Partitions)
 }
 
 func printPolicies(out io.Writer, policies []api.PolicyStatus) error {
@@ -103,21 +114,36 @@ func buildsOf(name string, all []api.ProjectionStatus) (builds []api.ProjectionS
 }
 
 func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
-	w := table(out, "BUILD", "PHASE", "STATE", "DONE", "EVENTS/S", "LEFT", "BEHIND", "LAST MOVED", "REASON")
+	w := table(out, "BUILD", "PHASE", "STATE", "DONE", "EVENTS/S", "LEFT", "BEHIND", "PARKED", "LAST MOVED", "REASON")
 	var hints []string
 	for _, b := range builds {
 		done, rate, left := "", "", ""
 		if b.Progress != nil {
 			done, rate, left = percent(*b.Progress), fmt.Sprintf("%.0f", *b.Rate), secondsLeft(b)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
-			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, b.UpdatedAt.Format(time.RFC3339), b.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, parkedIn(b), b.UpdatedAt.Format(time.RFC3339), b.Reason)
 		if b.Phase == phaseReady {
 			hints = append(hints, fmt.Sprintf("\n%s can go live: daybook projection go-live %s\n", b.Schema, b.Name))
+		}
+		if b.Parked != nil && b.Parked.Partitions > 0 {
+			hints = append(hints, fmt.Sprintf("\n%s has parked events: daybook projection parked %s\n", b.Schema, b.Name))
+		}
+		if b.Drift != nil && len(b.Drift.Tables) > 0 {
+			hints = append(hints, fmt.Sprintf("\n%s is not what the log gives: %s\n", b.Schema, driftIn(*b.Drift)))
 		}
 	}
 	fmt.Fprint(w, strings.Join(hints, ""))
 	return w.Flush()
+}
+
+// driftIn is what the last comparison found, table by table.
+func driftIn(d api.Drift) string {
+	tables := make([]string, len(d.Tables))
+	for i, t := range d.Tables {
+		tables[i] = fmt.Sprintf("%d rows of %s", t.Rows, t.Table)
+	}
+	return strings.Join(tables, ", ")
 }
 
 // percent rounds down: 100 % is all of it.

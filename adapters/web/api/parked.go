@@ -23,6 +23,12 @@ type Blast struct {
 	Of     string `json:"of"     doc:"What the partitions are." example:"conversations"`
 }
 
+// ParkedCounts are how much of a build waits.
+type ParkedCounts struct {
+	Partitions int64 `json:"partitions" doc:"How many partitions wait: conversations, say." example:"3"`
+	Events     int64 `json:"events"     doc:"How many of their events do." example:"7"`
+}
+
 // EventPlace is the durable reference of an event.
 type EventPlace struct {
 	Stream   string `json:"stream"   doc:"The stream." example:"conversation-4f0c…"`

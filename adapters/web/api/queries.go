@@ -88,17 +88,24 @@ type ProjectionStatus struct {
 	Rate       *float64 `json:"rate,omitempty"        doc:"While it is replaying: events a second, on average since the build began." example:"21000"`
 	ETASeconds *float64 `json:"eta_seconds,omitempty" doc:"While it is replaying: how long the rest takes at that rate, without the making of indexes at the end." example:"95"`
 
-	Drift *Drift `json:"drift,omitempty" doc:"What the last comparison of its rows with the log found; missing when there was none."`
+	Drift  *Drift        `json:"drift,omitempty"  doc:"What the last comparison of its rows with the log found; missing when there was none."`
+	Parked *ParkedCounts `json:"parked,omitempty" doc:"What waits of it because an event failed; missing when it pauses instead."`
 }
 
 // Drift is what a comparison of a projection's rows with the log found.
 type Drift struct {
 	Rows      int64           `json:"rows"       doc:"Rows that are not what the log gives." example:"0"`
-	Tables    []string        `json:"tables"     nullable:"false" doc:"The tables in which they are."`
+	Tables    []TableDrift    `json:"tables"     nullable:"false" doc:"The tables in which they are."`
 	Compared  int64           `json:"compared"   doc:"Rows that were compared."`
 	Complete  bool            `json:"complete"   doc:"Whether all rows were compared with the whole log, or a sample."`
 	Position  events.Position `json:"position"   doc:"Where the projection was then."`
 	CheckedAt time.Time       `json:"checked_at" doc:"When that was."`
+}
+
+// TableDrift counts the rows of one table that are not what the log gives.
+type TableDrift struct {
+	Table string `json:"table" doc:"The table." example:"entries"`
+	Rows  int64  `json:"rows"  doc:"How many rows; 0 when only its columns differ." example:"2"`
 }
 
 // PolicyStatus is how a policy stands: what turns facts into further facts, as rating does.
