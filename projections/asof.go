@@ -16,7 +16,7 @@ type AsOf struct {
 	Projection string          `json:"projection"`
 	Version    int             `json:"version"`
 	Build      int             `json:"build"`
-	Schema     string          `json:"schema"` // the physical schema; it stays for Config.Keep
+	Schema     string          `json:"schema"` // the physical schema
 	Asked      events.Position `json:"asked"`
 	Position   events.Position `json:"position"` // of the last record that was read; not after Asked
 	Events     int64           `json:"events"`   // projected or passed over, without the store's own
@@ -36,7 +36,7 @@ type TableRows struct {
 func (e *Engine) AsOf(ctx context.Context, name string, at events.Position, progress func(Filled)) (AsOf, error) {
 	v := e.newest(name)
 	if v == nil {
-		return AsOf{}, &OrderError{name, "there is no such projection"}
+		return AsOf{}, &UnknownError{name}
 	}
 	s, err := e.newScratch(ctx, v, nil)
 	if err != nil {
@@ -44,6 +44,9 @@ func (e *Engine) AsOf(ctx context.Context, name string, at events.Position, prog
 	}
 	s.tell = progress
 	out, err := s.asOf(ctx, at)
+	if err == nil {
+		err = s.keep(ctx)
+	}
 	if err != nil { // a connection that ctx has ended does not always say so
 		s.discard(ctx)
 		return AsOf{}, errors.Join(ctx.Err(), fmt.Errorf("projecting %s as of position %d: %w", name, at, err))
@@ -59,11 +62,10 @@ func (s *scratch) asOf(ctx context.Context, at events.Position) (AsOf, error) {
 	if err != nil {
 		return AsOf{}, err
 	}
-	out := AsOf{
+	return AsOf{
 		Projection: s.p.name, Version: s.p.version, Build: s.p.build, Schema: s.p.Schema(),
 		Asked: at, Position: s.at.position, Events: s.events, Tables: tables,
-	}
-	return out, s.keep(ctx)
+	}, nil
 }
 
 // count counts the rows of all tables, those that the definition does not name too.

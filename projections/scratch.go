@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 type scratch struct {
 	*worker
 
-	events int64 // counted so far
+	events int64      // counted so far
+	last   *LastEvent // of these
 	began  time.Time
 	pace   func(context.Context) error // before each batch; may be nil
 	tell   func(Filled)                // after each batch; may be nil
@@ -165,10 +167,21 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 		return err
 	}
 	s.events += int64(len(b.Events))
+	s.note(records)
 	if s.tell != nil {
 		s.tell(s.progress())
 	}
 	return nil
+}
+
+// note remembers the last event, which is no record of the store's own.
+func (s *scratch) note(records []events.Record) {
+	for _, r := range slices.Backward(records) {
+		if !r.System() {
+			s.last = &LastEvent{Place{r.Stream, r.Revision}, r.Position, r.Type, recordedAt(r)}
+			return
+		}
+	}
 }
 
 func (s *scratch) progress() Filled {
