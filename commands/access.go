@@ -24,7 +24,21 @@ func (h *Handler) SkipProjectionEvent(ctx context.Context, meta Meta, skipped ev
 	if err != nil {
 		return events.Start, err
 	}
-	stream := events.AccessStream(owner, now)
+	return h.appendAccess(ctx, events.AccessStream(owner, now), proposed)
+}
+
+// ReadProjectionAsOf records that rows of the past are read, before they are.
+func (h *Handler) ReadProjectionAsOf(ctx context.Context, meta Meta, read events.ProjectionReadAsOf) (events.Position, error) {
+	now := h.now().UTC().Round(0)
+	var installation id.Account
+	proposed, err := propose(newRequest(meta, installation, "ReadProjectionAsOf", read).envelope("", now), []events.Event{read})
+	if err != nil {
+		return events.Start, err
+	}
+	return h.appendAccess(ctx, events.AccessStream(installation, now), proposed)
+}
+
+func (h *Handler) appendAccess(ctx context.Context, stream string, proposed []events.Proposed) (events.Position, error) {
 	appended, err := h.store.Append(ctx, stream, events.Any, proposed)
 	if err != nil {
 		return events.Start, fmt.Errorf("appending to %s: %w", stream, err)

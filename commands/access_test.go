@@ -56,6 +56,27 @@ func TestASkippedEventStandsInTheBooksOfItsAccount(t *testing.T) {
 	require.Len(t, read(t, store, "access-system-2026-10-01"), 3)
 }
 
+func TestReadingThePastStandsInTheBooksOfTheInstallation(t *testing.T) {
+	t.Parallel()
+	store := openStore(t)
+	h := commands.New(store, at(noon))
+	reads := []events.ProjectionReadAsOf{
+		{Projection: "messages", Version: 3, Table: "messages", Rows: 2, After: &events.Ref{Stream: "s", Revision: 4}},
+		{Projection: "messages", Version: 3, Table: "messages"}, // before all events
+	}
+	for _, read := range reads {
+		_, err := h.ReadProjectionAsOf(t.Context(), api, read)
+		require.NoError(t, err)
+	}
+	all := read(t, store, "access-system-"+noon.UTC().Format(events.DateFormat))
+	require.Len(t, all, 2)
+	for i := range reads {
+		require.Equal(t, reads[i], all[i].event)
+		require.Equal(t, api.Actor, all[i].envelope.Actor)
+		require.True(t, all[i].envelope.Account.IsZero())
+	}
+}
+
 func TestASkipNeedsAReasonOfOneLine(t *testing.T) {
 	t.Parallel()
 	h := commands.New(openStore(t), at(noon))

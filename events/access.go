@@ -20,7 +20,19 @@ type ProjectionEventSkipped struct {
 
 func (ProjectionEventSkipped) isEvent() {}
 
-// AccessStream is the stream of what operators did by hand to the books of a business on a day of UTC; of the
+// ProjectionReadAsOf says that somebody was given the rows of a table of a projection as they stood after an event. They may
+// be of any business, so it stands in the installation's own access stream. Nothing folds it.
+type ProjectionReadAsOf struct {
+	Projection string `json:"projection"`
+	Version    int    `json:"version"`
+	Table      string `json:"table"`
+	Rows       int64  `json:"rows"`  // how many there were
+	After      *Ref   `json:"after"` // the last event that had been recorded; null: none had
+}
+
+func (ProjectionReadAsOf) isEvent() {}
+
+// AccessStream is the stream of what operators did by hand to the books of a business, or read of them, on a day of UTC; of the
 // installation's own, when the business is none. A day bounds its length.
 func AccessStream(account id.Account, at time.Time) string {
 	owner := "system"

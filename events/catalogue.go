@@ -62,6 +62,7 @@ var catalogue = newCatalogue(
 	entry[UpdateRedriven]("UpdateRedriven"),
 
 	entry[ProjectionEventSkipped]("ProjectionEventSkipped"),
+	entry[ProjectionReadAsOf]("ProjectionReadAsOf"),
 )
 
 // Upcaster rewrites the data of one version into the next.

@@ -136,6 +136,10 @@ func exemplars() map[string][]events.Event {
 			Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4, EventType: "MessageAccepted",
 			Reason: "told twice by <mistake>",
 		}},
+		"ProjectionReadAsOf": {events.ProjectionReadAsOf{
+			Projection: "messages", Version: 3, Table: "recipients", Rows: 7,
+			After: &events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
+		}},
 	}
 }
 

@@ -70,6 +70,9 @@ func refusal(err error) *api.Problem {
 	if _, ok := errors.AsType[*projections.UnknownError](err); ok {
 		return api.NewProblem(http.StatusNotFound, "ProjectionUnknown", "there is no projection of this name")
 	}
+	if table, ok := errors.AsType[*projections.UnknownTableError](err); ok {
+		return invalid("TableUnknown", "query.table", "expected a table of the projection: "+strings.Join(table.Known, ", "))
+	}
 	if _, ok := errors.AsType[*events.WrongRevisionError](err); ok {
 		return api.NewProblem(http.StatusServiceUnavailable, "Busy", "too many writers on one stream; nothing was recorded: try again")
 	}

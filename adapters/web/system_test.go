@@ -94,10 +94,10 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	}
 	var handler atomic.Pointer[http.Handler]
 	s.restart = func(change ...func(*web.Config)) {
+		config.Commands = commands.New(store, time.Now)
 		for _, c := range change {
 			c(&config)
 		}
-		config.Commands = commands.New(store, time.Now)
 		handler.Store(new(web.New(config)))
 	}
 	s.restart(change...)

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/web"
+	"daybook/events"
 	"daybook/projections"
 )
 
@@ -35,6 +37,12 @@ func (slow) Diff(ctx context.Context, _ string) (projections.Diff, error) {
 
 func (slow) Verify(ctx context.Context, _ string, _ projections.VerifyOptions) (projections.Verdict, error) {
 	return projections.Verdict{Complete: true}, hour(ctx)
+}
+
+func (slow) PositionAt(context.Context, time.Time) (events.Position, error) { return 0, nil }
+
+func (slow) View(ctx context.Context, name string, _ events.Position, _ string) (*projections.View, error) {
+	return nil, errors.Join(hour(ctx), &projections.UnknownError{Projection: name})
 }
 
 func (slow) Status(ctx context.Context) ([]projections.Status, error) { return nil, hour(ctx) }
@@ -105,12 +113,18 @@ const verifyCall = "POST /api/v1/projections/audit/verify HTTP/1.1\r\nHost: dayb
 func TestWhatProjectsTheLogMayTakeHours(t *testing.T) {
 	t.Parallel()
 	handler := handling(slow{})
-	for _, c := range []struct{ method, path string }{{http.MethodGet, "/audit/diff"}, {http.MethodPost, "/audit/verify"}} {
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{http.MethodGet, "/audit/diff", http.StatusOK}, {http.MethodPost, "/audit/verify", http.StatusOK},
+		{http.MethodPost, "/audit/as-of?at=1999-10-05T10:42:07Z", http.StatusNotFound},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			conn, began := dial(t, handler), time.Now()
 			a, err := ask(t, conn, c.method, c.path)
 			require.NoError(t, err, c.path)
-			require.Equal(t, http.StatusOK, a.StatusCode, "%s: %s", c.path, a.body)
+			require.Equal(t, c.status, a.StatusCode, "%s: %s", c.path, a.body)
 			require.Equal(t, time.Hour, time.Since(began))
 			_, err = ask(t, conn, http.MethodGet, "")
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "all others have limits")

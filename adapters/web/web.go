@@ -42,6 +42,7 @@ type Projections interface {
 	Live(ctx context.Context, name string) (schema string, err error)
 	Builds
 	Parking
+	Past
 }
 
 // Policies is the runner: where each policy stands, and the wait for a position. WaitFor returns when all of the policy
@@ -153,6 +154,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerOperations(endpoints)
 	s.registerBuilds(endpoints)
 	s.registerParked(endpoints)
+	s.registerPast(endpoints)
 	return s.document(endpoints.OpenAPI())
 }
 

@@ -15,7 +15,7 @@ import (
 
 // projectionCommand tells how projections stand, builds them again, deals with what waits, and begins new ones.
 func projectionCommand() *cobra.Command {
-	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(), verifyCommand(),
+	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(), verifyCommand(), asOfCommand(),
 		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
 		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
 		abortRebuildCommand(), parkedCommand(), retryParkedCommand(), skipParkedCommand(), projectionNewCommand())

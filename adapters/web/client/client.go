@@ -56,9 +56,25 @@ type csv []byte
 
 // do makes the call and reads the answer into out, which may be nil.
 func (c *Client) do(ctx context.Context, call call, out any) error {
+	response, err := c.open(ctx, call)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("%s %s: reading the answer: %w", call.method, call.path, err)
+	}
+	return nil
+}
+
+// open makes the call and returns an answer that is no refusal, to be read and closed.
+func (c *Client) open(ctx context.Context, call call) (*http.Response, error) {
 	request, err := c.request(ctx, call)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", call.method, call.path, err)
+		return nil, fmt.Errorf("%s %s: %w", call.method, call.path, err)
 	}
 	by := c.http
 	if call.long {
@@ -66,20 +82,13 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 	}
 	response, err := by.Do(request)
 	if err != nil {
-		return err // names method and address already
+		return nil, err // names method and address already
+	}
+	if response.StatusCode < http.StatusMultipleChoices {
+		return response, nil
 	}
 	defer response.Body.Close()
-	answer := io.LimitReader(response.Body, maxAnswer)
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return refusal(call, response, answer)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(answer).Decode(out); err != nil {
-		return fmt.Errorf("%s %s: reading the answer: %w", call.method, call.path, err)
-	}
-	return nil
+	return nil, refusal(call, response, io.LimitReader(response.Body, maxAnswer))
 }
 
 func (c *Client) request(ctx context.Context, call call) (*http.Request, error) {
