@@ -38,6 +38,11 @@ func (e *Engine) AsOf(ctx context.Context, name string, at events.Position, prog
 	if v == nil {
 		return AsOf{}, &UnknownError{name}
 	}
+	done, err := e.look(ctx, v.name)
+	if err != nil {
+		return AsOf{}, err
+	}
+	defer done()
 	s, err := e.newScratch(ctx, v, nil)
 	if err != nil {
 		return AsOf{}, errors.Join(ctx.Err(), err)

@@ -240,6 +240,24 @@ func TestScratchBuildsGoAfterAWhile(t *testing.T) {
 	require.Len(t, h.dump(busy.Schema), len(h.dump("sample_v1")))
 }
 
+// TestEveryScratchBuildHasALeaseOfItsOwn: what renews one build must not keep another that was given up.
+func TestEveryScratchBuildHasALeaseOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	last := h.append(3)
+	engine := h.engine(h.pool, kinds)
+	holders := map[string]bool{}
+	for range 2 {
+		_, err := engine.AsOf(t.Context(), "sample", last, func(projections.Filled) {
+			var holder string
+			require.NoError(t, h.pool.QueryRow(t.Context(), "SELECT holder FROM checkpoints WHERE expires_at > now()").Scan(&holder))
+			holders[holder] = true
+		})
+		require.NoError(t, err)
+	}
+	require.Len(t, holders, 2)
+}
+
 // TestAsOfThatIsCutOffLeavesNothing ends it at whatever statement it sends, by its context or by cutting its connection.
 func TestAsOfThatIsCutOffLeavesNothing(t *testing.T) {
 	t.Parallel()
@@ -272,7 +290,7 @@ func TestAsOfThatIsCutOffLeavesNothing(t *testing.T) {
 		cancel()
 		pool.Close()
 	}
-	h.exec("UPDATE checkpoints SET expires_at = now() WHERE holder LIKE '%scratch'")
+	h.exec("UPDATE checkpoints SET expires_at = now() WHERE holder LIKE '%scratch%'")
 	h.beat = 5 * time.Millisecond
 	engine, _ := h.run(h.pool, kinds)
 	require.Eventually(t, func() bool { return len(h.scratches()) == 0 }, 30*time.Second, 5*time.Millisecond)
@@ -300,7 +318,7 @@ func TestAScratchBuildThatWasTakenAwayIsNotWrittenTo(t *testing.T) {
 	engine, _ := h.run(h.pool, kinds)
 	last := h.many(2500)
 	_, err := engine.AsOf(t.Context(), "sample", last, func(projections.Filled) {
-		h.exec("UPDATE checkpoints SET expires_at = now() WHERE holder LIKE '%scratch'")
+		h.exec("UPDATE checkpoints SET expires_at = now() WHERE holder LIKE '%scratch%'")
 		require.Eventually(t, func() bool { return len(h.scratches()) == 0 }, 30*time.Second, 5*time.Millisecond)
 	})
 	require.ErrorContains(t, err, "scratch build sample_v1_b2 was removed: its lease had run out")

@@ -92,7 +92,7 @@ type side struct {
 type filters map[string]filter
 
 // filter selects the rows whose column has one of the values, which are given as text and mean what the column's type
-// makes of them.
+// makes of them. One without a column selects none.
 type filter struct {
 	column string
 	values []string
@@ -108,6 +108,7 @@ func compare(ctx context.Context, a, b side, only filters) (Comparison, error) {
 type comparer struct {
 	a, b source
 	only filters
+	pace func(context.Context) error // before each batch of rows; may be nil
 }
 
 func newComparer(a, b side, only filters) *comparer {
@@ -117,6 +118,7 @@ func newComparer(a, b side, only filters) *comparer {
 func (c *comparer) run(ctx context.Context) (Comparison, error) {
 	out := Comparison{A: c.a.schema, B: c.b.schema, Tables: []Difference{}}
 	for _, s := range []*source{&c.a, &c.b} {
+		s.pace = c.pace
 		if err := s.open(ctx); err != nil {
 			return out, fmt.Errorf("comparing schema %s: %w", s.schema, err)
 		}

@@ -228,8 +228,11 @@ func (r *relation) fromSQL(schema string) string {
 // whereSQL is the filter of a table, if it has one, for the parameters that are returned.
 func (r *relation) whereSQL(only filters) (where string, parameters []any, err error) {
 	f, limited := only[r.name]
-	if !limited {
+	switch {
+	case !limited:
 		return "", nil, nil
+	case f.column == "":
+		return " WHERE false", nil, nil
 	}
 	c := r.attribute(f.column)
 	if c == nil {

@@ -16,6 +16,7 @@ import (
 type source struct {
 	side
 
+	pace      func(context.Context) error // see comparer
 	savepoint pgx.Tx
 	tables    map[string]*relation
 	cursor    string
@@ -194,6 +195,11 @@ func (s *source) advance() { s.next++ }
 
 // fetch reads the next batch, or ends the cursor.
 func (s *source) fetch(ctx context.Context) error {
+	if s.pace != nil {
+		if err := s.pace(ctx); err != nil {
+			return err
+		}
+	}
 	if n := len(s.rows.bounds); n > 0 {
 		s.last = append(s.last[:0], s.rows.row(n-1).key...)
 	}

@@ -23,6 +23,11 @@ type Diff struct {
 // one brought to the very position that it had then, and held there meanwhile; so this process has to be the one that
 // projects it. The live one goes on.
 func (e *Engine) Diff(ctx context.Context, name string) (Diff, error) {
+	done, err := e.look(ctx, name)
+	if err != nil {
+		return Diff{}, err
+	}
+	defer done()
 	b, err := e.underWay(ctx, name)
 	if err != nil {
 		return Diff{}, err

@@ -4,66 +4,144 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"daybook/events"
 )
 
-// Drift is what the last verification of a build found. None found is no proof: see Verify for what each kind compares.
-type Drift struct {
-	Rows      int64           `json:"rows"`             // that differ
-	Tables    []TableDrift    `json:"tables,omitempty"` // in which they do
-	Compared  int64           `json:"compared"`         // rows
-	Complete  bool            `json:"complete"`         // all rows were compared with the whole log, not a sample
-	Position  events.Position `json:"position"`         // of the build when it was compared
-	CheckedAt time.Time       `json:"checked_at"`
+// Verdict tells what a verification compared, and how many rows differ.
+type Verdict struct {
+	Projection string          `json:"projection"`
+	Version    int             `json:"version"`
+	Build      int             `json:"build"`
+	Schema     string          `json:"schema"`
+	Position   events.Position `json:"position"`  // of the live build in the snapshot
+	Events     int64           `json:"events"`    // that the live build has counted
+	Projected  int64           `json:"projected"` // events that were projected anew
+	CheckedAt  time.Time       `json:"checked_at"`
+	Complete   bool            `json:"complete"`         // every row was compared with the whole log
+	Sample     *Sample         `json:"sample,omitempty"` // if some were
+	Rows       int64           `json:"rows"`             // of the live build that were compared, and those that it lacks
+	Drift      int64           `json:"drift"`            // rows that differ
+	Tables     []TableDrift    `json:"tables,omitempty"` // that differ
+	Checked    []TableCheck    `json:"checked"`          // all of them, by name
+	// Comparison is of the live build (A) with a projection of the log (B).
+	Comparison Comparison  `json:"comparison"`
+	Sums       []*SumError `json:"sums,omitempty"` // tables that are not what their identities give
 }
 
-// Summary is what Status keeps of a verdict.
+// Unknown says that no rows were compared, of any table.
+func (v Verdict) Unknown() bool { return v.Summary().Unknown() }
+
+// Clean says that something was compared and nothing differs.
+func (v Verdict) Clean() bool { return len(v.Tables) == 0 && !v.Unknown() }
+
+// Summary is the verdict as Status would show it, had there been none before.
 func (v Verdict) Summary() Drift {
-	return Drift{
-		Rows: v.Drift, Tables: slices.Concat([]TableDrift{}, v.Tables), Compared: v.Rows, Complete: v.Complete, Position: v.Position,
-		CheckedAt: v.CheckedAt.UTC().Truncate(time.Microsecond),
+	d := Drift{Tables: []TableDrift{}}
+	for _, c := range v.Checked {
+		d.add(TableDrift{Table: c.Table}, c)
+	}
+	d.Rows, d.Tables = v.Drift, append(d.Tables, v.Tables...)
+	return d
+}
+
+// TableDrift is how a table differs.
+type TableDrift struct {
+	Table   string   `json:"table"`
+	Rows    int64    `json:"rows"`
+	Objects []Object `json:"objects,omitempty"`
+}
+
+// TableCheck says when the rows of a table were compared last, and how.
+type TableCheck struct {
+	Table     string          `json:"table"`
+	How       How             `json:"how"`
+	Rows      int64           `json:"rows"`                 // that were compared
+	Position  events.Position `json:"position"`             // of the build then
+	CheckedAt *time.Time      `json:"checked_at,omitempty"` // nil: they never were
+}
+
+// How says what the rows of a table were compared with.
+type How string
+
+// The ways to compare rows.
+const (
+	HowNever    How = "never"
+	HowSample   How = "sample"   // those of some streams, with these
+	HowIdentity How = "identity" // all, with what the sum is declared to be equal to
+	HowLog      How = "log"      // all, with the whole log
+)
+
+// Drift is what verifications of a build found, of each table the last one that compared its rows. None found is no proof:
+// see Verify for what each kind compares.
+type Drift struct {
+	Rows      int64           `json:"rows"`                // that differ
+	Tables    []TableDrift    `json:"tables,omitempty"`    // that differ
+	Compared  int64           `json:"compared"`            // rows
+	Complete  bool            `json:"complete"`            // all rows were compared with the whole log
+	Position  events.Position `json:"position"`            // of the build when rows were compared last
+	CheckedAt time.Time       `json:"checked_at,omitzero"` // when that was; zero: never
+	Checked   []TableCheck    `json:"checked"`             // all tables
+}
+
+// Unknown says that no rows were ever compared.
+func (d Drift) Unknown() bool { return d.CheckedAt.IsZero() }
+
+// add adds what is known of a table.
+func (d *Drift) add(t TableDrift, c TableCheck) {
+	if t.Rows > 0 || len(t.Objects) > 0 {
+		d.Rows, d.Tables = d.Rows+t.Rows, append(d.Tables, t)
+	}
+	d.Complete = c.How == HowLog && (d.Complete || len(d.Checked) == 0)
+	d.Compared, d.Checked = d.Compared+c.Rows, append(d.Checked, c)
+	if c.CheckedAt != nil && c.CheckedAt.After(d.CheckedAt) {
+		d.Position, d.CheckedAt = c.Position, *c.CheckedAt
 	}
 }
 
-// replaces tells whether a finding is to be shown instead of an older one. A sample may miss what another one found, so
-// drift stays until a complete verification finds none.
-func (d Drift) replaces(older *Drift) bool {
-	return older == nil || len(older.Tables) == 0 || len(d.Tables) > 0 || d.Complete
-}
+// recordSQL keeps what is known of a table. A sample may miss what another comparison found, so rows that differ stay
+// until all rows of the table are compared with the log. Columns and the like are compared each time.
+const recordSQL = `INSERT INTO drift AS d (projection, version, build, table_name, differing, objects, how, compared, position, checked_at)
+	SELECT name, version, build, $4, $5, $6, $7, $8, $9, $10 FROM projections WHERE name = $1 AND version = $2 AND build = $3
+	ON CONFLICT (projection, version, build, table_name) DO UPDATE SET objects = excluded.objects,
+		differing  = CASE WHEN excluded.differing > 0 OR excluded.how = 'log' THEN excluded.differing ELSE d.differing END,
+		how        = CASE excluded.how WHEN 'never' THEN d.how ELSE excluded.how END,
+		compared   = CASE excluded.how WHEN 'never' THEN d.compared ELSE excluded.compared END,
+		position   = CASE excluded.how WHEN 'never' THEN d.position ELSE excluded.position END,
+		checked_at = coalesce(excluded.checked_at, d.checked_at)`
 
 // record notes a verdict for every process to show.
 func (e *Engine) record(ctx context.Context, b build, v Verdict) error {
-	d := v.Summary()
-	if w := e.worker(b.schema()); w != nil {
-		w.found(d)
+	found := map[string]TableDrift{}
+	for _, t := range v.Tables {
+		found[t.Table] = t
 	}
-	tables, rows := make([]string, len(d.Tables)), make([]int64, len(d.Tables))
-	for i, t := range d.Tables {
-		tables[i], rows[i] = t.Table, t.Rows
+	batch := &pgx.Batch{}
+	for _, c := range v.Checked {
+		t := found[c.Table]
+		batch.Queue(recordSQL, b.name, b.version, b.number, c.Table, t.Rows, append([]Object{}, t.Objects...), c.How, c.Rows, int64(c.Position), c.CheckedAt)
 	}
-	_, err := e.cfg.Pool.Exec(ctx, `INSERT INTO drift AS d (projection, version, build, differing, tables, table_rows, compared, complete, position, checked_at)
-		SELECT name, version, build, $4, $5, $6, $7, $8, $9, $10 FROM projections WHERE name = $1 AND version = $2 AND build = $3
-		ON CONFLICT (projection, version, build) DO UPDATE SET differing = excluded.differing, tables = excluded.tables,
-			table_rows = excluded.table_rows, compared = excluded.compared, complete = excluded.complete,
-			position = excluded.position, checked_at = excluded.checked_at
-		WHERE d.tables = '{}' OR excluded.tables <> '{}' OR excluded.complete`,
-		b.name, b.version, b.number, d.Rows, tables, rows, d.Compared, d.Complete, int64(d.Position), d.CheckedAt)
+	known := map[string]*Drift{}
+	err := e.cfg.Pool.SendBatch(ctx, batch).Close()
+	if err == nil {
+		known, err = e.drifts(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("recording the verification of %s: %w", b.schema(), err)
+	}
+	if w := e.worker(b.schema()); w != nil {
+		w.found(known[b.schema()])
 	}
 	return nil
 }
 
-func (w *worker) found(d Drift) {
+func (w *worker) found(d *Drift) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.replaces(w.drift) {
-		w.drift = &d
-	}
+	w.drift = d
 }
 
 func (w *worker) lastDrift() *Drift {
@@ -74,110 +152,30 @@ func (w *worker) lastDrift() *Drift {
 
 // drifts reads what verifications found, by physical schema.
 func (e *Engine) drifts(ctx context.Context) (map[string]*Drift, error) {
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT schema_name, differing, tables, table_rows, compared, complete, position, checked_at
-		FROM drift JOIN projections USING (version, build) WHERE projection = name`)
+	rows, err := e.cfg.Pool.Query(ctx, `SELECT schema_name, table_name, differing, nullif(objects, '[]'), how, compared, position, checked_at
+		FROM drift JOIN projections USING (version, build) WHERE projection = name ORDER BY schema_name, table_name`)
 	if err != nil {
 		return nil, fmt.Errorf("reading what verifications found: %w", err)
 	}
 	out := map[string]*Drift{}
 	for rows.Next() {
 		var schema string
-		var tables []string
-		var counts []int64
-		d := &Drift{Tables: []TableDrift{}}
-		if err = rows.Scan(&schema, &d.Rows, &tables, &counts, &d.Compared, &d.Complete, &d.Position, &d.CheckedAt); err != nil {
+		var t TableDrift
+		var c TableCheck
+		if err = rows.Scan(&schema, &t.Table, &t.Rows, &t.Objects, &c.How, &c.Rows, &c.Position, &c.CheckedAt); err != nil {
 			break
 		}
-		for i, table := range tables { // as many as there are counts: a constraint
-			d.Tables = append(d.Tables, TableDrift{table, counts[i]})
+		if c.Table = t.Table; c.CheckedAt != nil {
+			c.CheckedAt = new(c.CheckedAt.UTC())
 		}
-		d.CheckedAt = d.CheckedAt.UTC()
-		out[schema] = d
+		if out[schema] == nil {
+			out[schema] = &Drift{Tables: []TableDrift{}}
+		}
+		out[schema].add(t, c)
 	}
 	rows.Close()
 	if err = errors.Join(err, rows.Err()); err != nil {
 		return nil, fmt.Errorf("reading what verifications found: %w", err)
 	}
 	return out, nil
-}
-
-// auditStreams is how many streams an audit chooses from the log, and from each Append table.
-const auditStreams = 32
-
-// audit verifies samples of the live builds that this process projects, one after the other, each once in Config.Audit,
-// whichever process did it last.
-func (e *Engine) audit(ctx context.Context) {
-	if e.cfg.Audit <= 0 {
-		return
-	}
-	tried := map[*worker]time.Time{}
-	ticker := time.NewTicker(min(e.cfg.Audit, time.Minute))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-		for _, w := range e.due(ctx, tried) {
-			tried[w] = e.cfg.Now()
-			e.auditOne(ctx, w)
-		}
-	}
-}
-
-// due lists the builds that were neither verified nor tried for a while.
-func (e *Engine) due(ctx context.Context, tried map[*worker]time.Time) (out []*worker) {
-	found, err := e.drifts(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			e.cfg.Logger.WarnContext(ctx, "looking for builds to verify, trying again", "error", err)
-		}
-		return nil
-	}
-	before := e.cfg.Now().Add(-e.cfg.Audit)
-	for _, w := range e.workers() {
-		state, _ := w.now()
-		if w.p.name == headName || w.currentPhase() != PhaseLive || state != StateRunning {
-			continue
-		}
-		last, recorded := tried[w]
-		if d := found[w.p.Schema()]; d != nil && d.CheckedAt.After(last) {
-			last, recorded = d.CheckedAt, true
-		}
-		if !recorded || !last.After(before) {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-// auditOne verifies a sample of a live build, and says so when it finds something.
-func (e *Engine) auditOne(ctx context.Context, w *worker) {
-	v, err := e.Verify(ctx, w.p.name, VerifyOptions{Sample: auditStreams, Seed: rand.Uint64(), pace: e.aside}) //nolint:gosec // a sample
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		e.cfg.Logger.WarnContext(ctx, "verifying a projection failed", "projection", w.p.Schema(), "error", err)
-	case !v.Clean():
-		e.cfg.Logger.ErrorContext(ctx, "a projection's rows are not what its events come to", "projection", w.p.Schema(),
-			"rows", v.Drift, "tables", v.Summary().Tables, "position", v.Position)
-	}
-}
-
-// aside lets every live build end the batch that it is at. Waiting for its turn is enough: turns are given in order, so
-// neither keeps the other from going on.
-func (e *Engine) aside(ctx context.Context) error {
-	for _, w := range e.workers() {
-		if w.currentPhase() != PhaseLive {
-			continue
-		}
-		select {
-		case w.turn <- struct{}{}:
-			<-w.turn
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
 }

@@ -45,7 +45,7 @@ type Config struct {
 	TTL     time.Duration // after this a silent process has lost its leases; 10 s
 	Beat    time.Duration // how often builds are looked after; 1 s
 	Keep    time.Duration // how long a build that was live stays and can be put back; 1 h
-	Audit   time.Duration // how often a sample of each live build is verified; 0: never
+	Audit   time.Duration // how often each live build is verified: samples, and slowly what no sample proves; 0: never
 	Confirm bool          // a new version goes live only when it is told to, even if the live one cannot be read here
 
 	Observe func(Committed)      // hears of every batch that is committed, in turn for each build; nil: nobody
@@ -96,6 +96,7 @@ type Engine struct {
 	crew     []*worker // one for each build, in the order of registration
 	prepared atomic.Bool
 	woken    chan struct{}
+	looking  chan struct{} // held by what compares or reads builds on demand: one at a time, see look
 }
 
 // version is one that this process can project and read.
@@ -113,7 +114,7 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 	cfg.setDefaults()
 	e := &Engine{
 		cfg: cfg, tracer: cfg.Tracer.Tracer("daybook/projections"), holder: strings.TrimSpace(cfg.Process + " " + rand.Text()),
-		marks: map[string]*mark{}, woken: make(chan struct{}, 1),
+		marks: map[string]*mark{}, woken: make(chan struct{}, 1), looking: make(chan struct{}, 1),
 	}
 	var errs []error
 	known := map[string]bool{}

@@ -18,9 +18,10 @@ type Committed struct {
 	Took       time.Duration // handlers, rows and commit
 }
 
-// report tells of a transaction that began at a time. The follower that only counts is the engine's own business.
+// report tells of a transaction that began at a time. The follower that only counts is the engine's own business, and so
+// are builds that nobody keeps up: what they project was projected before.
 func (w *worker) report(b *Batch, began time.Time) {
-	if w.engine.cfg.Observe != nil && w.p.name != headName {
+	if w.engine.cfg.Observe != nil && w.p.name != headName && w.currentPhase() != PhaseScratch {
 		w.engine.cfg.Observe(Committed{w.p.name, w.p.Schema(), len(b.Events), time.Since(began)})
 	}
 }
@@ -30,15 +31,19 @@ func (w *worker) traced(ctx context.Context, b *Batch) error {
 	if w.p.name == headName {
 		return w.project(ctx, b)
 	}
-	ctx, span := w.engine.tracer.Start(ctx, "projection.batch", trace.WithAttributes(
-		otelattribute.String("daybook.projection", w.p.name), otelattribute.String("daybook.build", w.p.Schema()),
+	return w.engine.within(ctx, "projection.batch", w.p, func(ctx context.Context) error { return w.project(ctx, b) },
 		otelattribute.Int64("daybook.from", int64(b.After)), otelattribute.Int64("daybook.to", int64(b.Last)),
-		otelattribute.Int("daybook.events", len(b.Events)),
-	))
-	defer span.End()
-	err := w.project(ctx, b)
+		otelattribute.Int("daybook.events", len(b.Events)))
+}
+
+// within does something with a build within a span.
+func (e *Engine) within(ctx context.Context, span string, p *Projection, do func(context.Context) error, more ...otelattribute.KeyValue) error {
+	ctx, s := e.tracer.Start(ctx, span, trace.WithAttributes(append(more,
+		otelattribute.String("daybook.projection", p.name), otelattribute.String("daybook.build", p.Schema()))...))
+	defer s.End()
+	err := do(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errMoved) { // what was given back did not fail
-		span.SetStatus(codes.Error, err.Error())
+		s.SetStatus(codes.Error, err.Error())
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package projections_test
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,4 +100,53 @@ func TestABatchThatFailsIsTracedAndNotReported(t *testing.T) {
 		counted += c.Events
 	}
 	require.Equal(t, 6, counted)
+}
+
+// TestScratchBuildsAreNotReported: what they project was projected before. Verifying is one span.
+func TestScratchBuildsAreNotReported(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	w := h.watch()
+	engine, stop := h.run(h.pool, kinds)
+	last := h.append(5)
+	h.wait(engine, "sample", last)
+	h.verify(engine, projections.VerifyOptions{})
+	_, err := engine.AsOf(t.Context(), "sample", last, nil)
+	require.NoError(t, err)
+	stop()
+	for _, c := range w.batches {
+		require.Equal(t, "sample_v1", c.Schema)
+	}
+	require.Equal(t, []string{"projection.verify sample_v1"}, w.besidesBatches())
+}
+
+// besidesBatches are the other spans, with the build that each is of.
+func (w *watched) besidesBatches() (names []string) {
+	for _, span := range w.spans.Ended() {
+		if span.Name() != "projection.batch" {
+			names = append(names, span.Name()+" "+value(span, "daybook.build").AsString())
+		}
+	}
+	return names
+}
+
+func TestRedrivesAndTheEndOfARebuildAreTraced(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 5 * time.Millisecond
+	w := h.watch()
+	var healed atomic.Bool
+	engine, stop := h.run(h.pool, ward(&healed))
+	h.record("devices-1", events.DeviceLinked{DeviceID: device(1), Name: "well"})
+	h.wait(engine, "sample", h.record("devices-1", events.DeviceRenamed{DeviceID: device(1), Name: "sick"}))
+	healed.Store(true)
+	list, err := engine.Parked(t.Context(), "sample")
+	require.NoError(t, err)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", list[0].Key))
+	require.Eventually(t, func() bool { return slices.Contains(w.besidesBatches(), "projection.redrive sample_v1") }, 30*time.Second, 5*time.Millisecond)
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	stop()
+	require.Contains(t, w.besidesBatches(), "projection.rebuilt "+schema)
 }

@@ -81,3 +81,18 @@ func TestReplaysStayTogether(t *testing.T) {
 		require.Zero(t, waits(), "one that is abreast")
 	})
 }
+
+// What nobody waits for works a tenth of the time, whatever a piece of it takes.
+func TestLeisureIsNineTenths(t *testing.T) {
+	t.Parallel()
+	for _, piece := range []time.Duration{time.Millisecond, time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			began, l := time.Now(), newLeisure(&Engine{})
+			for range 5 {
+				<-time.After(piece)
+				require.NoError(t, l.rest(t.Context()))
+			}
+			require.Equal(t, 50*piece, time.Since(began))
+		})
+	}
+}

@@ -76,7 +76,16 @@ func (w *worker) finishReplay(ctx context.Context) error {
 	if err != nil || !near {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+	if err = w.engine.within(ctx, "projection.rebuilt", w.p, w.ready); err != nil {
+		return w.failedTo("ending the replay of", err)
+	}
+	w.engine.cfg.Logger.InfoContext(ctx, "projection is rebuilt and ready to go live", "projection", w.p.Schema(), "position", w.at.position)
+	return nil
+}
+
+// ready makes the indexes and the build one that can go live. The caller has the turn.
+func (w *worker) ready(ctx context.Context) error {
+	err := pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
 		if err := w.makeIndexes(ctx, tx, PhaseReplaying); err != nil {
 			return err
 		}
@@ -84,12 +93,10 @@ func (w *worker) finishReplay(ctx context.Context) error {
 			w.p.name, w.p.version, w.p.build)
 		return err
 	})
-	if err != nil {
-		return w.failedTo("ending the replay of", err)
+	if err == nil {
+		w.setPhase(PhaseReady)
 	}
-	w.setPhase(PhaseReady)
-	w.engine.cfg.Logger.InfoContext(ctx, "projection is rebuilt and ready to go live", "projection", w.p.Schema(), "position", w.at.position)
-	return nil
+	return err
 }
 
 // makeIndexes makes the indexes that were held back from a build in a phase. The caller has the turn.

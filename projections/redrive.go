@@ -26,7 +26,7 @@ func (w *worker) redrive(ctx context.Context) error {
 	keys, err := w.waiting(ctx)
 	for _, key := range keys {
 		if err == nil {
-			err = w.retry(ctx, key)
+			err = w.engine.within(ctx, "projection.redrive", w.p, func(ctx context.Context) error { return w.retry(ctx, key) })
 		}
 	}
 	return err

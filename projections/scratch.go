@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/events"
 )
@@ -49,7 +49,7 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 		return nil, err
 	}
 	w := newWorker(e, v.define(), PhaseScratch)
-	w.holder, w.only = e.holder+" scratch", only
+	w.holder, w.only = e.holder+" scratch "+rand.Text(), only // of its own: what renews one build must not keep others
 	s := &scratch{worker: w, began: e.cfg.Now()}
 	err = inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
 		if _, err := w.p.recognise(ctx, tx); err != nil {
@@ -117,35 +117,43 @@ func (s *scratch) renew(ctx context.Context) {
 
 // fill projects the events after those that it has, up to and including a position, or the head if that is before it.
 func (s *scratch) fill(ctx context.Context, upTo events.Position) error {
-	if upTo <= s.at.position {
-		return nil
+	for more := upTo > s.at.position; more; {
+		var err error
+		if more, err = s.fillSome(ctx, upTo); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// fillSome is fill, but ends after one batch of what is paced: no read of the log stays open over a rest.
+func (s *scratch) fillSome(ctx context.Context, upTo events.Position) (more bool, err error) {
 	var records []events.Record
 	size := 0
 	for r, err := range s.engine.cfg.Log.ReadAll(ctx, s.at.position) {
 		if err != nil {
-			return fmt.Errorf("reading the log after position %d: %w", s.at.position, err)
+			return false, fmt.Errorf("reading the log after position %d: %w", s.at.position, err)
 		}
 		if r.Position > upTo {
 			break
 		}
 		bytes := len(r.Data) + len(r.Metadata)
 		if len(records) == scratchEvents || len(records) > 0 && size+bytes > scratchBytes {
+			if more = s.pace != nil; more {
+				break
+			}
 			if err := s.step(ctx, records); err != nil {
-				return err
+				return false, err
 			}
 			records, size = records[:0], 0
 		}
 		records, size = append(records, r), size+bytes
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
-	return s.step(ctx, records)
+	return more, s.step(ctx, records)
 }
-
-// noTable is Postgres's code for a table that does not exist.
-const noTable = "42P01"
 
 // step projects one batch.
 func (s *scratch) step(ctx context.Context, records []events.Record) error {
@@ -159,8 +167,7 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	}
 	b := &Batch{After: s.at.position, Last: records[len(records)-1].Position, Events: Decode(records)}
 	err := s.project(ctx, b)
-	reply, refused := errors.AsType[*pgconn.PgError](err)
-	if errors.Is(err, errMoved) || refused && reply.Code == noTable { // a new connection finds out when it prepares its statements
+	if errors.Is(err, errMoved) || err != nil && s.gone(ctx) {
 		return fmt.Errorf("scratch build %s was removed: its lease had run out: %w", s.p.Schema(), errMoved)
 	}
 	if err != nil {
@@ -182,6 +189,13 @@ func (s *scratch) note(records []events.Record) {
 			return
 		}
 	}
+}
+
+// gone tells whether the build was removed: then Postgres may miss its tables before the checkpoint is missed.
+func (s *scratch) gone(ctx context.Context) (gone bool) {
+	err := s.engine.cfg.Pool.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM projections WHERE name = $1 AND version = $2 AND build = $3)",
+		s.p.name, s.p.version, s.p.build).Scan(&gone)
+	return err == nil && gone
 }
 
 func (s *scratch) progress() Filled {

@@ -43,6 +43,7 @@ type Status struct {
 	UpdatedAt time.Time       `json:"updated_at"`       // when the checkpoint last moved
 	Drift     *Drift          `json:"drift,omitempty"`  // what the last verification found; nil: there was none
 	Parked    *ParkedCounts   `json:"parked,omitempty"` // what waits; nil for a projection that pauses instead
+	Audit     string          `json:"audit,omitempty"`  // why this process could not verify it the last time
 }
 
 // ParkedCounts are how much of a build waits.
@@ -86,7 +87,9 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 				s.Parked = nil
 			}
 			s.Here = s.Holder == e.holder
-			s.State, s.Error = doing(e.worker(s.Schema))
+			w := e.worker(s.Schema)
+			s.State, s.Error = doing(w)
+			s.Audit = w.whyUnverified()
 			if err == nil {
 				s.Lag, err = e.lag(ctx, s, follower, head)
 			}
@@ -107,7 +110,7 @@ func (e *Engine) remembered() (out []Status) {
 		}
 		s := Status{Name: w.p.name, Version: w.p.version, Build: w.p.build, Schema: w.p.Schema(), Phase: w.currentPhase()}
 		s.State, s.Error = doing(w)
-		s.Drift = w.lastDrift()
+		s.Drift, s.Audit = w.lastDrift(), w.whyUnverified()
 		out = append(out, s)
 	}
 	return out

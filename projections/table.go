@@ -11,6 +11,7 @@ import (
 
 // table is one table of a projection: it gathers the rows of a batch and says how they are written.
 type table interface {
+	tableName() string
 	bind(ctx context.Context, conn *pgx.Conn, schema string) error
 	altered(ctx context.Context, conn *pgx.Conn, schema string) (change string, err error) // since it was bound
 	flush(w *work)
@@ -127,7 +128,7 @@ func (l *layout) has(columnName string) bool {
 // register adds a table to its projection, once.
 func (p *Projection) register(name string, t table) {
 	for _, other := range p.tables {
-		if named, ok := other.(interface{ tableName() string }); ok && named.tableName() == name {
+		if other.tableName() == name {
 			p.misusedf("table %s is defined twice", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"daybook/events"
 )
 
 // VerifyOptions say how much is compared.
@@ -25,6 +24,7 @@ type VerifyOptions struct {
 	Progress func(Filled) // after each batch; may be nil
 
 	pace func(context.Context) error // before each batch; may be nil
+	slow *leisure                    // not nil: of the tables that no sample proves, all rows are compared, in its own time
 }
 
 const completeEvents = 20_000
@@ -40,7 +40,8 @@ func (o VerifyOptions) complete(count int64) bool {
 // Verify compares the live build of a read model with the log: not with how far it claims to be, but row by row with
 // what its events come to when they are projected anew. It writes to a scratch build beside the live one, which it
 // removes, and the live build goes on meanwhile: what is compared is one snapshot of it, with exactly the events up to
-// the checkpoint of that snapshot.
+// the checkpoint of that snapshot. Columns, constraints, indexes and triggers are compared with those of the scratch
+// build, but for indexes that nothing rests on.
 //
 // A complete verification projects the whole log. It proves that every row is what the code of today makes of the log of
 // today: code that changed without a new version, or events that were deleted from the store, are drift, too.
@@ -48,25 +49,50 @@ func (o VerifyOptions) complete(count int64) bool {
 // A sampled one (VerifyOptions.Sample) proves less, and at once:
 //
 //   - Append rows are compared for the sampled streams only. An event makes its rows alone, so the rows of a stream need
-//     no other stream's events. Rows of streams that the log does not hold from their first event are never compared, so
-//     rows of streams that never were go unnoticed.
+//     no other stream's events. Rows of a stream that the log has never held are drift. Streams that the log does not hold
+//     from their first event, and very long ones, are passed over.
 //   - Sum tables are compared with their identities, all rows, but only if they declare one by From. That proves them
 //     against the stored rows of the projection's other tables, not against the log.
-//   - Patch tables are not compared: a row may come from any number of streams.
+//   - Patch tables, and Sum tables without From, are not compared: a row may come from any number of streams.
 //
-// What was not compared is listed in the verdict. A projection that is stopped or retrying is not verified: the error
-// says why it is not running.
+// What was not compared is listed in the verdict; where nothing was, it is neither clean nor drift. A projection that is
+// stopped or retrying is not verified: the error says why it is not running. One verification, Diff or AsOf of an engine is
+// at work at a time; others wait.
 //
 // The verdict is recorded, for Status to show.
 func (e *Engine) Verify(ctx context.Context, name string, o VerifyOptions) (Verdict, error) {
+	if o.slow == nil {
+		done, err := e.look(ctx, name)
+		if err != nil {
+			return Verdict{}, err
+		}
+		defer done()
+	}
 	v, err := e.verifier(ctx, name, o)
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err = v.run(ctx); err != nil {
+	if err = e.within(ctx, "projection.verify", v.p, v.run); err != nil {
 		return Verdict{}, fmt.Errorf("verifying %s: %w", v.live.schema(), err)
 	}
 	return v.verdict, e.record(ctx, v.live, v.verdict)
+}
+
+// What is compared or looked at holds up to two connections at a time, and batches need theirs to end; see look.
+const lookConnections = 4
+
+// look waits for the turn to verify, to compare builds, or to project up to a position.
+func (e *Engine) look(ctx context.Context, name string) (done func(), err error) {
+	if has := e.cfg.Pool.Config().MaxConns; has < lookConnections {
+		return nil, &OrderError{name, fmt.Sprintf("comparing or reading builds takes connections from those that project: "+
+			"the pool has %d, give it %d or more (pool_max_conns)", has, lookConnections)}
+	}
+	select {
+	case e.looking <- struct{}{}:
+		return func() { <-e.looking }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("projection %s: waiting for another verify, diff or as-of of this process to end: %w", name, ctx.Err())
+	}
 }
 
 // verifier is one verification.
@@ -129,20 +155,40 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	v.verdict = Verdict{
 		Projection: v.live.name, Version: v.live.version, Build: v.live.number, Schema: v.live.schema(),
-		Complete: v.options.complete(counted),
+		Complete: v.options.slow == nil && v.options.complete(counted),
 	}
-	if v.verdict.Complete {
-		err = v.compareAll(ctx, at)
-	} else {
+	switch {
+	case v.options.slow != nil:
+		err = v.compareSlowly(ctx, at)
+	case v.verdict.Complete:
+		err = v.compareWhole(ctx, at)
+	default:
 		err = v.compareSome(ctx)
 	}
-	v.verdict.CheckedAt = v.engine.cfg.Now()
+	v.conclude()
 	return err
 }
 
-// compareAll projects the whole log anew. The snapshot is taken when that has come to where the live build was at the
+// conclude notes when what was compared, and which tables were not.
+func (v *verifier) conclude() {
+	v.verdict.CheckedAt = v.engine.cfg.Now()
+	for _, t := range v.p.tables {
+		name := t.tableName()
+		if !slices.ContainsFunc(v.verdict.Checked, func(c TableCheck) bool { return c.Table == name }) {
+			v.checked(name, 0, HowNever)
+		}
+	}
+	for i := range v.verdict.Checked {
+		if c := &v.verdict.Checked[i]; c.How != HowNever {
+			c.Position, c.CheckedAt = v.verdict.Position, new(v.verdict.CheckedAt.UTC().Truncate(time.Microsecond))
+		}
+	}
+	slices.SortFunc(v.verdict.Checked, func(a, b TableCheck) int { return cmp.Compare(a.Table, b.Table) })
+}
+
+// compareWhole projects the whole log anew. The snapshot is taken when that has come to where the live build was at the
 // beginning: then few events are left, and Postgres need not keep old rows for long.
-func (v *verifier) compareAll(ctx context.Context, begun checkpoint) error {
+func (v *verifier) compareWhole(ctx context.Context, begun checkpoint) error {
 	s, err := v.scratch(ctx, nil)
 	if err != nil {
 		return err
@@ -151,6 +197,11 @@ func (v *verifier) compareAll(ctx context.Context, begun checkpoint) error {
 	if err = s.fill(ctx, begun.position); err != nil {
 		return err
 	}
+	return v.compareWith(ctx, s, begun)
+}
+
+// compareWith compares a scratch build that is near the live one: the tables that it writes.
+func (v *verifier) compareWith(ctx context.Context, s *scratch, begun checkpoint) error {
 	return v.inSnapshot(ctx, func(tx pgx.Tx, at checkpoint) error {
 		if at.store != s.at.store || at.position < begun.position {
 			return fmt.Errorf("it went from position %d back to %d of store %s meanwhile", begun.position, at.position, at.store)
@@ -158,11 +209,36 @@ func (v *verifier) compareAll(ctx context.Context, begun checkpoint) error {
 		if err := s.fill(ctx, at.position); err != nil {
 			return err
 		}
-		if err := v.compareRows(ctx, tx, s, nil); err != nil {
+		only, err := v.filters(ctx, tx, s)
+		if err != nil {
+			return err
+		}
+		if err = v.compareRows(ctx, tx, s, only, HowLog); err != nil {
+			return err
+		}
+		if err = v.compareObjects(ctx, tx, s); err != nil || !v.verdict.Complete {
 			return err
 		}
 		return v.compareSums(ctx, tx)
 	})
+}
+
+// filters leave nothing of the tables that a scratch build does not write.
+func (v *verifier) filters(ctx context.Context, tx pgx.Tx, s *scratch) (filters, error) {
+	if s.only == nil {
+		return nil, nil
+	}
+	names, err := tablesOf(ctx, tx, v.live.schema())
+	if err != nil {
+		return nil, fmt.Errorf("listing the tables of %s: %w", v.live.schema(), err)
+	}
+	out := filters{}
+	for _, name := range names {
+		if !slices.ContainsFunc(v.p.tables, func(t table) bool { return t.tableName() == name && s.only(t) }) {
+			out[name] = filter{}
+		}
+	}
+	return out, nil
 }
 
 func (v *verifier) scratch(ctx context.Context, only func(table) bool) (*scratch, error) {
@@ -194,14 +270,19 @@ func (v *verifier) inSnapshot(ctx context.Context, do func(tx pgx.Tx, at checkpo
 }
 
 // compareRows compares the snapshot with a scratch build.
-func (v *verifier) compareRows(ctx context.Context, tx pgx.Tx, s *scratch, only filters) error {
+func (v *verifier) compareRows(ctx context.Context, tx pgx.Tx, s *scratch, only filters, how How) error {
 	v.verdict.Projected = s.events
 	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, snapshot, func(other pgx.Tx) (err error) {
-		v.verdict.Comparison, err = compare(ctx, side{tx, v.live.schema()}, side{other, s.p.Schema()}, only)
+		c := newComparer(side{tx, v.live.schema()}, side{other, s.p.Schema()}, only)
+		c.pace = v.options.pace
+		v.verdict.Comparison, err = c.run(ctx)
 		for _, d := range v.verdict.Comparison.Tables {
+			if f, limited := only[d.Table]; limited && f.column == "" {
+				continue
+			}
 			r := d.Rows
-			v.verdict.Rows += r.Both + r.OnlyA + r.OnlyB
-			v.found(d.Table, r.Changed+r.OnlyA+r.OnlyB, d.differs())
+			v.checked(d.Table, r.Both+r.OnlyA+r.OnlyB, how)
+			v.found(d.Table, r.Changed+r.OnlyA+r.OnlyB)
 		}
 		return err
 	})
@@ -213,46 +294,35 @@ func (v *verifier) compareSums(ctx context.Context, tx pgx.Tx) (err error) {
 	if v.verdict.Sums, err = v.p.checkSums(ctx, tx); err != nil {
 		return err
 	}
-	explained := v.verdict.Complete && !v.verdict.Clean()
+	explained := v.verdict.Complete && v.verdict.Drift > 0
 	for _, s := range v.verdict.Sums {
-		v.found(s.Table, s.Count, !explained)
+		if !explained {
+			v.found(s.Table, s.Count)
+		}
 	}
 	return nil
 }
 
-// Verdict tells what a verification compared, and how many rows differ.
-type Verdict struct {
-	Projection string          `json:"projection"`
-	Version    int             `json:"version"`
-	Build      int             `json:"build"`
-	Schema     string          `json:"schema"`
-	Position   events.Position `json:"position"`  // of the live build in the snapshot
-	Events     int64           `json:"events"`    // that the live build has counted
-	Projected  int64           `json:"projected"` // events that were projected anew
-	CheckedAt  time.Time       `json:"checked_at"`
-	Complete   bool            `json:"complete"`         // every row was compared with the whole log
-	Sample     *Sample         `json:"sample,omitempty"` // if it is not complete
-	Rows       int64           `json:"rows"`             // of the live build that were compared, and those that it lacks
-	Drift      int64           `json:"drift"`            // rows that differ
-	Tables     []TableDrift    `json:"tables,omitempty"` // that differ
-	// Comparison is of the live build (A) with a projection of the log (B).
-	Comparison Comparison  `json:"comparison"`
-	Sums       []*SumError `json:"sums,omitempty"` // tables that are not what their identities give
+// checked notes that rows of a table were compared.
+func (v *verifier) checked(table string, rows int64, how How) {
+	v.verdict.Rows += rows
+	v.verdict.Checked = append(v.verdict.Checked, TableCheck{Table: table, How: how, Rows: rows})
 }
 
-// TableDrift is how many rows of a table differ. None do when only its columns do, or when it should not be there.
-type TableDrift struct {
-	Table string `json:"table"`
-	Rows  int64  `json:"rows"`
-}
-
-// Clean says that nothing that was compared differs.
-func (v Verdict) Clean() bool { return len(v.Tables) == 0 }
-
-// found notes drift of a table.
-func (v *verifier) found(table string, rows int64, differs bool) {
-	if differs {
-		v.verdict.Tables = append(v.verdict.Tables, TableDrift{table, rows})
+// found notes rows of a table that differ.
+func (v *verifier) found(table string, rows int64) {
+	if rows > 0 {
 		v.verdict.Drift += rows
+		v.drift(table).Rows += rows
 	}
+}
+
+// drift is what the verdict says of a table that differs.
+func (v *verifier) drift(table string) *TableDrift {
+	i := slices.IndexFunc(v.verdict.Tables, func(t TableDrift) bool { return t.Table == table })
+	if i < 0 {
+		i = len(v.verdict.Tables)
+		v.verdict.Tables = append(v.verdict.Tables, TableDrift{Table: table})
+	}
+	return &v.verdict.Tables[i]
 }

@@ -44,13 +44,21 @@ type sampling struct {
 // compareSome compares the Append rows of some streams, and the sums with their identities.
 func (v *verifier) compareSome(ctx context.Context) error {
 	v.verdict.Sample = v.plan()
+	s, err := v.scratch(ctx, func(t table) bool { _, is := t.(*appendRows); return is })
+	if err != nil {
+		return err
+	}
+	defer s.discard(ctx)
 	return v.inSnapshot(ctx, func(tx pgx.Tx, at checkpoint) error {
+		if err := v.compareObjects(ctx, tx, s); err != nil {
+			return err
+		}
 		if len(v.verdict.Sample.Append) > 0 {
 			m := &sampling{
 				verifier: v, tx: tx, at: at.position, sample: v.verdict.Sample, seen: map[string]bool{},
 				random: rand.New(rand.NewPCG(v.options.Seed, 0)), //nolint:gosec // a sample that can be drawn again
 			}
-			if err := m.run(ctx); err != nil {
+			if err := m.run(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -59,7 +67,7 @@ func (v *verifier) compareSome(ctx context.Context) error {
 			if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{v.live.schema(), name}.Sanitize()).Scan(&rows); err != nil {
 				return fmt.Errorf("counting the rows of %s: %w", name, err)
 			}
-			v.verdict.Rows += rows
+			v.checked(name, rows, HowIdentity)
 		}
 		return v.compareSums(ctx, tx)
 	})
@@ -69,42 +77,45 @@ func (v *verifier) compareSome(ctx context.Context) error {
 func (v *verifier) plan() *Sample {
 	out := &Sample{Seed: v.options.Seed, Append: []string{}, Identity: []string{}}
 	for _, t := range v.p.tables {
-		switch t := t.(type) {
-		case *appendRows:
-			out.Append = append(out.Append, t.name)
-		case *sumRows:
-			if t.identity != "" {
-				out.Identity = append(out.Identity, t.name)
-			} else {
-				out.Not = append(out.Not, t.name)
-			}
-		case *patchRows:
-			out.Not = append(out.Not, t.name)
+		_, appends := t.(*appendRows)
+		switch {
+		case !sampled(t):
+			out.Not = append(out.Not, t.tableName())
+		case appends:
+			out.Append = append(out.Append, t.tableName())
+		default:
+			out.Identity = append(out.Identity, t.tableName())
 		}
 	}
 	return out
 }
 
-func (m *sampling) run(ctx context.Context) error {
-	if err := m.choose(ctx); err != nil {
+// sampled tells which tables a sampled verification compares.
+func sampled(t table) bool {
+	switch t := t.(type) {
+	case *appendRows:
+		return true
+	case *sumRows:
+		return t.identity != ""
+	}
+	return false
+}
+
+func (m *sampling) run(ctx context.Context, s *scratch) error {
+	if err := m.choose(ctx); err != nil || m.sample.Streams == 0 {
 		return err
 	}
 	slices.SortFunc(m.records, func(a, b events.Record) int { return cmp.Compare(a.Position, b.Position) })
-	s, err := m.scratch(ctx, func(t table) bool { _, is := t.(*appendRows); return is })
-	if err != nil {
-		return err
-	}
-	defer s.discard(ctx)
 	for batch := range slices.Chunk(m.records, scratchEvents) {
 		if err := s.step(ctx, batch); err != nil {
 			return err
 		}
 	}
-	only, err := m.filters(ctx)
+	only, err := m.filters(ctx, s)
 	if err != nil {
 		return err
 	}
-	return m.compareRows(ctx, m.tx, s, only)
+	return m.compareRows(ctx, m.tx, s, only, HowSample)
 }
 
 // choose draws streams by rows, which finds those that were changed and added, and by places in the log, which finds
@@ -185,12 +196,12 @@ func (m *sampling) take(ctx context.Context, stream string) error {
 	if _, known := m.seen[stream]; known {
 		return nil
 	}
-	records, err := m.read(ctx, stream)
+	records, whole, err := m.read(ctx, stream)
 	if err != nil {
 		return err
 	}
-	m.seen[stream] = records != nil
-	if records == nil {
+	m.seen[stream] = whole
+	if !whole {
 		m.sample.Passed++
 		return nil
 	}
@@ -199,27 +210,38 @@ func (m *sampling) take(ctx context.Context, stream string) error {
 	return nil
 }
 
-// read reads a stream up to the position of the snapshot; nil if that cannot be its whole history, or is too much. A
-// store may have hidden what was projected: then the rows are more than the stream tells, and right all the same.
-func (m *sampling) read(ctx context.Context, stream string) ([]events.Record, error) {
+// read reads a stream up to the position of the snapshot, and tells whether that is its whole history, and not too much.
+// A store may have hidden what was projected: then the rows are more than the stream tells, and right all the same. Of a
+// stream that never was, the whole history is nothing.
+func (m *sampling) read(ctx context.Context, stream string) (out []events.Record, whole bool, err error) {
 	if odd(stream) {
-		return nil, nil
+		return nil, false, nil
 	}
-	var out []events.Record
 	for r, err := range m.engine.cfg.Log.ReadStream(ctx, stream, 0) {
 		switch {
 		case ctx.Err() != nil || errors.Is(err, events.ErrUnavailable) || errors.Is(err, events.ErrAnotherStore):
-			return nil, fmt.Errorf("reading %s: %w", stream, cmp.Or(err, ctx.Err()))
+			return nil, false, fmt.Errorf("reading %s: %w", stream, cmp.Or(err, ctx.Err()))
 		case err != nil: // it was deleted, and is passed over
-			return nil, nil
+			return nil, false, nil
 		case r.Position > m.at:
-			return out, nil
+			return out, true, nil
 		case r.Revision != uint64(len(out)) || len(out)+len(m.records) == sampledEvents:
-			return nil, nil
+			return nil, false, nil
 		}
 		out = append(out, r)
 	}
-	return out, ctx.Err()
+	if len(out) > 0 || ctx.Err() != nil {
+		return out, true, ctx.Err()
+	}
+	return nil, !m.described(ctx, stream), ctx.Err()
+}
+
+// described tells whether a stream has metadata, which may hide all of it, and which stays when it is deleted.
+func (m *sampling) described(ctx context.Context, stream string) bool {
+	for range m.engine.cfg.Log.ReadStream(ctx, "$$"+stream, 0) {
+		return true // also if it cannot be read
+	}
+	return false
 }
 
 // odd tells names that Postgres does not store as they are, so that rows of two streams might look like those of one.
@@ -228,24 +250,10 @@ func odd(stream string) bool {
 }
 
 // filters leaves the sampled streams of the Append tables, and nothing of other tables.
-func (m *sampling) filters(ctx context.Context) (filters, error) {
-	// Keys can be compared with a value; JSON, for one, cannot.
-	rows, err := m.tx.Query(ctx, `SELECT DISTINCT ON (c.relname) c.relname::text, a.attname::text FROM pg_class c
-		JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-		LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-		ORDER BY c.relname, coalesce(a.attnum = ANY (i.indkey), false) DESC, a.atttypid = 'json'::regtype, a.attnum`, m.live.schema())
+func (m *sampling) filters(ctx context.Context, s *scratch) (filters, error) {
+	out, err := m.verifier.filters(ctx, m.tx, s)
 	if err != nil {
 		return nil, err
-	}
-	out := filters{}
-	var name, column string
-	_, err = pgx.ForEachRow(rows, []any{&name, &column}, func() error {
-		out[name] = filter{column: column} // no row has none of no values
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing the tables of %s: %w", m.live.schema(), err)
 	}
 	for _, name := range m.sample.Append {
 		typ, err := m.streamType(ctx, name)

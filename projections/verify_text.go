@@ -9,14 +9,22 @@ import (
 func (v Verdict) String() string {
 	var w strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&w, format+"\n", args...) }
-	if v.Clean() {
+	switch {
+	case v.Clean():
 		line("%s at position %d: nothing that was compared differs", v.Schema, v.Position)
-	} else {
-		line("%s at position %d: %d rows differ", v.Schema, v.Position, v.Drift)
+	case len(v.Tables) == 0:
+		line("%s at position %d: unknown, no rows were compared", v.Schema, v.Position)
+	default:
+		line("%s at position %d: %s", v.Schema, v.Position, v.finding())
 	}
 	v.scope(line)
+	for _, t := range v.Tables {
+		for _, o := range t.Objects {
+			line("%s: %s", t.Table, o)
+		}
+	}
 	for _, d := range v.Comparison.Tables {
-		if d.differs() {
+		if d.Columns = nil; d.differs() { // columns are objects
 			text := &comparisonText{a: "the live build", b: "a projection of the log"}
 			text.table(d)
 			w.WriteString(text.String())
@@ -40,18 +48,45 @@ func (v Verdict) scope(line func(string, ...any)) {
 		}
 		return
 	}
-	s := v.Sample
 	line("compared: %d rows", v.Rows)
-	if len(s.Append) > 0 {
-		line("  %s: the rows of %d streams, with their %d events (seed %d)", strings.Join(s.Append, ", "), s.Streams, v.Projected, s.Seed)
+	if whole := v.comparedBy(HowLog); len(whole) > 0 {
+		line("  %s: all rows, with what the %d events of the log up to there come to", strings.Join(whole, ", "), v.Projected)
 	}
-	if s.Passed > 0 {
-		line("  %d more streams were chosen and passed over: the log does not give them whole, or they are long", s.Passed)
+	if some := v.comparedBy(HowSample); len(some) > 0 {
+		line("  %s: the rows of %d streams, with their %d events (seed %d)", strings.Join(some, ", "), v.Sample.Streams, v.Projected, v.Sample.Seed)
 	}
-	if len(s.Identity) > 0 {
-		line("  %s: all rows, with the identity, not with the log", strings.Join(s.Identity, ", "))
+	if v.Sample != nil && v.Sample.Passed > 0 {
+		line("  %d more streams were chosen and passed over: the log does not give them whole, or they are long", v.Sample.Passed)
 	}
-	if len(s.Not) > 0 {
-		line("not compared: %s", strings.Join(s.Not, ", "))
+	if sums := v.comparedBy(HowIdentity); len(sums) > 0 {
+		line("  %s: all rows, with the identity, not with the log", strings.Join(sums, ", "))
 	}
+	if not := v.comparedBy(HowNever); len(not) > 0 {
+		line("not compared: %s", strings.Join(not, ", "))
+	}
+}
+
+func (v Verdict) comparedBy(how How) (tables []string) {
+	for _, c := range v.Checked {
+		if c.How == how {
+			tables = append(tables, c.Table)
+		}
+	}
+	return tables
+}
+
+// finding says how much differs.
+func (v Verdict) finding() string {
+	var parts []string
+	if v.Drift > 0 {
+		parts = append(parts, fmt.Sprintf("%d rows differ", v.Drift))
+	}
+	objects := 0
+	for _, t := range v.Tables {
+		objects += len(t.Objects)
+	}
+	if objects > 0 {
+		parts = append(parts, fmt.Sprintf("%d objects are not those of schema.sql", objects))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -56,6 +56,11 @@ func (e *Engine) View(ctx context.Context, name string, at events.Position, tabl
 	if newest == nil {
 		return nil, &UnknownError{name}
 	}
+	done, err := e.look(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s, err := e.newScratch(ctx, newest, nil)
 	if err != nil {
 		return nil, errors.Join(ctx.Err(), err)

@@ -111,7 +111,7 @@ func TestAViewPrintsValuesAsTheyAre(t *testing.T) {
 d",2026-10-05 10:00:00.5+00,"{""a"": [1, null]}",0.030000,\x00ff,9007199254740993
 `
 	require.Equal(t, "stream,revision,to_json,missing,quoted,at,doc,amount,octets,big\ndevices-1,0"+values+"devices-2,0"+values+"devices-1,1"+values, csv(t, v, "odd"))
-	require.Equal(t, []string{`{"stream":"devices-2","revision":0,"to_json":"","missing":null,"quoted":"a \"b\", c\nd","at":"2026-10-05T10:00:00.5+00:00",`+
+	require.Equal(t, []string{`{"stream":"devices-2","revision":0,"to_json":"","missing":null,"quoted":"a \"b\", c\nd","at":"2026-10-05T10:00:00.5+00:00",` +
 		`"doc":{"a": [1, null]},"amount":0.030000,"octets":"\\x00ff","big":9007199254740993}`}, objects(t, v, "odd")[1:2])
 }
 

@@ -38,7 +38,9 @@ type worker struct {
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
 	undone   error           // why the build does not come into its next phase; nil: nothing is in the way
-	drift    *Drift          // what verifications here found; nil: nothing was verified
+	drift    *Drift          // what verifications found when the last one ended here; nil: none did
+
+	unverified error // why the last audit of it failed here
 }
 
 func newWorker(e *Engine, p *Projection, phase Phase) *worker {

@@ -172,7 +172,7 @@ func TestTranslateForgetsWhatIsOfTheOtherStoreAlone(t *testing.T) {
 		INSERT INTO projections VALUES ('model', 1, 'model_v1_b2', '', now(), 2, 'scratch', '{}', now()), ('model', 1, 'model_v1_b3', '', now(), 3, 'scratch', '{}', now());
 		INSERT INTO model_v1_b2.entries VALUES (3); -- of no event that was copied
 		INSERT INTO checkpoints SELECT projection, version, store_id, position, events, epoch, now(), anchor_stream, anchor_revision, anchor_event, anchor_position, 2 FROM checkpoints;
-		INSERT INTO drift VALUES ('model', 1, 1, 0, '{}', 50, true, 500, now()), ('model', 1, 2, 0, '{}', 50, true, 500, now())`)
+		INSERT INTO drift VALUES ('model', 1, 1, 'entries'), ('model', 1, 2, 'entries')`)
 	m.exec(t, "INSERT INTO checkpoints SELECT projection, version, $1, position, events, epoch, now(), anchor_stream, anchor_revision, anchor_event, anchor_position, 3 FROM checkpoints LIMIT 1",
 		id.New[id.Store]())
 	done, err := m.translate(t.Context(), nil)

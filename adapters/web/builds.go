@@ -89,7 +89,7 @@ func (s *server) verify(ctx context.Context, in *api.VerifyProjection) (*body[ap
 		return nil, err
 	}
 	return &body[api.ProjectionVerdict]{api.ProjectionVerdict{
-		Name: v.Projection, Schema: v.Schema, Drift: *driftOf(new(v.Summary())), Text: v.String(),
+		Name: v.Projection, Schema: v.Schema, Clean: v.Clean(), Drift: *driftOf(new(v.Summary())), Text: v.String(),
 	}}, nil
 }
 
@@ -99,10 +99,19 @@ func driftOf(d *projections.Drift) *api.Drift {
 	}
 	out := &api.Drift{
 		Rows: d.Rows, Tables: make([]api.TableDrift, len(d.Tables)), Compared: d.Compared, Complete: d.Complete, Position: d.Position,
-		CheckedAt: d.CheckedAt.UTC(),
+		Checked: make([]api.TableCheck, len(d.Checked)),
+	}
+	if !d.Unknown() {
+		out.CheckedAt = new(d.CheckedAt.UTC())
 	}
 	for i, t := range d.Tables {
-		out.Tables[i] = api.TableDrift(t)
+		out.Tables[i] = api.TableDrift{Table: t.Table, Rows: t.Rows, Text: t.String()}
+		for _, o := range t.Objects {
+			out.Tables[i].Objects = append(out.Tables[i].Objects, api.ObjectDrift{Kind: string(o.Kind), Name: o.Name, Live: o.Live, Due: o.Due})
+		}
+	}
+	for i, c := range d.Checked {
+		out.Checked[i] = api.TableCheck{Table: c.Table, How: string(c.How), Rows: c.Rows, Position: c.Position, CheckedAt: c.CheckedAt}
 	}
 	return out
 }

@@ -73,6 +73,9 @@ func TestAReadModelIsBuiltAgainGoesLiveAndBack(t *testing.T) {
 	verdict, err := s.VerifyProjection(ctx, "audit", 0)
 	require.NoError(t, err)
 	require.Zero(t, verdict.Rows, verdict.Text)
+	require.True(t, verdict.Clean)
+	require.Equal(t, "log", verdict.Checked[0].How)
+	require.NotNil(t, verdict.Checked[0].CheckedAt)
 	require.True(t, verdict.Complete)
 	require.Positive(t, verdict.Compared)
 	require.Equal(t, verdict.Drift, *s.builds("audit")[0].Drift)
@@ -159,11 +162,12 @@ func TestDriftIsToldTableByTable(t *testing.T) {
 	require.NoError(t, err)
 	verdict, err := s.VerifyProjection(t.Context(), "audit", 0)
 	require.NoError(t, err)
-	require.Equal(t, []api.TableDrift{{Table: "entries", Rows: verdict.Rows}}, verdict.Tables)
+	require.Equal(t, []api.TableDrift{{Table: "entries", Rows: verdict.Rows, Text: fmt.Sprintf("%d rows of entries", verdict.Rows)}}, verdict.Tables)
 	require.Greater(t, verdict.Rows, int64(1))
+	require.False(t, verdict.Clean)
 	ready := s.raw(http.MethodGet, "/readyz", "")
 	require.Equal(t, http.StatusOK, ready.StatusCode, "%s", ready.body)
-	require.Contains(t, string(ready.body), fmt.Sprintf(`"drift":{"rows":%d,"tables":[{"table":"entries","rows":%[1]d}]`, verdict.Rows))
+	require.Contains(t, string(ready.body), fmt.Sprintf(`"drift":{"rows":%d,"tables":[{"table":"entries","rows":%[1]d,`, verdict.Rows))
 }
 
 // unready is an engine that has nothing to be read yet.

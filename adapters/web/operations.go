@@ -97,7 +97,7 @@ func projectionStatus(p projections.Status) api.ProjectionStatus {
 		Position: p.Position, Events: p.Events, LagEvents: p.Lag.Events, LagAtLeast: p.Lag.AtLeast, LagSeconds: p.Lag.Seconds,
 		UpdatedAt: p.UpdatedAt.UTC(),
 	}
-	status.Drift, status.Parked = driftOf(p.Drift), (*api.ParkedCounts)(p.Parked)
+	status.Drift, status.Audit, status.Parked = driftOf(p.Drift), p.Audit, (*api.ParkedCounts)(p.Parked)
 	if p.Progress != nil {
 		status.Progress, status.Rate, status.ETASeconds = &p.Progress.Done, &p.Progress.Rate, p.Progress.SecondsLeft
 	}

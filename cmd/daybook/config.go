@@ -33,7 +33,7 @@ type Config struct {
 	WhatsAppAppSecrets  []string      `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
 	WhatsAppVerifyToken string        `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
 	ProjectionConfirm   bool          `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
-	ProjectionAudit     time.Duration `env:"DAYBOOK_PROJECTION_AUDIT" envDefault:"1h" help:"how often the rows of each projection are compared with the log, as samples, behind all other work; 0: never"`
+	ProjectionAudit     time.Duration `env:"DAYBOOK_PROJECTION_AUDIT" envDefault:"1h" help:"how often the rows of each projection are compared with the log, behind all other work; 0: never"`
 	Process             string        `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
 	OTLPEndpoint        string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"   help:"where traces are sent, over OTLP/HTTP, http://…; unset: nowhere. The other variables of OpenTelemetry's exporter count too"`
 	LogLevel            string        `env:"DAYBOOK_LOG"                   envDefault:"info"           help:"what the log says: debug, info, warn or error"`

@@ -15,7 +15,8 @@ var (
 	lagMetric      = liveMetric("lag_events", "Events in the store not projected yet.")
 	lagTimeMetric  = liveMetric("lag_seconds", "Age of the oldest event not projected yet.")
 	runningMetric  = liveMetric("running", "0 while the projection retries or is stopped, else 1.")
-	driftMetric    = liveMetric("drift_rows", "Rows that were not what the log gives when they were last compared.")
+	driftMetric    = prometheus.NewDesc("daybook_projection_drift", "What was not as the log and the schema give it when it was last compared, by reason: "+
+		"rows, or tables, columns, constraints, indexes or triggers. Missing while nothing was compared.", []string{"projection", "reason"}, nil)
 
 	parkedPartitionsMetric = liveMetric("parked_partitions", "Partitions that wait because one of their events failed; only of projections that park.")
 	parkedEventsMetric     = liveMetric("parked_events", "Events that wait in these partitions.")
@@ -24,7 +25,7 @@ var (
 // Metrics of every build, whatever its phase.
 var (
 	buildPositionMetric = buildMetric("position", "Last position that the build has projected.")
-	buildEventsMetric   = buildMetric("events_total", "Events that the build has projected or passed over.")
+	buildEventsMetric   = buildCounter("events_total", "Events that the build has projected or passed over.")
 	buildLagMetric      = buildMetric("lag_events", "Events in the store that the build has not projected yet.")
 	buildLagTimeMetric  = buildMetric("lag_seconds", "Age of the oldest event that the build has not projected yet.")
 	buildRunningMetric  = buildMetric("running", "0 while the build retries or is stopped, else 1.")
@@ -46,12 +47,17 @@ func buildMetric(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("daybook_projection_build_"+name, help, []string{"projection", "build", "phase"}, nil)
 }
 
+// buildCounter has no phase among its labels: a build goes on counting when it goes live.
+func buildCounter(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("daybook_projection_build_"+name, help, []string{"projection", "build"}, nil)
+}
+
 // batches are measured in this process: those of a projection as they are committed, those of a policy when it has reacted.
 type batches struct {
 	events, seconds *prometheus.HistogramVec
 }
 
-// newBatches has no phase among the labels: a build goes on counting when it goes live.
+// newBatches counts by labels, without a phase, as buildCounter does.
 func newBatches(prefix string, labels ...string) batches {
 	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets},
@@ -87,7 +93,9 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 			gauge(runningMetric, running, p.Name)
 		}
 		if p.Live() && p.Drift != nil {
-			gauge(driftMetric, float64(p.Drift.Rows), p.Name)
+			for reason, count := range reasons(*p.Drift) {
+				gauge(driftMetric, count, p.Name, reason)
+			}
 		}
 		if p.Live() && p.Parked != nil {
 			gauge(parkedPartitionsMetric, float64(p.Parked.Partitions), p.Name)
@@ -95,7 +103,7 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 		}
 		labels := []string{p.Name, p.Schema, string(p.Phase)}
 		gauge(buildPositionMetric, float64(p.Position), labels...)
-		values <- prometheus.MustNewConstMetric(buildEventsMetric, prometheus.CounterValue, float64(p.Events), labels...)
+		values <- prometheus.MustNewConstMetric(buildEventsMetric, prometheus.CounterValue, float64(p.Events), p.Name, p.Schema)
 		gauge(buildLagMetric, float64(p.Lag.Events), labels...)
 		gauge(buildLagTimeMetric, p.Lag.Seconds, labels...)
 		gauge(buildRunningMetric, running, labels...)
@@ -104,6 +112,23 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 			gauge(buildProgressMetric, p.Progress.Done, labels...)
 		}
 	}
+}
+
+// reasons counts what differs. While no rows were ever compared, that none differ says nothing.
+func reasons(d projections.Drift) map[string]float64 {
+	if d.Unknown() && len(d.Tables) == 0 {
+		return nil
+	}
+	out := map[string]float64{"rows": float64(d.Rows)}
+	for _, kind := range projections.ObjectKinds() {
+		out[string(kind)] = 0
+	}
+	for _, t := range d.Tables {
+		for _, o := range t.Objects {
+			out[string(o.Kind)]++
+		}
+	}
+	return out
 }
 
 func oneIf(is bool) float64 {

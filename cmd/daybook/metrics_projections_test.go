@@ -30,7 +30,7 @@ func TestMetricsOfBuilds(t *testing.T) {
 			`daybook_projection_position\{projection="audit"\} \d`, `daybook_projection_events_total\{projection="audit"\} 2`,
 			`daybook_projection_lag_events\{projection="audit"\} 0`, `daybook_projection_lag_seconds\{projection="audit"\} 0`,
 			`daybook_projection_running\{projection="audit"\} 1`,
-			`daybook_projection_build_events_total\{build="audit_v1",phase="live",projection="audit"\} 2`,
+			`daybook_projection_build_events_total\{build="audit_v1",projection="audit"\} 2`,
 			`daybook_projection_build_here\{build="audit_v1",phase="live",projection="audit"\} 1`,
 			`daybook_projection_batch_events_sum\{build="audit_v1",projection="audit"\} 2`,
 			`daybook_projection_batch_seconds_bucket\{build="audit_v1",projection="audit",le="\+Inf"\} [1-9]`,

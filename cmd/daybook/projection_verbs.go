@@ -132,6 +132,12 @@ func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
 		if b.Drift != nil && len(b.Drift.Tables) > 0 {
 			hints = append(hints, fmt.Sprintf("\n%s is not what the log gives: %s\n", b.Schema, driftIn(*b.Drift)))
 		}
+		if b.Drift != nil {
+			hints = append(hints, fmt.Sprintf("\n%s was compared with the log: %s\n", b.Schema, checksOf(*b.Drift)))
+		}
+		if b.Audit != "" {
+			hints = append(hints, fmt.Sprintf("\n%s could not be compared with the log: %s\n", b.Schema, b.Audit))
+		}
 	}
 	fmt.Fprint(w, strings.Join(hints, ""))
 	return w.Flush()
@@ -141,7 +147,18 @@ func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
 func driftIn(d api.Drift) string {
 	tables := make([]string, len(d.Tables))
 	for i, t := range d.Tables {
-		tables[i] = fmt.Sprintf("%d rows of %s", t.Rows, t.Table)
+		tables[i] = t.Text
+	}
+	return strings.Join(tables, ", ")
+}
+
+// checksOf says when each table was compared last.
+func checksOf(d api.Drift) string {
+	tables := make([]string, len(d.Checked))
+	for i, c := range d.Checked {
+		if tables[i] = c.Table + " " + c.How; c.CheckedAt != nil {
+			tables[i] = fmt.Sprintf("%s at %s (%s)", c.Table, c.CheckedAt.Format(time.RFC3339), c.How)
+		}
 	}
 	return strings.Join(tables, ", ")
 }
@@ -180,7 +197,7 @@ func printDiff(ctx context.Context, server *client.Client, name string, out io.W
 	return d.Equal, err
 }
 
-// verifyCommand ends with an error when rows are not what the log gives: scripts rely on it.
+// verifyCommand ends with an error unless something was compared and nothing differs: scripts rely on it.
 func verifyCommand() *cobra.Command {
 	var sample int
 	command := &cobra.Command{
@@ -193,15 +210,25 @@ func verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if _, err = fmt.Fprint(command.OutOrStdout(), v.Text); err != nil || v.Rows == 0 {
+				if _, err = fmt.Fprint(command.OutOrStdout(), v.Text); err != nil {
 					return err
 				}
-				return fmt.Errorf("projection %s: %d rows are not what the log gives", v.Name, v.Rows)
+				return verdictOn(v)
 			})
 		},
 	}
 	command.Flags().IntVar(&sample, "sample", 0, "about how many streams to compare; 0: all of the log")
 	return command
+}
+
+func verdictOn(v api.ProjectionVerdict) error {
+	switch {
+	case v.Clean:
+		return nil
+	case len(v.Tables) == 0:
+		return fmt.Errorf("projection %s: no rows were compared, as no sample proves any: verify it without --sample", v.Name)
+	}
+	return fmt.Errorf("projection %s is not what the log gives: %s", v.Name, driftIn(v.Drift))
 }
 
 func exchangeCommand(use, short string, exchange func(*client.Client, context.Context, string, ...client.CallOption) (api.ProjectionBuild, error)) *cobra.Command {

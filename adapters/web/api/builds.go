@@ -45,5 +45,6 @@ type ProjectionVerdict struct {
 
 	Name   string `json:"name"   doc:"The projection." example:"audit"`
 	Schema string `json:"schema" doc:"The build that is read." example:"audit_v1"`
-	Text   string `json:"text" doc:"The same in words: what was compared, what was not, and the first rows that differ."`
+	Clean  bool   `json:"clean"  doc:"Whether rows were compared and nothing differs: rows, columns, constraints, indexes or triggers."`
+	Text   string `json:"text"   doc:"The same in words: what was compared, what was not, and the first rows that differ."`
 }

@@ -89,23 +89,44 @@ type ProjectionStatus struct {
 	ETASeconds *float64 `json:"eta_seconds,omitempty" doc:"While it is replaying: how long the rest takes at that rate, without the making of indexes at the end." example:"95"`
 
 	Drift  *Drift        `json:"drift,omitempty"  doc:"What the last comparison of its rows with the log found; missing when there was none."`
+	Audit  string        `json:"audit,omitempty"  doc:"Why this process could not compare its rows with the log when it last tried by itself."`
 	Parked *ParkedCounts `json:"parked,omitempty" doc:"What waits of it because an event failed; missing when it pauses instead."`
 }
 
-// Drift is what a comparison of a projection's rows with the log found.
+// Drift is what comparisons of a projection with the log found, of each table the last one.
 type Drift struct {
-	Rows      int64           `json:"rows"       doc:"Rows that are not what the log gives." example:"0"`
-	Tables    []TableDrift    `json:"tables"     nullable:"false" doc:"The tables in which they are."`
-	Compared  int64           `json:"compared"   doc:"Rows that were compared."`
-	Complete  bool            `json:"complete"   doc:"Whether all rows were compared with the whole log, or a sample."`
-	Position  events.Position `json:"position"   doc:"Where the projection was then."`
-	CheckedAt time.Time       `json:"checked_at" doc:"When that was."`
+	Rows      int64           `json:"rows"                 doc:"Rows that are not what the log gives." example:"0"`
+	Tables    []TableDrift    `json:"tables"               nullable:"false" doc:"The tables that differ."`
+	Compared  int64           `json:"compared"             doc:"Rows that were compared."`
+	Complete  bool            `json:"complete"             doc:"Whether all rows of all tables were compared with the whole log."`
+	Position  events.Position `json:"position"             doc:"Where the projection was when rows were compared last."`
+	CheckedAt *time.Time      `json:"checked_at,omitempty" doc:"When that was; missing when no rows were ever compared."`
+	Checked   []TableCheck    `json:"checked"              nullable:"false" doc:"Every table: when its rows were compared last, and how."`
 }
 
-// TableDrift counts the rows of one table that are not what the log gives.
+// TableDrift is how one table is not what the log gives.
 type TableDrift struct {
-	Table string `json:"table" doc:"The table." example:"entries"`
-	Rows  int64  `json:"rows"  doc:"How many rows; 0 when only its columns differ." example:"2"`
+	Table   string        `json:"table"             doc:"The table." example:"entries"`
+	Rows    int64         `json:"rows"              doc:"How many rows differ." example:"2"`
+	Objects []ObjectDrift `json:"objects,omitempty" doc:"What else of it differs."`
+	Text    string        `json:"text"              doc:"The same in words." example:"2 rows of entries"`
+}
+
+// ObjectDrift is something of a table that is not what the projection's schema makes of it.
+type ObjectDrift struct {
+	Kind string `json:"kind"           doc:"table, column, constraint, index or trigger." example:"constraint"`
+	Name string `json:"name"           doc:"Its name." example:"entries_pkey"`
+	Live string `json:"live,omitempty" doc:"How it is; missing when it is not there."`
+	Due  string `json:"due,omitempty"  doc:"How it should be; missing when it should not be there."`
+}
+
+// TableCheck says when the rows of one table were compared last.
+type TableCheck struct {
+	Table     string          `json:"table"                doc:"The table." example:"entries"`
+	How       string          `json:"how"                  doc:"With what: log (all rows, with the whole log), identity (all rows of a sum, with what it sums up), sample (the rows of some streams, with these), or never." example:"log"`
+	Rows      int64           `json:"rows"                 doc:"How many rows." example:"1234"`
+	Position  events.Position `json:"position"             doc:"Where the projection was then." example:"4711"`
+	CheckedAt *time.Time      `json:"checked_at,omitempty" doc:"When; missing when they never were."`
 }
 
 // PolicyStatus is how a policy stands: what turns facts into further facts, as rating does.
