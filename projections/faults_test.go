@@ -167,7 +167,7 @@ func TestAnEngineThatStartsOnAFullDiskWaits(t *testing.T) {
 	last := h.append(10)
 	engine = h.engine(h.pool, sample)
 	err := engine.Prepare(t.Context())
-	require.ErrorContains(t, err, "trying the statement for sample_v1.devices: ERROR: could not extend file")
+	require.ErrorContains(t, err, "trying the key of sample_v1.devices: ERROR: could not extend file")
 	_, misuse := errors.AsType[*projections.MisuseError](err)
 	require.False(t, misuse)
 	h.start(engine)
