@@ -95,7 +95,10 @@ func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string)
 			delete(left, c.name)
 		}
 		c.typ = found.columnType
-		if c.encode, err = encoderFor(c.value, c.typ); err != nil {
+		if c.encode, err = encoderFor(c.value, c.typ); err == nil && i == l.partition && l.of.parks != nil {
+			c.encode, err = l.of.within(c.encode, c.typ)
+		}
+		if err != nil {
 			errs = append(errs, l.misused(schema, "field %s: column %s: %s", c.field, c.name, err))
 		}
 	}

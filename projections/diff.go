@@ -17,6 +17,17 @@ type Diff struct {
 	Position   events.Position `json:"position"`
 	// Comparison is of the live build (A) with the one that is ready (B).
 	Comparison Comparison `json:"comparison"`
+	// Parked are the partitions that wait in the one that is ready and do not wait in the live one.
+	Parked []string `json:"parked"`
+}
+
+// String is the difference for people.
+func (d Diff) String() string {
+	text := d.Comparison.String()
+	if len(d.Parked) > 0 {
+		text += fmt.Sprintf("partitions that wait in %s only: %s\n", d.Comparison.B, shown(d.Parked))
+	}
+	return text
 }
 
 // Diff compares the live build with the one that is ready, row by row. The live one is read as of one moment, and the other
@@ -79,6 +90,9 @@ func (w *worker) diff(ctx context.Context) (d Diff, err error) {
 			return err
 		}
 		return pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, snapshot, func(ready pgx.Tx) error {
+			if d.Parked, err = parkedAnew(ctx, ready, w.p); err != nil {
+				return err
+			}
 			d.Comparison, err = compare(ctx, side{live, schema}, side{ready, w.p.Schema()}, nil)
 			return err
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,6 +32,31 @@ type columnType struct {
 }
 
 func (t columnType) array() bool { return strings.HasSuffix(t.name, "[]") }
+
+// text returns what prints values of the type as Postgres does; nil for types that name no partition.
+func (t columnType) text() func(value []byte) string {
+	switch {
+	case t.enum || t.base == pgtype.TextOID || t.base == pgtype.VarcharOID || t.base == pgtype.BPCharOID:
+		return func(value []byte) string { return string(value) }
+	case t.base == pgtype.UUIDOID:
+		return func(value []byte) string {
+			u, _ := uuid.FromBytes(value)
+			return u.String()
+		}
+	case t.base == pgtype.Int8OID || t.base == pgtype.Int4OID || t.base == pgtype.Int2OID:
+		return func(value []byte) string {
+			var n int64
+			if len(value) > 0 && value[0] >= 1<<7 {
+				n = -1
+			}
+			for _, b := range value {
+				n = n<<8 | int64(b)
+			}
+			return strconv.FormatInt(n, 10)
+		}
+	}
+	return nil
+}
 
 // encoderFor binds a field to a column.
 func encoderFor(field reflect.Value, t columnType) (encoder, error) {

@@ -30,12 +30,12 @@ func (e *behindError) Error() string {
 }
 
 // putLive exchanges builds once the new one has come near, for as long as patience lasts.
-func (e *Engine) putLive(ctx context.Context, p *Projection) error {
+func (e *Engine) putLive(ctx context.Context, p *Projection, parked bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var behind *behindError
 	for {
-		err := e.exchange(ctx, p)
+		err := e.exchange(ctx, p, parked)
 		if now, ok := errors.AsType[*behindError](err); ok {
 			behind = now
 		} else if ctx.Err() == nil || behind == nil {
@@ -54,8 +54,8 @@ func (e *Engine) putLive(ctx context.Context, p *Projection) error {
 }
 
 // exchange puts a build live that is near the live one. Only the live one's checkpoint is locked, so there is no order of
-// locks to be kept; the other build's worker, in whatever process, goes on.
-func (e *Engine) exchange(ctx context.Context, p *Projection) error {
+// locks to be kept; the other build's worker, in whatever process, goes on. Unless parked, no partition may wait only in it.
+func (e *Engine) exchange(ctx context.Context, p *Projection, parked bool) error {
 	err := e.change(ctx, p.name, func(tx pgx.Tx) error {
 		err := p.isBehind(ctx, tx)
 		if behind, ok := errors.AsType[*behindError](err); ok && behind.events <= closeBy {
@@ -67,6 +67,9 @@ func (e *Engine) exchange(ctx context.Context, p *Projection) error {
 		}
 		if err == nil {
 			err = p.comesUp(ctx, tx)
+		}
+		if err == nil && !parked {
+			err = nothingLost(ctx, tx, p)
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, "UPDATE projections SET phase = 'retired', changed_at = clock_timestamp() WHERE name = $1 AND phase = 'live'", p.name)

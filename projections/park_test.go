@@ -46,9 +46,11 @@ type wardStep struct {
 var errSick = errors.New("the device is sick")
 
 // ward parks by device, for as long as it is not healed. Devices that are renamed "sick" fail in the handler.
-func ward(healed *atomic.Bool) projections.Definition {
+func ward(healed *atomic.Bool) projections.Definition { return wardVersion(1, healed) }
+
+func wardVersion(version int, healed *atomic.Bool) projections.Definition {
 	return func() *projections.Projection {
-		p := projections.New("sample", 1, wardSchema)
+		p := projections.New("sample", version, wardSchema)
 		devices := projections.Patch[wardDevice](p, "devices")
 		counts := projections.Sum[wardCount](p, "counts")
 		steps := projections.Append[wardStep](p, "steps")

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func (b Blast) String() string {
 	return fmt.Sprintf("%d of %d %s", b.Parked, b.Total, b.Of)
 }
 
-// Parked lists what waits in the builds of a projection, the longest waiting first.
+// Parked lists what waits in the builds of a projection but scratch ones, the longest waiting first.
 func (e *Engine) Parked(ctx context.Context, name string) ([]Parked, error) {
 	rows, _ := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, k.key, k.cause, k.parked_at, k.tries, k.tried_at, k.wanted,
 			(SELECT count(*) FROM parked_events e WHERE e.projection = k.projection AND e.version = k.version AND e.build = k.build
@@ -56,7 +57,7 @@ func (e *Engine) Parked(ctx context.Context, name string) ([]Parked, error) {
 		FROM parked_keys k JOIN projections p ON p.name = k.projection AND p.version = k.version AND p.build = k.build
 		LEFT JOIN LATERAL (SELECT * FROM parked_events e WHERE e.projection = k.projection AND e.version = k.version
 			AND e.build = k.build AND e.key = k.key AND e.skipped_at IS NULL ORDER BY n LIMIT 1) f ON true
-		WHERE k.projection = $1 ORDER BY k.parked_at, k.key`, name) // the error comes back with the rows
+		WHERE k.projection = $1 AND p.phase <> 'scratch' ORDER BY k.parked_at, k.key`, name) // the error comes back with the rows
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Parked, err error) {
 		var key, stream []byte
 		var revision *int64
@@ -73,11 +74,11 @@ func (e *Engine) Parked(ctx context.Context, name string) ([]Parked, error) {
 	return list, nil
 }
 
-// Skipped lists what was left out of the builds of a projection, in the order of the log.
+// Skipped lists what was left out of the builds of a projection but scratch ones, in the order of the log.
 func (e *Engine) Skipped(ctx context.Context, name string) ([]Skipped, error) {
 	rows, _ := e.cfg.Pool.Query(ctx, `SELECT p.schema_name, e.key, e.stream, e.revision, e.type, e.skipped_at, e.reason
 		FROM parked_events e JOIN projections p ON p.name = e.projection AND p.version = e.version AND p.build = e.build
-		WHERE e.projection = $1 AND e.skipped_at IS NOT NULL ORDER BY p.version, p.build, e.n`, name)
+		WHERE e.projection = $1 AND e.skipped_at IS NOT NULL AND p.phase <> 'scratch' ORDER BY p.version, p.build, e.n`, name)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Skipped, err error) {
 		var key, stream []byte
 		err = row.Scan(&s.Schema, &key, &stream, &s.Event.Revision, &s.Type, &s.SkippedAt, &s.Reason)
@@ -141,7 +142,9 @@ func keyed(key string) string {
 }
 
 // Skip leaves out the event for which a partition waits, for good, and asks for a try of what waits behind it. The event
-// has to be the one that the caller has looked at. It stays listed, with the reason; a rebuild will meet it again.
+// has to be the one that the caller has looked at. It stays listed, with the reason. Builds of the same version that are
+// begun from then on leave it out, too: as the live build does, or the newest one if that is of another version. A new
+// version meets it again, for its handlers may be able to.
 func (e *Engine) Skip(ctx context.Context, schema, key string, event Place, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &OrderError{schema, "skipping an event needs a reason"}
@@ -169,4 +172,55 @@ func (e *Engine) Skip(ctx context.Context, schema, key string, event Place, reas
 	}
 	e.wake()
 	return nil
+}
+
+// leaveOut lets a new build skip what is skipped in the live one of its version, or else in the newest one.
+func leaveOut(ctx context.Context, tx pgx.Tx, p *Projection) error {
+	_, err := tx.Exec(ctx, `INSERT INTO parked_events (projection, version, build, key, n, stream, revision, event, type, skipped_at, reason)
+		SELECT projection, version, $3, key, n, stream, revision, event, type, skipped_at, reason FROM parked_events
+		WHERE projection = $1 AND version = $2 AND skipped_at IS NOT NULL AND build = (
+			SELECT build FROM projections WHERE name = $1 AND version = $2 AND build <> $3 AND phase <> 'scratch'
+			ORDER BY phase = 'live' DESC, build DESC LIMIT 1)`, p.name, p.version, p.build)
+	return err
+}
+
+// parkedAnew lists the partitions that wait in a build and do not wait in the live one.
+func parkedAnew(ctx context.Context, tx pgx.Tx, p *Projection) ([]string, error) {
+	rows, _ := tx.Query(ctx, `SELECT k.key FROM parked_keys k WHERE k.projection = $1 AND k.version = $2 AND k.build = $3
+			AND NOT EXISTS (SELECT FROM projections p JOIN parked_keys l ON l.projection = p.name AND l.version = p.version AND l.build = p.build
+				WHERE p.name = $1 AND p.phase = 'live' AND l.key = k.key)
+		ORDER BY k.key`, p.name, p.version, p.build) // the error comes back with the rows
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var key []byte
+		err := row.Scan(&key)
+		return string(key), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("comparing what is parked of %s with the live build: %w", p.Schema(), err)
+	}
+	return keys, nil
+}
+
+// nothingLost refuses a build in which partitions wait that readers have now.
+func nothingLost(ctx context.Context, tx pgx.Tx, p *Projection) error {
+	keys, err := parkedAnew(ctx, tx, p)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return &OrderError{p.name, fmt.Sprintf("partitions wait in build %s that do not wait in the live one: %s. Retry them, skip what they wait "+
+		"for, or let the build go live with them parked", p.Schema(), shown(keys))}
+}
+
+// shownPartitions bounds how many are named.
+const shownPartitions = 10
+
+func shown(keys []string) string {
+	var names []string
+	for _, key := range keys[:min(len(keys), shownPartitions)] {
+		names = append(names, strconv.Quote(key))
+	}
+	if more := len(keys) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }

@@ -153,8 +153,8 @@ func (w *worker) near(ctx context.Context) (bool, error) {
 }
 
 // replaceUnreadable puts a build that is ready in the place of a live one of an older version that this process does not
-// know: its readers have nothing to read until then, so nobody compares the two first. Whoever does know that version goes on
-// reading it, for a while.
+// know: its readers have nothing to read until then, so nobody compares the two first, and nothing that waits is in the way.
+// Whoever does know that version goes on reading it, for a while.
 func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
 	var live int
 	err := e.cfg.Pool.QueryRow(ctx, "SELECT version FROM projections WHERE name = $1 AND phase = 'live'", p.name).Scan(&live)
@@ -164,7 +164,7 @@ func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
 	if live >= p.version || e.knows(p.name, live) {
 		return nil
 	}
-	err = e.exchange(ctx, p)
+	err = e.exchange(ctx, p, true)
 	if _, behind := errors.AsType[*behindError](err); behind {
 		return nil // the next beat comes soon
 	}

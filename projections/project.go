@@ -28,6 +28,9 @@ func (e *EventError) Unwrap() error { return e.Err }
 // project applies a batch. What fails is parked, or, in a projection that pauses, is where the projection stands from then
 // on: what comes before it is applied.
 func (w *worker) project(ctx context.Context, b *Batch) error {
+	if err := w.knowParked(ctx); err != nil {
+		return err
+	}
 	q := newQueue(w)
 	for {
 		err := w.attempt(ctx, b, q)
@@ -38,9 +41,9 @@ func (w *worker) project(ctx context.Context, b *Batch) error {
 		if cause == nil {
 			return err
 		}
-		key, known := w.p.partition(b.Events[i])
-		if !known {
-			return w.upTo(ctx, b, i, q, cause)
+		key, pauses := w.p.parksAt(b.Events[i], cause)
+		if pauses != nil {
+			return w.upTo(ctx, b, i, q, pauses)
 		}
 		if err = q.park(i, key, cause); err != nil {
 			return w.upTo(ctx, b, i, q, err)

@@ -26,6 +26,7 @@ type Projection struct {
 	handler map[string]func(At) error // by stored event name
 	all     func(At) error            // every event, before the typed handler
 	parks   *parks                    // nil: it pauses at what fails
+	at      *Recorded                 // the event at work
 	misuse  []error
 }
 
@@ -117,6 +118,7 @@ func (p *Projection) apply(r *Recorded) (err error) {
 			err = fmt.Errorf("handler panicked: %v", cause)
 		}
 	}()
+	p.at = r
 	at := At{r}
 	if p.all != nil {
 		if err := p.all(at); err != nil {

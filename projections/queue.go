@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/events/id"
 )
 
 // queue is what waits of one batch: events of partitions that were parked before, or are by this batch.
@@ -44,14 +46,17 @@ func (q *queue) before(n int) *queue {
 	return out
 }
 
-// waits tells whether an event has to wait, and then notes it.
+// waits tells whether an event is not to be projected now: because it has to wait, which is noted, or was skipped.
 func (q *queue) waits(i int, r *Recorded) (bool, error) {
+	if q.w.skips(r) {
+		return true, nil
+	}
 	if len(q.w.parked)+len(q.fresh) == 0 || !q.w.p.handles(r) {
 		return false, nil
 	}
-	key, known := q.w.p.partition(r)
-	if !known {
-		return false, fmt.Errorf("some %s are parked, and nothing tells which of them it belongs to", q.w.p.parks.of)
+	key, err := q.w.p.partition(r)
+	if err != nil {
+		return false, fmt.Errorf("some %s are parked: %w", q.w.p.parks.of, err)
 	}
 	_, before := q.w.parked[key]
 	f, now := q.fresh[key]
@@ -98,9 +103,9 @@ func (q *queue) save(ctx context.Context, conn *pgx.Conn, events int) error {
 			p.name, p.version, p.build, []byte(key), printable(f.cause.Error()), now)
 	}
 	for _, l := range q.lines {
-		batch.Queue(`INSERT INTO parked_events (projection, version, build, key, n, stream, revision, type)
-			SELECT $1, $2, $3, $4, c.events - $5, $6, $7, $8 FROM checkpoints c WHERE c.projection = $1 AND c.version = $2 AND c.build = $3`,
-			p.name, p.version, p.build, []byte(l.key), events-l.i-1, []byte(l.Stream), int64(l.Revision), printable(l.Type))
+		batch.Queue(`INSERT INTO parked_events (projection, version, build, key, n, stream, revision, event, type)
+			SELECT $1, $2, $3, $4, c.events - $5, $6, $7, $8, $9 FROM checkpoints c WHERE c.projection = $1 AND c.version = $2 AND c.build = $3`,
+			p.name, p.version, p.build, []byte(l.key), events-l.i-1, []byte(l.Stream), int64(l.Revision), l.ID.Bytes(), printable(l.Type))
 	}
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("parking events: %w", err)
@@ -115,18 +120,40 @@ func (q *queue) settled() {
 	}
 }
 
-// readParked reads which partitions wait. Whoever comes new to a build tries them all again: it may be a binary that can.
-func (w *worker) readParked(ctx context.Context, again bool) (map[string]int, error) {
-	parked := map[string]int{}
-	if w.p.parks == nil {
-		return parked, nil
+// skips tells whether an event is left out of the build for good. Another event in its place is another history's.
+func (w *worker) skips(r *Recorded) bool {
+	if len(w.skipped) == 0 {
+		return false
 	}
+	event, skipped := w.skipped[Place{r.Stream, r.Revision}]
+	return skipped && (event == r.ID || event.IsZero())
+}
+
+// knowParked reads what is parked of the build unless that is known. The row of the checkpoint is locked for that: a
+// transaction whose end nobody heard of has ended then.
+func (w *worker) knowParked(ctx context.Context) error {
+	if w.p.parks == nil || w.parked != nil {
+		return nil
+	}
+	return w.inItsPlace(ctx, func(tx pgx.Tx) error { return w.readParked(ctx, tx, false) })
+}
+
+// readParked reads which partitions wait, and what was skipped. Whoever comes new to a build tries again all that waits:
+// it may be a binary that can.
+func (w *worker) readParked(ctx context.Context, db interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}, again bool) error {
+	if w.p.parks == nil {
+		return nil
+	}
+	parked, skipped := map[string]int{}, map[Place]id.Event{}
 	batch := &pgx.Batch{}
 	if again {
 		batch.Queue("UPDATE parked_keys SET wanted = true WHERE projection = $1 AND version = $2 AND build = $3", w.p.name, w.p.version, w.p.build)
 	}
-	batch.Queue(`SELECT k.key, count(e.n) FROM parked_keys k LEFT JOIN parked_events e USING (projection, version, build, key)
-		WHERE k.projection = $1 AND k.version = $2 AND k.build = $3 AND e.skipped_at IS NULL GROUP BY k.key`,
+	batch.Queue(`SELECT k.key, count(e.n) FROM parked_keys k LEFT JOIN parked_events e ON e.projection = k.projection
+			AND e.version = k.version AND e.build = k.build AND e.key = k.key AND e.skipped_at IS NULL
+		WHERE k.projection = $1 AND k.version = $2 AND k.build = $3 GROUP BY k.key`,
 		w.p.name, w.p.version, w.p.build).Query(func(rows pgx.Rows) error {
 		var key []byte
 		var n int
@@ -136,10 +163,31 @@ func (w *worker) readParked(ctx context.Context, again bool) (map[string]int, er
 		})
 		return err
 	})
-	if err := w.engine.cfg.Pool.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, w.failedTo("reading what is parked of", err)
+	batch.Queue(`SELECT stream, revision, event FROM parked_events
+		WHERE projection = $1 AND version = $2 AND build = $3 AND skipped_at IS NOT NULL`,
+		w.p.name, w.p.version, w.p.build).Query(func(rows pgx.Rows) error {
+		var stream []byte
+		var revision uint64
+		var event *[16]byte
+		_, err := pgx.ForEachRow(rows, []any{&stream, &revision, &event}, func() error {
+			skipped[Place{string(stream), revision}] = eventOf(event)
+			return nil
+		})
+		return err
+	})
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return w.failedTo("reading what is parked of", err)
 	}
-	return parked, nil
+	w.parked, w.skipped = parked, skipped
+	return nil
+}
+
+// eventOf is zero when the id was not noted.
+func eventOf(noted *[16]byte) (event id.Event) {
+	if noted != nil {
+		event.UUID = *noted
+	}
+	return event
 }
 
 // waiting lists the partitions that wait and are to be tried again, the longest waiting first.

@@ -110,10 +110,23 @@ func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
 	return b, nil
 }
 
+// GoLiveOption is what may be said of going live.
+type GoLiveOption func(*goLive)
+
+type goLive struct{ parked bool }
+
+// WithParked lets a build go live although partitions wait in it that do not wait in the live one.
+func WithParked() GoLiveOption { return func(g *goLive) { g.parked = true } }
+
 // GoLive puts the build that is ready in the place of the live one, which stays readable, and is kept up, for a while.
 // It waits until the new one has come near the old one, which then stands still until both are at the same position: so
-// nobody reads an older state.
-func (e *Engine) GoLive(ctx context.Context, name string) error {
+// nobody reads an older state. Nor does anybody lose rows: it is refused while partitions wait in the new build that do not
+// wait in the live one, unless [WithParked] says otherwise.
+func (e *Engine) GoLive(ctx context.Context, name string, options ...GoLiveOption) error {
+	var how goLive
+	for _, option := range options {
+		option(&how)
+	}
 	b, err := e.underWay(ctx, name)
 	if err != nil {
 		return err
@@ -121,10 +134,10 @@ func (e *Engine) GoLive(ctx context.Context, name string) error {
 	if b.phase != PhaseReady {
 		return &OrderError{name, fmt.Sprintf("build %s is still being made: see its status", b.schema())}
 	}
-	return e.putLive(ctx, b.projection())
+	return e.putLive(ctx, b.projection(), how.parked)
 }
 
-// GoBack puts the build back that was live before. The present one stays, retired.
+// GoBack puts the build back that was live before, whatever waits in it. The present one stays, retired.
 func (e *Engine) GoBack(ctx context.Context, name string) error {
 	if e.newest(name) == nil {
 		return &UnknownError{name}
@@ -141,7 +154,7 @@ func (e *Engine) GoBack(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("looking for a retired build of %s: %w", name, err)
 	}
-	return e.putLive(ctx, b.projection())
+	return e.putLive(ctx, b.projection(), true)
 }
 
 // Abort removes the build that is being made, or was made and is not live yet.

@@ -20,9 +20,6 @@ func (w *worker) redrive(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if len(w.parked) == 0 {
-		return nil
-	}
 	keys, err := w.waiting(ctx)
 	for _, key := range keys {
 		if err == nil {
@@ -121,17 +118,10 @@ func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error
 	}
 	defer w.p.reset()
 	err = w.inItsPlace(ctx, func(tx pgx.Tx) error {
-		if err := rows.run(ctx, tx.Conn()); err != nil {
+		if err := w.unpark(ctx, tx, key, len(list)); err != nil {
 			return err
 		}
-		for _, table := range []string{"parked_events WHERE skipped_at IS NULL AND", "parked_keys WHERE"} {
-			_, err := tx.Exec(ctx, "DELETE FROM "+table+" projection = $1 AND version = $2 AND build = $3 AND key = $4",
-				w.p.name, w.p.version, w.p.build, []byte(key))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return rows.run(ctx, tx.Conn())
 	})
 	if w.blames(ctx, err) {
 		if _, cause := w.firstBad(ctx, list, none); cause != nil {
@@ -141,15 +131,34 @@ func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error
 	return err
 }
 
+// unpark lets a partition wait no longer, if what waits of it is still what was recalled. It is not when one of the events
+// was skipped since, or when a try before this one went through and nobody heard of that.
+func (w *worker) unpark(ctx context.Context, tx pgx.Tx, key string, recalled int) error {
+	of := "WHERE projection = $1 AND version = $2 AND build = $3 AND key = $4"
+	tag, err := tx.Exec(ctx, "DELETE FROM parked_events "+of+" AND skipped_at IS NULL", w.p.name, w.p.version, w.p.build, []byte(key))
+	if err == nil && tag.RowsAffected() != int64(recalled) {
+		return fmt.Errorf("projection %s: what waits under %q has changed meanwhile", w.p.Schema(), key)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, "DELETE FROM parked_keys "+of, w.p.name, w.p.version, w.p.build, []byte(key))
+	}
+	return err
+}
+
 // inItsPlace runs a transaction that changes rows of the build, or what is parked of it, without moving its checkpoint.
-// Nobody else can change them meanwhile.
+// Nobody else can change them meanwhile. After an error it may have ended either way, and what is parked is read again
+// before anything is projected.
 func (w *worker) inItsPlace(ctx context.Context, change func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
 		if err := w.still(ctx, tx); err != nil {
 			return err
 		}
 		return change(tx)
 	})
+	if err != nil {
+		w.parked = nil
+	}
+	return err
 }
 
 // printable is what Postgres can hold of a text.

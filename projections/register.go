@@ -93,7 +93,7 @@ func (p *Projection) recognise(ctx context.Context, tx pgx.Tx) (known bool, err 
 	return false, fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
 }
 
-// create makes a build: its rows, its physical schema, its tables. One that is to be replayed gets its secondary indexes
+// create makes a build: its rows, its physical schema, its tables, and what it leaves out. One that is to be replayed gets its secondary indexes
 // when that is done: they cost more row by row than at once.
 func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store, phase Phase) error {
 	err := e.createSchema(ctx, tx, p)
@@ -109,6 +109,9 @@ func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.
 	if err == nil {
 		_, err = tx.Exec(ctx, `INSERT INTO checkpoints (projection, version, build, store_id, position, events, updated_at)
 			VALUES ($1, $2, $3, $4, 0, 0, $5)`, p.name, p.version, p.build, store.Bytes(), e.cfg.Now())
+	}
+	if err == nil {
+		err = leaveOut(ctx, tx, p)
 	}
 	if err != nil {
 		return fmt.Errorf("creating projection %s: %w", p.Schema(), err)

@@ -53,6 +53,7 @@ type column struct {
 // layout maps one row struct to one table. The scratch row is why a row costs no reflection: fields are found in it
 // once, and every row is copied into it.
 type layout struct {
+	of      *Projection
 	name    string
 	columns []column
 	keys    []int  // indices into columns
@@ -69,7 +70,7 @@ const (
 )
 
 func newLayout(p *Projection, name string, scratch reflect.Value) *layout {
-	l := &layout{name: name, partition: -1}
+	l := &layout{of: p, name: name, partition: -1}
 	complain := func(format string, args ...any) {
 		p.misusedf("table %s: %s", name, fmt.Sprintf(format, args...))
 	}

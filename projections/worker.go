@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"daybook/events"
+	"daybook/events/id"
 )
 
 // worker projects the batches of one build, one at a time.
@@ -21,8 +22,9 @@ type worker struct {
 	turn   chan struct{} // held while a batch is projected: the definition holds its rows
 
 	// Guarded by turn:
-	at     checkpoint     // as last read; store and epoch are what the next step must find
-	parked map[string]int // the partitions that wait, and how many events of each
+	at      checkpoint         // as last read; store and epoch are what the next step must find
+	parked  map[string]int     // the partitions that wait, and how many events of each; nil: not known
+	skipped map[Place]id.Event // what is left out for good; known when parked is
 
 	unbound *AlteredError // why the definition is not bound to the tables; nil: it is
 
@@ -124,7 +126,7 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 		w.stumble(ctx, err)
 		return events.Start, err
 	}
-	if w.parked, err = w.readParked(ctx, w.at.epoch != at.epoch); err != nil {
+	if err = w.readParked(ctx, w.engine.cfg.Pool, w.at.epoch != at.epoch); err != nil {
 		w.stumble(ctx, err)
 		return events.Start, err
 	}

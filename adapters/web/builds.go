@@ -18,7 +18,7 @@ import (
 // Builds is what operators do to the builds of read models.
 type Builds interface {
 	Rebuild(ctx context.Context, name string) (schema string, err error)
-	GoLive(ctx context.Context, name string) error
+	GoLive(ctx context.Context, name string, options ...projections.GoLiveOption) error
 	GoBack(ctx context.Context, name string) error
 	Abort(ctx context.Context, name string) (schema string, err error)
 	Diff(ctx context.Context, name string) (projections.Diff, error)
@@ -50,7 +50,7 @@ func (s *server) registerBuilds(a huma.API) {
 			"what is there is right; this does. The list of projections keeps what was found.", http.StatusOK)), s.verify)
 	endpoint(s, a, operation(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
 		"Puts the build that is ready in the place of the one that is read, once it has read as far. The one before is kept up "+
-			"for a while.", http.StatusOK), s.goLive)
+			"for a while. It is refused while partitions wait in the new build that do not wait in the other one.", http.StatusOK), s.goLive)
 	endpoint(s, a, operation(http.MethodPost, "/go-back", "putBuildBack", "Let the build before be read again",
 		"Puts the build back that was read before, as long as it is kept.", http.StatusOK), s.goBack)
 }
@@ -72,7 +72,8 @@ func (s *server) diffBuilds(ctx context.Context, in *api.ProjectionNamed) (*body
 	}
 	c := d.Comparison
 	answer := api.ProjectionDiff{
-		Live: c.A, Ready: c.B, Position: d.Position, Equal: c.Equal(), Tables: make([]api.TableDiff, len(c.Tables)), Text: c.String(),
+		Live: c.A, Ready: c.B, Position: d.Position, Equal: c.Equal(), Tables: make([]api.TableDiff, len(c.Tables)),
+		Parked: d.Parked, Text: d.String(),
 	}
 	for i, t := range c.Tables {
 		answer.Tables[i] = api.TableDiff{
@@ -116,8 +117,12 @@ func driftOf(d *projections.Drift) *api.Drift {
 	return out
 }
 
-func (s *server) goLive(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {
-	return s.nowLive(ctx, in.Name, s.Projections.GoLive(ctx, in.Name))
+func (s *server) goLive(ctx context.Context, in *api.GoLive) (*body[api.ProjectionBuild], error) {
+	var options []projections.GoLiveOption
+	if in.WithParked {
+		options = append(options, projections.WithParked())
+	}
+	return s.nowLive(ctx, in.Name, s.Projections.GoLive(ctx, in.Name, options...))
 }
 
 func (s *server) goBack(ctx context.Context, in *api.ProjectionNamed) (*body[api.ProjectionBuild], error) {

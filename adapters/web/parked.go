@@ -63,7 +63,8 @@ func (s *server) registerParked(a huma.API) {
 			"Whatever waits is tried by itself when a process takes the build over.", http.StatusAccepted), s.retryParked)
 	command(s, a, operation(http.MethodPost, "/skip", "skipParked", "Leave an event out",
 		"Lets a partition go on without the event that it waits for. First this is recorded, with the reason, as "+
-			"ProjectionEventSkipped; then the event is left out of this build for good. A rebuild meets it again.", http.StatusOK), s.skipParked)
+			"ProjectionEventSkipped; then the event is left out of this build for good, and of the builds of its version "+
+			"that are begun from then on. A new version meets it again.", http.StatusOK), s.skipParked)
 }
 
 func (s *server) listParked(ctx context.Context, in *parkedInput) (*parkedOutput, error) {

@@ -117,6 +117,23 @@ func TestParkedEventsAreDealtWithAsTheHowToShows(t *testing.T) {
 	parkedSays(t, `messages_v3: 0.* conversations parked\n`)
 }
 
+func TestABuildInWhichMoreWaitsGoesLiveWhenItIsTold(t *testing.T) {
+	runStuck(t, 1)
+	parkedSays(t, `@0 MessageAccepted +1 `)
+	verb := func(arguments string) string {
+		said, err := say(t, "bin/daybook projection "+arguments)
+		require.NoError(t, err, said)
+		return said
+	}
+	require.Contains(t, verb("rebuild messages --wait"), "messages_v3_b2 is ready; ")
+	verb("skip messages " + stuck + " --build messages_v3 --reason 'told twice' --event conversation-" + stuck + "@0")
+	parkedSays(t, `messages_v3: 0.* conversations parked\n`)
+	require.Contains(t, verb("diff messages"), "\npartitions that wait in messages_v3_b2 only: \""+stuck+"\"\n")
+	_, err := say(t, "bin/daybook projection go-live messages")
+	require.ErrorContains(t, err, "OutOfOrder: projection messages: partitions wait in build messages_v3_b2 that do not wait in the live one: \""+stuck+"\"")
+	require.Equal(t, "messages_v3_b2 is live\n", verb("go-live messages --with-parked"))
+}
+
 // What a try leaves behind when all that waited was skipped, and causes of more than a line.
 func TestParkedEventsArePrintedInLines(t *testing.T) {
 	t.Parallel()

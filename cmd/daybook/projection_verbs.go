@@ -16,7 +16,7 @@ import (
 // projectionCommand tells how projections stand, builds them again, deals with what waits, and begins new ones.
 func projectionCommand() *cobra.Command {
 	return noun("projection", "Projections", listProjectionsCommand(), projectionStatusCommand(), rebuildCommand(), diffCommand(), verifyCommand(), asOfCommand(),
-		exchangeCommand("go-live NAME", "Let the build be read that is ready", (*client.Client).GoLive),
+		goLiveCommand(),
 		exchangeCommand("go-back NAME", "Let the build be read again that was read before", (*client.Client).GoBack),
 		abortRebuildCommand(), parkedCommand(), retryParkedCommand(), skipParkedCommand(), projectionNewCommand())
 }
@@ -229,6 +229,19 @@ func verdictOn(v api.ProjectionVerdict) error {
 		return fmt.Errorf("projection %s: no rows were compared, as no sample proves any: verify it without --sample", v.Name)
 	}
 	return fmt.Errorf("projection %s is not what the log gives: %s", v.Name, driftIn(v.Drift))
+}
+
+func goLiveCommand() *cobra.Command {
+	var parked bool
+	command := exchangeCommand("go-live NAME", "Let the build be read that is ready",
+		func(server *client.Client, ctx context.Context, name string, options ...client.CallOption) (api.ProjectionBuild, error) {
+			if parked {
+				options = append(options, client.WithParked())
+			}
+			return server.GoLive(ctx, name, options...)
+		})
+	command.Flags().BoolVar(&parked, "with-parked", false, "even if partitions wait in it that do not wait in the build that is read")
+	return command
 }
 
 func exchangeCommand(use, short string, exchange func(*client.Client, context.Context, string, ...client.CallOption) (api.ProjectionBuild, error)) *cobra.Command {

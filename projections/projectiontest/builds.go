@@ -107,24 +107,14 @@ func (s *Scenario) fullDisk(t *testing.T) []string {
 func poison(t *testing.T, define projections.Definition, given func(*Scenario), want []string) {
 	t.Helper()
 	s := For(t, define)
-	handled := slices.DeleteFunc(s.projection.Handles(), func(name string) bool { return name == "*" })
-	if len(handled) == 0 {
+	handled := s.poisoned("poison-1")
+	if handled == "" {
 		return // it decodes nothing, so nothing can poison it
 	}
-	s.GivenRaw("poison-1", events.Proposed{
-		ID: id.Derive[id.Event]("poison"), Type: handled[0], Data: []byte("not JSON"), Metadata: []byte(`{"version":1}`),
-	})
 	given(s)
-	s.run()
-	require.Eventually(t, func() bool {
-		parked, err := s.engine.Parked(t.Context(), s.projection.Name())
-		all, statusErr := s.engine.Status(t.Context())
-		return err == nil && statusErr == nil && len(all) > 0 && (len(parked) > 0 || all[0].State == projections.StateRetrying)
-	}, patience, 5*time.Millisecond)
-	parked, err := s.engine.Parked(t.Context(), s.projection.Name())
-	require.NoError(t, err)
+	parked := s.parkedOrPaused(t)
 	if len(parked) == 0 {
-		require.Contains(t, s.Refused(), handled[0]+" at poison-1@0: ")
+		require.Contains(t, s.Refused(), handled+" at poison-1@0: ")
 		return
 	}
 	require.NotEmpty(t, s.projection.Parks())
@@ -133,4 +123,77 @@ func poison(t *testing.T, define projections.Definition, given func(*Scenario), 
 	dump, err := Dump(t.Context(), s.pool, s.Schema())
 	require.NoError(t, err)
 	require.Equal(t, want, dump)
+}
+
+// parks puts an event that cannot be read behind the longest stream of the history. While it waits, and once it is skipped,
+// the rest can be verified.
+func parks(t *testing.T, define projections.Definition, given func(*Scenario), want []string) {
+	t.Helper()
+	s := For(t, define)
+	given(s)
+	s.poisoned(s.longest(t))
+	waits := s.parkedOrPaused(t)
+	if len(waits) == 0 {
+		return // the stream does not tell the partition
+	}
+	s.verified(t)
+	require.NoError(t, s.engine.Skip(t.Context(), s.Schema(), waits[0].Key, waits[0].First, "poison"))
+	require.Eventually(t, func() bool {
+		parked, err := s.engine.Parked(t.Context(), s.projection.Name())
+		return err == nil && len(parked) == 0
+	}, patience, 5*time.Millisecond)
+	s.verified(t)
+	dump, err := Dump(t.Context(), s.pool, s.Schema())
+	require.NoError(t, err)
+	require.Equal(t, want, dump)
+}
+
+// poisoned appends an event that has a handler and cannot be read, and returns its type; empty when none has a handler.
+func (s *Scenario) poisoned(stream string) string {
+	s.t.Helper()
+	handled := slices.DeleteFunc(s.projection.Handles(), func(name string) bool { return name == "*" })
+	if len(handled) == 0 {
+		return ""
+	}
+	s.GivenRaw(stream, events.Proposed{
+		ID: id.Derive[id.Event]("poison"), Type: handled[0], Data: []byte("not JSON"), Metadata: []byte(`{"version":1}`),
+	})
+	return handled[0]
+}
+
+// longest is the stream that has the most events, or the first of those.
+func (s *Scenario) longest(t *testing.T) (stream string) {
+	t.Helper()
+	counts := map[string]int{}
+	for r, err := range s.store.ReadAll(t.Context(), events.Start) {
+		require.NoError(t, err)
+		if r.System() {
+			continue
+		}
+		if counts[r.Stream]++; counts[r.Stream] > counts[stream] {
+			stream = r.Stream
+		}
+	}
+	return stream
+}
+
+// parkedOrPaused runs the projection until an event lets it pause or a partition wait, and returns what waits.
+func (s *Scenario) parkedOrPaused(t *testing.T) (parked []projections.Parked) {
+	t.Helper()
+	s.run()
+	require.Eventually(t, func() bool {
+		var err error
+		parked, err = s.engine.Parked(t.Context(), s.projection.Name())
+		all, statusErr := s.engine.Status(t.Context())
+		return err == nil && statusErr == nil && len(all) > 0 && (len(parked) > 0 || all[0].State == projections.StateRetrying)
+	}, patience, 5*time.Millisecond)
+	return parked
+}
+
+// verified compares what is read with the whole log.
+func (s *Scenario) verified(t *testing.T) {
+	t.Helper()
+	verdict, err := s.engine.Verify(t.Context(), s.projection.Name(), projections.VerifyOptions{})
+	require.NoError(t, err)
+	require.True(t, verdict.Clean(), "%s", verdict)
 }

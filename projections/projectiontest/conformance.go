@@ -33,6 +33,7 @@ import (
 //   - poison: an event that cannot be read lets its partition wait, or the projection pause at it; nothing else is amiss
 //   - old versions: every golden file of an event that it handles can be read, and one of an older version leaves the rows
 //     that the same fact leaves in the current one; see OldVersions
+//   - parks: what waits in a projection that parks, and what was skipped there, is no drift
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
 //
@@ -67,6 +68,9 @@ func Conformance(t *testing.T, define projections.Definition, given func(*Scenar
 	t.Run("FullDisk", func(t *testing.T) { require.Equal(t, want, s.fullDisk(t)) })
 	t.Run("Poison", func(t *testing.T) { poison(t, define, given, want) })
 	t.Run("OldVersions", func(t *testing.T) { require.NoError(t, OldVersions(t, define, golden.Files)) })
+	if p.Parks() != "" {
+		t.Run("Parks", func(t *testing.T) { parks(t, define, given, want) })
+	}
 	t.Run("Strangers", func(t *testing.T) {
 		s.GivenRaw("stranger-1", strangers(p)...)
 		got := s.play(t, script{size: func() int { return 2 }})

@@ -20,6 +20,7 @@ type ProjectionDiff struct {
 	Position events.Position `json:"position" doc:"Both builds are compared as of this position."`
 	Equal    bool            `json:"equal"    doc:"Whether readers would find the same in both."`
 	Tables   []TableDiff     `json:"tables"   nullable:"false" doc:"Every table, equal ones too."`
+	Parked   []string        `json:"parked"   nullable:"false" doc:"Keys of the partitions that wait in the build that is ready and do not wait in the live one."`
 	Text     string          `json:"text"     doc:"The same in words, with the first rows that differ of each table."`
 }
 
@@ -30,6 +31,13 @@ type TableDiff struct {
 	Changed   int64  `json:"changed"    doc:"Rows of the same key with other values."`
 	OnlyLive  int64  `json:"only_live"  doc:"Rows that the new build does not have."`
 	OnlyReady int64  `json:"only_ready" doc:"Rows that the live build does not have."`
+}
+
+// GoLive asks for the build to be read that is ready.
+type GoLive struct {
+	ProjectionNamed
+
+	WithParked bool `query:"with_parked" doc:"Whether it may go live although partitions wait in it that do not wait in the build that is read."`
 }
 
 // VerifyProjection asks for a comparison of the live build with the log.

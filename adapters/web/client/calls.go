@@ -146,6 +146,11 @@ func (c *Client) VerifyProjection(ctx context.Context, projection string, sample
 	}, options)
 }
 
+// WithParked lets a build go live although partitions wait in it that do not wait in the one that is read.
+func WithParked() CallOption {
+	return func(c *call) { c.set("with_parked", "true") }
+}
+
 // GoLive lets the build be read that is ready.
 func (c *Client) GoLive(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-live")}, options)

@@ -1,0 +1,239 @@
+package projections_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"daybook/events/id"
+	"daybook/projections"
+)
+
+// sick lets device 3 wait, for one event and those behind it, and returns the partition.
+func (h *house) sick(engine *projections.Engine, behind ...string) projections.Parked {
+	h.t.Helper()
+	h.append(10)
+	last := h.rename(3, "sick")
+	for _, name := range behind {
+		last = h.rename(3, name)
+	}
+	h.wait(engine, "sample", last)
+	return h.parked(engine, 1)[0]
+}
+
+// skip leaves out the event that a partition waits for.
+func (h *house) skip(engine *projections.Engine, waits projections.Parked) {
+	h.t.Helper()
+	require.NoError(h.t, engine.Skip(h.t.Context(), waits.Schema, waits.Key, waits.First, "told twice"))
+}
+
+// named counts the steps of a build to a name.
+func (h *house) named(schema, name string) int {
+	h.t.Helper()
+	return len(h.rows("SELECT FROM " + schema + ".steps WHERE name = '" + name + "'"))
+}
+
+func TestARetryWhoseAnswerIsLostLosesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var told strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	var healed, retrying, lost atomic.Bool
+	engine, stop := h.run(h.wired(t, func(sent []byte) bool {
+		if bytes.Contains(sent, []byte("DELETE FROM parked_keys")) {
+			retrying.Store(true)
+		}
+		return retrying.Load() && bytes.Contains(sent, []byte("commit\x00")) && lost.CompareAndSwap(false, true)
+	}), ward(&healed))
+	h.sick(engine)
+	healed.Store(true)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
+	h.parked(engine, 0)
+	require.True(t, lost.Load())
+	h.wait(engine, "sample", h.rename(3, "second"))
+	require.Equal(t, 1, h.named("sample_v1", "second"))
+	require.Empty(t, h.rows("SELECT FROM parked_events"))
+	stop()
+	require.NotContains(t, told.String(), "rolled back", "what waits was known before the next event came")
+	h.consistent("sample_v1", ward(&healed))
+}
+
+func TestAnEventSkippedDuringARetryIsNotProjected(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	var during atomic.Pointer[func()]
+	engine, _ := h.run(h.wired(t, func(sent []byte) bool {
+		if bytes.Contains(sent, []byte("DELETE FROM parked_events")) {
+			if skip := during.Swap(nil); skip != nil {
+				(*skip)()
+			}
+		}
+		return false
+	}), ward(&healed))
+	waits := h.sick(engine, "better")
+	skip := func() { h.skip(h.engine(h.pool, ward(&healed)), waits) }
+	during.Store(&skip)
+	healed.Store(true)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
+	h.parked(engine, 0)
+	require.Nil(t, during.Load())
+	require.Zero(t, h.named("sample_v1", "sick"))
+	require.Equal(t, 1, h.named("sample_v1", "better"))
+}
+
+func TestNoEventWaitsWithoutItsPartition(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, _ := h.run(h.pool, ward(&healed))
+	waits := h.sick(engine, "better")
+	for _, orphaning := range []string{
+		"DELETE FROM parked_keys",
+		`INSERT INTO parked_events (projection, version, build, key, n, stream, revision, type)
+			SELECT projection, version, build, 'another', n, stream, revision + 100, type FROM parked_events`,
+	} {
+		_, err := h.pool.Exec(t.Context(), orphaning)
+		require.ErrorContains(t, err, "parked_events_waiting")
+	}
+	h.skip(engine, waits)
+	h.parked(engine, 0)
+	require.Len(t, h.rows("SELECT FROM parked_events"), 1, "what was skipped stays when its partition goes")
+}
+
+func TestASkipWhileNobodyProjectsLetsThePartitionGo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, stop := h.run(h.pool, ward(&healed))
+	waits := h.sick(engine)
+	stop()
+	h.skip(engine, waits)
+	again, stop := h.run(h.pool, ward(&healed))
+	h.parked(again, 0)
+	h.wait(again, "sample", h.rename(3, "sick"))
+	waits = h.parked(again, 1)[0]
+	require.Equal(t, 1, waits.Events)
+	stop()
+
+	h.skip(again, waits)
+	last := h.rename(3, "sick") // it comes before anybody tries what is left of the partition
+	var told strings.Builder
+	h.beat, h.log = time.Second, slog.New(slog.NewTextHandler(&told, nil))
+	again, stop = h.run(h.pool, ward(&healed))
+	h.wait(again, "sample", last)
+	require.Equal(t, 1, h.parked(again, 1)[0].Events)
+	stop()
+	require.NotContains(t, told.String(), "rolled back")
+}
+
+func TestASkipHoldsForTheBuildsOfItsVersion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, stop := h.run(h.pool, ward(&healed))
+	waits := h.sick(engine, "better")
+	h.skip(engine, waits)
+	h.parked(engine, 0)
+	for _, options := range []projections.VerifyOptions{{}, everything(1)} {
+		v := h.verify(engine, options)
+		require.True(t, v.Clean(), "%s", v)
+	}
+
+	for _, schema := range []string{"sample_v1_b2", "sample_v1_b3"} { // the second one follows the first
+		_, err := engine.Rebuild(t.Context(), "sample")
+		require.NoError(t, err)
+		h.phase(schema, projections.PhaseReady)
+		require.NoError(t, engine.GoLive(t.Context(), "sample"))
+		require.Equal(t, schema, h.live(engine))
+		require.Equal(t, h.dump("sample_v1"), h.dump(schema))
+	}
+	skipped, err := engine.Skipped(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Len(t, skipped, 3)
+	require.Equal(t, waits.First, skipped[2].Event)
+	require.Equal(t, "told twice", skipped[2].Reason)
+
+	stop()
+	next, _ := h.run(h.pool, ward(&healed), wardVersion(2, &healed))
+	h.phase("sample_v2", projections.PhaseReady)
+	require.Equal(t, "sample_v2", h.parked(next, 1)[0].Schema, "handlers of another version may be able to take it")
+}
+
+// TestAnotherEventInASkippedOnesPlaceIsProjected restores an older copy of the store, which then grows anew.
+func TestAnotherEventInASkippedOnesPlaceIsProjected(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, _ := h.run(h.pool, ward(&healed))
+	h.skip(engine, h.sick(engine))
+	h.parked(engine, 0)
+	h.exec("UPDATE parked_events SET event = $1", id.New[id.Event]().Bytes())
+	healed.Store(true)
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	require.Equal(t, 1, h.named(schema, "sick"))
+}
+
+func TestABuildInWhichMoreWaitsGoesLiveOnlyWhenTold(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	healed.Store(true)
+	engine, _ := h.run(h.pool, ward(&healed))
+	h.append(10)
+	h.wait(engine, "sample", h.rename(5, "sick"))
+	healed.Store(false)
+	h.wait(engine, "sample", h.rename(3, "sick")) // it waits in both builds, and says nothing of the new one
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	h.parked(engine, 3)
+
+	d, err := engine.Diff(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Equal(t, []string{device(5).String()}, d.Parked)
+	require.Contains(t, d.String(), `partitions that wait in sample_v1_b2 only: "`+device(5).String()+`"`)
+	err = engine.GoLive(t.Context(), "sample")
+	require.ErrorContains(t, err, `: partitions wait in build sample_v1_b2 that do not wait in the live one: "`+device(5).String()+`"`)
+	require.ErrorAs(t, err, new(*projections.OrderError))
+	require.Equal(t, "sample_v1", h.live(engine))
+	require.NoError(t, engine.GoLive(t.Context(), "sample", projections.WithParked()))
+	require.Equal(t, schema, h.live(engine))
+	require.NoError(t, engine.GoBack(t.Context(), "sample"))
+}
+
+// TestWhatWaitsIsVerified lets a scratch build meet the event, too.
+func TestWhatWaitsIsVerified(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, _ := h.run(h.pool, ward(&healed))
+	h.sick(engine, "better")
+	v := h.verify(engine, projections.VerifyOptions{})
+	require.True(t, v.Clean(), "%s", v)
+	h.wait(engine, "sample", h.append(1))
+	h.exec("DELETE FROM sample_v1.devices WHERE name = 'device 5'")
+	require.EqualValues(t, 1, h.verify(engine, projections.VerifyOptions{}).Drift)
+
+	head, err := h.store.Head(t.Context())
+	require.NoError(t, err)
+	was, err := engine.AsOf(t.Context(), "sample", head, nil)
+	require.NoError(t, err)
+	require.Len(t, h.rows("SELECT FROM "+was.Schema+".devices"), 11)
+	h.parked(engine, 1) // a scratch build is not retried, so it is not listed
+}
