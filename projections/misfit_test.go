@@ -46,7 +46,7 @@ func TestEveryMisfitIsReported(t *testing.T) {
 	h := newHouse(t)
 	require.Equal(t, []string{
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as text",
-		"projection fit_v1: table rows: field At: schema.sql has no column at",
+		"projection fit_v1: table rows: field At: there is no column at",
 		"projection fit_v1: table rows: column more is NOT NULL without a default, and not every insert fills it",
 		"projection fit_v1: table rows: the key is part (field Part), id (field ID), and no primary key or unique index is on exactly that: " +
 			"add PRIMARY KEY (part, id) to the table",
