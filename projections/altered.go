@@ -68,13 +68,13 @@ func (w *worker) blames(ctx context.Context, failure error) bool {
 
 // altered compares the tables with what they were when this process began to project the build.
 func (w *worker) altered(ctx context.Context) (changes []string, err error) {
-	conn, err := w.engine.cfg.Pool.Acquire(ctx)
+	tx, err := w.engine.cfg.Pool.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
+	defer rollback(ctx, tx)
 	for _, t := range w.p.tables {
-		change, err := t.altered(ctx, conn.Conn(), w.p.Schema())
+		change, err := t.altered(ctx, tx, w.p.Schema())
 		if err != nil {
 			return nil, err
 		}
@@ -85,28 +85,28 @@ func (w *worker) altered(ctx context.Context) (changes []string, err error) {
 	return changes, nil
 }
 
-func (t *appendRows) altered(ctx context.Context, conn *pgx.Conn, schema string) (string, error) {
-	return t.alteredFor(ctx, conn, schema, t.insertSQL)
+func (t *appendRows) altered(ctx context.Context, tx pgx.Tx, schema string) (string, error) {
+	return t.alteredFor(ctx, tx, schema, t.insertSQL)
 }
 
-func (t *patchRows) altered(ctx context.Context, conn *pgx.Conn, schema string) (string, error) {
-	return t.alteredFor(ctx, conn, schema, t.upsert(t.everything()))
+func (t *patchRows) altered(ctx context.Context, tx pgx.Tx, schema string) (string, error) {
+	return t.alteredFor(ctx, tx, schema, t.upsert(t.everything()))
 }
 
-func (t *sumRows) altered(ctx context.Context, conn *pgx.Conn, schema string) (string, error) {
-	return t.alteredFor(ctx, conn, schema, t.addSQL)
+func (t *sumRows) altered(ctx context.Context, tx pgx.Tx, schema string) (string, error) {
+	return t.alteredFor(ctx, tx, schema, t.addSQL)
 }
 
 // alteredFor compares the columns, and then tries a statement, if there is one.
-func (l *layout) alteredFor(ctx context.Context, conn *pgx.Conn, schema, sql string) (string, error) {
-	types, err := describe(ctx, conn, schema, l.name)
+func (l *layout) alteredFor(ctx context.Context, tx pgx.Tx, schema, sql string) (string, error) {
+	types, err := describe(ctx, tx, schema, l.name)
 	if err != nil {
 		return "", err
 	}
 	if change := l.differs(types); change != "" || sql == "" {
 		return change, nil
 	}
-	err = l.try(ctx, conn, schema, sql)
+	err = l.try(ctx, tx, schema, sql)
 	if refused, ok := errors.AsType[*refusedError](err); ok && misfit(refused.reply) {
 		return fmt.Sprintf("table %s: %s", l.name, refused.reply.Message), nil
 	}

@@ -74,9 +74,9 @@ type described struct {
 }
 
 // bindColumns finds the columns of the table and fits the fields to them. Every misfit is reported.
-func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string) error {
+func (l *layout) bindColumns(ctx context.Context, tx pgx.Tx, schema string) error {
 	l.table = pgx.Identifier{schema, l.name}.Sanitize()
-	left, err := describe(ctx, conn, schema, l.name)
+	left, err := describe(ctx, tx, schema, l.name)
 	if err != nil {
 		return err
 	}
@@ -103,13 +103,13 @@ func (l *layout) bindColumns(ctx context.Context, conn *pgx.Conn, schema string)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		errs = append(errs, l.checkUnfilled(ctx, conn, schema, name, left[name]))
+		errs = append(errs, l.checkUnfilled(ctx, tx, schema, name, left[name]))
 	}
-	return errors.Join(append(errs, l.checkKey(ctx, conn, schema))...)
+	return errors.Join(append(errs, l.checkKey(ctx, tx, schema))...)
 }
 
 // checkUnfilled looks at what becomes of a column that not every insert fills: the same in every build, or it is a misfit.
-func (l *layout) checkUnfilled(ctx context.Context, conn *pgx.Conn, schema, name string, column described) error {
+func (l *layout) checkUnfilled(ctx context.Context, tx pgx.Tx, schema, name string, column described) error {
 	switch {
 	case column.must:
 		return l.misused(schema, "column %s is NOT NULL without a default, and not every insert fills it", name)
@@ -120,7 +120,7 @@ func (l *layout) checkUnfilled(ctx context.Context, conn *pgx.Conn, schema, name
 		return nil
 	}
 	// Only Postgres knows whether an expression is immutable. It says so of those in an index.
-	reply, err := refusal(ctx, conn, fmt.Sprintf("CREATE TABLE %s (EXCLUDE USING btree (((%s) IS NULL) WITH =))",
+	reply, err := refusal(ctx, tx, fmt.Sprintf("CREATE TABLE %s (EXCLUDE USING btree (((%s) IS NULL) WITH =))",
 		pgx.Identifier{schema, "$default"}.Sanitize(), column.otherwise), 0)
 	if err != nil {
 		return fmt.Errorf("trying the default of column %s of %s.%s: %w", name, schema, l.name, err)
@@ -136,7 +136,7 @@ func (l *layout) checkUnfilled(ctx context.Context, conn *pgx.Conn, schema, name
 const noArbiter = "42P10"
 
 // checkKey tells whether Postgres finds rows by the key. What else it has against the key's columns, try reports.
-func (l *layout) checkKey(ctx context.Context, conn *pgx.Conn, schema string) error {
+func (l *layout) checkKey(ctx context.Context, tx pgx.Tx, schema string) error {
 	var names, fields []string
 	for _, i := range l.keys {
 		c := &l.columns[i]
@@ -150,7 +150,7 @@ func (l *layout) checkKey(ctx context.Context, conn *pgx.Conn, schema string) er
 	}
 	isKey := func(i int) bool { return l.columns[i].key }
 	columns := strings.Join(l.identifiers(isKey), ", ")
-	reply, err := refusal(ctx, conn, fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s) ON CONFLICT (%[2]s) DO NOTHING",
+	reply, err := refusal(ctx, tx, fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s) ON CONFLICT (%[2]s) DO NOTHING",
 		l.table, columns, l.parameters(isKey)), len(l.keys))
 	if err != nil {
 		return fmt.Errorf("trying the key of %s.%s: %w", schema, l.name, err)
@@ -162,8 +162,8 @@ func (l *layout) checkKey(ctx context.Context, conn *pgx.Conn, schema string) er
 	return nil
 }
 
-func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[string]described, error) {
-	rows, err := conn.Query(ctx, describeSQL, schema, name)
+func describe(ctx context.Context, tx pgx.Tx, schema, name string) (map[string]described, error) {
+	rows, err := tx.Query(ctx, describeSQL, schema, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of %s.%s: %w", schema, name, err)
 	}
@@ -181,19 +181,19 @@ func describe(ctx context.Context, conn *pgx.Conn, schema, name string) (map[str
 	return columns, nil
 }
 
-func (t *appendRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
-	if err := t.bindColumns(ctx, conn, schema); err != nil {
+func (t *appendRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
+	if err := t.bindColumns(ctx, tx, schema); err != nil {
 		return err
 	}
 	t.prepareSQL()
 	if t.insertSQL == "" {
 		return nil
 	}
-	return t.try(ctx, conn, schema, t.insertSQL)
+	return t.try(ctx, tx, schema, t.insertSQL)
 }
 
-func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
-	errs := []error{t.bindColumns(ctx, conn, schema)}
+func (t *patchRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
+	errs := []error{t.bindColumns(ctx, tx, schema)}
 	for i := range t.columns {
 		c := &t.columns[i]
 		if c.typ.array() {
@@ -204,7 +204,7 @@ func (t *patchRows) bind(ctx context.Context, conn *pgx.Conn, schema string) err
 		return err
 	}
 	t.prepareSQL()
-	return t.try(ctx, conn, schema, t.upsert(t.everything()))
+	return t.try(ctx, tx, schema, t.upsert(t.everything()))
 }
 
 // refusedError is a mistake that Postgres found.
@@ -218,8 +218,8 @@ func (e *refusedError) Unwrap() error { return e.MisuseError }
 
 // try runs a statement without rows, for all arrays are NULL: Postgres judges what the catalogue does not tell here, such
 // as a generated column.
-func (l *layout) try(ctx context.Context, conn *pgx.Conn, schema, sql string) error {
-	reply, err := refusal(ctx, conn, sql, len(l.columns))
+func (l *layout) try(ctx context.Context, tx pgx.Tx, schema, sql string) error {
+	reply, err := refusal(ctx, tx, sql, len(l.columns))
 	if err != nil {
 		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, err)
 	}
@@ -230,31 +230,17 @@ func (l *layout) try(ctx context.Context, conn *pgx.Conn, schema, sql string) er
 }
 
 // refusal runs a statement, with NULL for each parameter, and undoes it. What Postgres has against it is the reply.
-func refusal(ctx context.Context, conn *pgx.Conn, sql string, params int) (reply *pgconn.PgError, err error) {
-	undo, err := trial(ctx, conn)
+func refusal(ctx context.Context, tx pgx.Tx, sql string, params int) (reply *pgconn.PgError, err error) {
+	savepoint, err := tx.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer undo()
-	err = conn.PgConn().ExecParams(ctx, sql, make([][]byte, params), nil, nil, nil).Read().Err
+	defer rollback(ctx, savepoint)
+	err = savepoint.Conn().PgConn().ExecParams(ctx, sql, make([][]byte, params), nil, nil, nil).Read().Err
 	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
 		return reply, nil
 	}
 	return nil, err
-}
-
-// trial begins something that is undone, within a transaction if there is one.
-func trial(ctx context.Context, conn *pgx.Conn) (undo func(), err error) {
-	begin, end := "BEGIN", "ROLLBACK"
-	if conn.PgConn().TxStatus() != 'I' {
-		begin, end = "SAVEPOINT trial", "ROLLBACK TO trial; RELEASE trial"
-	}
-	_, err = conn.Exec(ctx, begin)
-	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		_, _ = conn.Exec(ctx, end) // what cannot be undone ends with its connection
-	}, err
 }
 
 func (l *layout) misused(schema, format string, args ...any) *MisuseError {

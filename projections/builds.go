@@ -30,6 +30,8 @@ type build struct {
 	version int
 	number  int
 	phase   Phase
+
+	fingerprint string // of the definition it was made from; only readBuilds reads it
 }
 
 // projection has the build's names, and nothing else.
@@ -44,18 +46,35 @@ func scanBuild(row pgx.CollectableRow) (b build, err error) {
 }
 
 func readBuilds(ctx context.Context, conn *pgx.Conn) ([]build, error) {
-	rows, err := conn.Query(ctx, "SELECT name, version, build, phase FROM projections ORDER BY name, version, build")
+	rows, err := conn.Query(ctx, "SELECT name, version, build, phase, fingerprint FROM projections ORDER BY name, version, build")
 	if err != nil {
 		return nil, fmt.Errorf("reading the builds of projections: %w", err)
 	}
-	builds, err := pgx.CollectRows(rows, scanBuild)
+	builds, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b build, err error) {
+		return b, row.Scan(&b.name, &b.version, &b.number, &b.phase, &b.fingerprint)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the builds of projections: %w", err)
 	}
 	return builds, nil
 }
 
+// number gives a build that is about to be made a number that no build of the version had before. The first one that is not
+// scratch gets 1, whatever was only looked at before it.
+func (p *Projection) number(ctx context.Context, tx pgx.Tx, phase Phase) error {
+	if phase != PhaseScratch {
+		tag, err := tx.Exec(ctx, `INSERT INTO build_numbers AS n (name, version, last, first) VALUES ($1, $2, 1, true)
+			ON CONFLICT (name, version) DO UPDATE SET first = true WHERE NOT n.first`, p.name, p.version)
+		if p.build = 1; err != nil || tag.RowsAffected() > 0 {
+			return err
+		}
+	}
+	return tx.QueryRow(ctx, `INSERT INTO build_numbers AS n (name, version, last, first) VALUES ($1, $2, 2, false)
+		ON CONFLICT (name, version) DO UPDATE SET last = n.last + 1 RETURNING last`, p.name, p.version).Scan(&p.build)
+}
+
 // muster makes a worker for each build of a version that this process can project, and returns those whose build is gone.
+// What was made from another definition of the version is another process's.
 func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, err error) {
 	builds, err := readBuilds(ctx, conn)
 	if err != nil {
@@ -65,7 +84,7 @@ func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, er
 	var crew []*worker
 	for _, v := range e.versions {
 		for _, b := range builds {
-			if b.name != v.name || b.version != v.version || b.phase == PhaseScratch {
+			if b.name != v.name || b.version != v.version || b.phase == PhaseScratch || b.fingerprint != v.fingerprint() {
 				continue
 			}
 			w := e.worker(b.schema())
@@ -106,10 +125,10 @@ func (e *Engine) knows(name string, number int) bool {
 }
 
 // bind fits the tables of the definition to those of the physical schema.
-func (p *Projection) bind(ctx context.Context, conn *pgx.Conn) error {
+func (p *Projection) bind(ctx context.Context, tx pgx.Tx) error {
 	var errs []error
 	for _, t := range p.tables {
-		errs = append(errs, t.bind(ctx, conn, p.Schema()))
+		errs = append(errs, t.bind(ctx, tx, p.Schema()))
 	}
 	return errors.Join(errs...)
 }
@@ -117,7 +136,7 @@ func (p *Projection) bind(ctx context.Context, conn *pgx.Conn) error {
 // bind fits a build's definition to its tables. When they do not fit, though schema.sql makes some that do, somebody else has
 // changed them: that is the matter of this build, and no reason to do nothing at all.
 func (e *Engine) bind(ctx context.Context, conn *pgx.Conn, v version, p *Projection) error {
-	err := p.bind(ctx, conn)
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return p.bind(ctx, tx) })
 	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && reply.Code == forbidden {
 		return &AlteredError{p.Schema(), []string{reply.Message}, errUnfit}
 	}
@@ -132,7 +151,7 @@ func (e *Engine) bind(ctx context.Context, conn *pgx.Conn, v version, p *Project
 		return failure
 	}
 	defer rollback(ctx, tx)
-	if e.createSchema(ctx, tx, fresh) != nil || fresh.bind(ctx, tx.Conn()) != nil {
+	if e.createSchema(ctx, tx, fresh) != nil || fresh.bind(ctx, tx) != nil {
 		return err
 	}
 	return &AlteredError{p.Schema(), []string{misuse.Problem}, errUnfit}
@@ -145,12 +164,7 @@ func (w *worker) rebind(ctx context.Context) error {
 	if w.unbound == nil {
 		return nil
 	}
-	conn, err := w.engine.cfg.Pool.Acquire(ctx)
-	if err != nil {
-		return w.failedTo("looking at the tables of", err)
-	}
-	defer conn.Release()
-	if err = w.p.bind(ctx, conn.Conn()); err != nil {
+	if err := pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error { return w.p.bind(ctx, tx) }); err != nil {
 		return w.unbound
 	}
 	w.unbound = nil
@@ -166,17 +180,10 @@ func (e *Engine) follow(ctx context.Context, router *message.Router) error {
 	gone, err := e.muster(ctx, conn.Conn())
 	conn.Release()
 	for _, w := range gone {
-		w.part(ctx)
+		w.part()
 	}
-	joined := false
 	for _, w := range e.workers() {
-		if w.handler == nil {
-			w.join(router)
-			joined = true
-		}
+		err = errors.Join(err, w.join(ctx, router))
 	}
-	if joined {
-		err = errors.Join(err, router.RunHandlers(WithStart(ctx, e.start)))
-	}
-	return errors.Join(err, e.rereadMarks(ctx))
+	return errors.Join(err, router.RunHandlers(ctx), e.rereadMarks(ctx))
 }

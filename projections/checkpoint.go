@@ -13,12 +13,14 @@ import (
 	"daybook/events/id"
 )
 
-// checkpoint is how far one version has projected, of which store, and in whose epoch.
+// checkpoint is how far one version has projected, of which store, in whose epoch, and what keeps it there.
 type checkpoint struct {
 	store    id.Store
 	position events.Position
+	events   int64 // counted so far
 	epoch    int64
-	anchor   *anchor // nil: nothing was counted yet
+	trouble  *trouble // nil: nothing
+	anchor   *anchor  // nil: nothing was counted yet
 }
 
 // anchor is the last event that was counted. That the store still holds it, at the same place, shows that its history
@@ -32,7 +34,7 @@ type anchor struct {
 
 // past is the checkpoint once a batch is projected. A batch without events keeps the anchor.
 func (c checkpoint) past(b *Batch) checkpoint {
-	c.position = b.Last
+	c.position, c.events, c.trouble = b.Last, c.events+int64(len(b.Events)), nil
 	if n := len(b.Events); n > 0 {
 		last := b.Events[n-1]
 		c.anchor = &anchor{last.Stream, last.Revision, last.ID, last.Position}
@@ -50,7 +52,7 @@ func readCheckpoint(ctx context.Context, pool *pgxpool.Pool, p *Projection) (che
 	return c, nil
 }
 
-const checkpointColumns = "store_id, position, epoch, anchor_stream, anchor_revision, anchor_event, anchor_position"
+const checkpointColumns = "store_id, position, events, epoch, anchor_stream, anchor_revision, anchor_event, anchor_position, " + troubleColumns
 
 func scanCheckpoint(row pgx.Row) (checkpoint, error) {
 	var (
@@ -59,11 +61,13 @@ func scanCheckpoint(row pgx.Row) (checkpoint, error) {
 		stream       []byte
 		event        *[16]byte
 		revision, at *uint64
+		wrong        troubleScan
 	)
-	if err := row.Scan(&store, &c.position, &c.epoch, &stream, &revision, &event, &at); err != nil {
+	into := []any{&store, &c.position, &c.events, &c.epoch, &stream, &revision, &event, &at}
+	if err := row.Scan(append(into, wrong.into()...)...); err != nil {
 		return checkpoint{}, err
 	}
-	c.store.UUID = store
+	c.store.UUID, c.trouble = store, wrong.trouble()
 	if event != nil {
 		c.anchor = &anchor{string(stream), *revision, id.Event{UUID: *event}, events.Position(*at)}
 	}
@@ -140,7 +144,8 @@ func (w *worker) step(b *Batch, durable bool) statement {
 
 const stepSQL = `UPDATE checkpoints SET position = $8, events = events + $9, updated_at = $10,
 		expires_at = now() + make_interval(secs => $11),
-		anchor_stream = $12, anchor_revision = $13, anchor_event = $14, anchor_position = $15
+		anchor_stream = $12, anchor_revision = $13, anchor_event = $14, anchor_position = $15,
+		state = NULL, cause = NULL, since = NULL, stuck_stream = NULL, stuck_revision = NULL, stuck_type = NULL
 	WHERE projection = $1 AND version = $2 AND build = $3 AND store_id = $4 AND position = $5 AND epoch = $6 AND holder = $7
 	RETURNING set_config('idle_in_transaction_session_timeout', $16, true),
 		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END`

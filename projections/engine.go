@@ -125,7 +125,7 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 			continue
 		}
 		if known[p.Schema()] {
-			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice, or has a name that the engine uses itself"})
+			errs = append(errs, &MisuseError{p.Schema(), "it is registered twice"})
 		}
 		known[p.Schema()] = true
 		e.versions, e.names, e.numbers = append(e.versions, version{p, define}), append(e.names, p.name), append(e.numbers, p.version)
@@ -143,7 +143,10 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 // head, and its count of events tells how many the others still have before them.
 const headName = "head"
 
-func head() *Projection { return New(headName, 1, "") }
+// Reserved is the name that no projection can have: it is that of the follower.
+const Reserved = headName
+
+func head() *Projection { return &Projection{name: headName, version: 1, build: 1} }
 
 // Run projects until ctx ends; then the batch at work commits or rolls back, and Run returns nil. It prepares first,
 // waiting for Postgres and the store if they are away; a mistake in a definition is returned as a *MisuseError. An
@@ -156,12 +159,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a router: %w", err)
 	}
-	for _, w := range e.workers() {
-		w.join(router)
-	}
 	defer e.leave(ctx)
 	tending, stop := context.WithCancel(ctx)
 	var tended sync.WaitGroup
+	defer tended.Wait()
+	defer stop()
+	for _, w := range e.workers() {
+		if err = w.join(tending, router); err != nil {
+			return err
+		}
+	}
+	tended.Go(func() { e.keepLeases(tending, e.holder) })
 	tended.Go(func() {
 		select {
 		case <-router.Running():
@@ -170,9 +178,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	tended.Go(func() { e.audit(tending) })
-	defer tended.Wait()
-	defer stop()
-	if err = router.Run(WithStart(ctx, e.start)); err != nil {
+	if err = router.Run(ctx); err != nil {
 		return fmt.Errorf("running projections: %w", err)
 	}
 	if ctx.Err() == nil {
@@ -181,17 +187,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// tend renews the leases, and takes builds through their lives.
+// tend takes builds through their lives. It may take long over one: nothing that has to be in time is done here.
 func (e *Engine) tend(ctx context.Context, router *message.Router) {
 	beat := time.NewTicker(e.cfg.Beat)
 	defer beat.Stop()
-	renew := time.NewTicker(e.cfg.TTL / 3)
-	defer renew.Stop()
 	for {
 		var err error
 		select {
-		case <-renew.C:
-			err = e.renewLeases(ctx, e.holder)
 		case <-beat.C:
 			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
 		case <-e.woken:

@@ -255,7 +255,9 @@ func TestAnOlderStoreIsRefused(t *testing.T) {
 func TestAChangedDefinitionNeedsAnotherVersion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
+	first, stop := h.run(h.pool, sample)
+	h.wait(first, "sample", h.append(1))
+	stop()
 	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	changed := sampleSchema + "; CREATE INDEX ON trail (type)"
 

@@ -138,11 +138,11 @@ func TestAnOldBinaryLeavesNewerVersionsAlone(t *testing.T) {
 	h.exec("UPDATE projections SET changed_at = changed_at - interval '2 hours' WHERE phase = 'retired'")
 	h.phase("sample_v1", "")
 	returned, _ := h.run(h.pool, indexed) // as if its binary were deployed again
-	h.phase("sample_v1", projections.PhaseReady)
+	h.phase("sample_v1_b2", projections.PhaseReady)
 	refused(returned.GoLive(t.Context(), "sample"), "live")
 	require.Equal(t, "sample_v2", h.live(after))
 	require.NoError(t, after.GoLive(t.Context(), "sample"), "one that knows the newer version may")
-	require.Equal(t, "sample_v1", h.live(returned))
+	require.Equal(t, "sample_v1_b2", h.live(returned))
 }
 
 // TestARetiredBuildThatWasPutBackIsNotRemoved: its time was up when it was looked for, and is not when it is removed.

@@ -139,8 +139,8 @@ func searchIn(ctx context.Context, tx pgx.Tx, schema string) error {
 	return err
 }
 
-func (t *sumRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error {
-	errs := []error{t.bindColumns(ctx, conn, schema)}
+func (t *sumRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
+	errs := []error{t.bindColumns(ctx, tx, schema)}
 	for i := range t.columns {
 		c := &t.columns[i]
 		switch {
@@ -155,30 +155,33 @@ func (t *sumRows) bind(ctx context.Context, conn *pgx.Conn, schema string) error
 		return err
 	}
 	t.prepareSQL()
-	if err := t.try(ctx, conn, schema, t.addSQL); err != nil {
+	if err := t.try(ctx, tx, schema, t.addSQL); err != nil {
 		return err
 	}
-	return t.bindIdentity(ctx, conn, schema)
+	return t.bindIdentity(ctx, tx, schema)
 }
 
 // bindIdentity lets Postgres describe the identity's query and compares with the table's columns.
-func (t *sumRows) bindIdentity(ctx context.Context, conn *pgx.Conn, schema string) error {
+func (t *sumRows) bindIdentity(ctx context.Context, tx pgx.Tx, schema string) error {
 	if t.identity == "" {
 		return nil
 	}
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if err := searchIn(ctx, tx, schema); err != nil {
-			return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
-		}
-		described, err := tx.Conn().PgConn().Prepare(ctx, "", t.identity, nil)
-		if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
-			return t.misused(schema, "From: %s", reply.Message)
-		}
-		if err != nil {
-			return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
-		}
-		return t.fits(described, schema)
-	})
+	savepoint, err := tx.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
+	}
+	defer rollback(ctx, savepoint) // and with it the search path
+	if err := searchIn(ctx, savepoint, schema); err != nil {
+		return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
+	}
+	described, err := savepoint.Conn().PgConn().Prepare(ctx, "", t.identity, nil)
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
+		return t.misused(schema, "From: %s", reply.Message)
+	}
+	if err != nil {
+		return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
+	}
+	return t.fits(described, schema)
 }
 
 // fits tells whether a query gives exactly the columns of the table, in whatever order.

@@ -14,7 +14,7 @@ import (
 // applying an event is the compare-and-set of the checkpoint, which names the epoch, and the epoch rises with every
 // change of hands. A process that was frozen past its lease, and wakes, finds the epoch gone and writes nothing.
 //
-// A lease is renewed by every batch and, when there is none, by the engine every third of its time. No session and no
+// A lease is renewed by every batch and, when there is none, every third of its time, whatever else the engine does. No session and no
 // lock outlives a transaction, so a pooler in between does no harm, and the clock is the database's. A process that
 // freezes within a transaction loses that, too: the server ends sessions that idle in one for as long as a lease lasts.
 
@@ -69,6 +69,22 @@ func (e *Engine) untilFree(ctx context.Context) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// keepLeases renews a holder's leases until ctx ends.
+func (e *Engine) keepLeases(ctx context.Context, holder string) {
+	ticker := time.NewTicker(e.cfg.TTL / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := e.renewLeases(ctx, holder); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.WarnContext(ctx, "keeping the leases of projections, trying again", "holder", holder, "error", err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,4 +124,72 @@ func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
 	close(thaw)
 	stop()
 	h.consistent("sample_v1", sample)
+}
+
+// TestLeasesAreKeptWhileIndexesAreMade stops the making of an index, of a build that is nearly ready.
+func TestLeasesAreKeptWhileIndexesAreMade(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat, h.ttl = 10*time.Millisecond, time.Second
+	slow := func() *projections.Projection {
+		return sampleVersion(1, sampleSchema+`;
+			CREATE FUNCTION slow(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+				BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN x; END $$;
+			CREATE INDEX trail_slow ON trail (slow(type))`)
+	}
+	engine, _ := h.run(h.pool, slow)
+	h.wait(engine, "sample", h.append(5))
+	tx, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(4711)")
+	require.NoError(t, err)
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return len(h.rows("SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX trail_slow%' AND wait_event = 'advisory'")) == 1
+	}, 30*time.Second, 5*time.Millisecond)
+
+	expiry := "SELECT expires_at FROM checkpoints WHERE projection = 'sample' AND build = 1"
+	var before, after time.Time
+	require.NoError(t, h.pool.QueryRow(t.Context(), expiry).Scan(&before))
+	require.Eventually(t, func() bool {
+		err := h.pool.QueryRow(t.Context(), expiry).Scan(&after)
+		return err == nil && after.After(before.Add(h.ttl))
+	}, 30*time.Second, 5*time.Millisecond)
+	require.NoError(t, tx.Rollback(t.Context()))
+	h.phase(schema, projections.PhaseReady)
+}
+
+// TestAProcessThatFreezesWithTheTurnIsCutOff stops the bytes in the middle of making a build.
+func TestAProcessThatFreezesWithTheTurnIsCutOff(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ttl = time.Second
+	var stuck atomic.Bool
+	thaw, ctx := make(chan struct{}), t.Context()
+	pool := h.wired(t, func(sent []byte) bool {
+		if strings.Contains(string(sent), "INSERT INTO projections") && stuck.CompareAndSwap(false, true) {
+			select {
+			case <-thaw:
+			case <-ctx.Done():
+			}
+		}
+		return false
+	})
+	other := h.engine(h.pool, sample)
+	require.NoError(t, other.Prepare(t.Context()))
+	frozen := make(chan error, 1)
+	go func() {
+		_, err := h.engine(pool, sample).Rebuild(ctx, "sample")
+		frozen <- err
+	}()
+	require.Eventually(t, stuck.Load, 30*time.Second, 5*time.Millisecond)
+
+	bounded, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	schema, err := other.Rebuild(bounded, "sample")
+	require.NoError(t, err)
+	require.Equal(t, "sample_v1_b2", schema)
+	close(thaw)
+	require.Error(t, <-frozen)
 }

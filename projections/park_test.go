@@ -198,7 +198,7 @@ func TestWhatCannotBeReadPauses(t *testing.T) {
 	require.NoError(t, err)
 	h.append(2)
 	h.wait(engine, "sample", before+1)
-	status := h.status(engine, "sample", projections.StateRetrying)
+	status := h.status(engine, "sample", projections.StatePaused)
 	require.Contains(t, status.Error, "DeviceRenamed at devices-1@")
 	require.Less(t, status.Position, bad.Position, "what comes before it is projected")
 }
@@ -213,7 +213,7 @@ func TestTooMuchTroubleIsNotOneEventsFault(t *testing.T) {
 		h.rename(2, "sick")
 	}
 	engine, _ := h.run(h.pool, ward(&healed))
-	status := h.status(engine, "sample", projections.StateRetrying)
+	status := h.status(engine, "sample", projections.StatePaused)
 	require.Contains(t, status.Error, "1024 events of one of the devices are parked already")
 	healed.Store(true)
 	require.Eventually(t, func() bool { // asked while it stands
@@ -235,7 +235,7 @@ func TestAPauseStandsAtTheEvent(t *testing.T) {
 	last := h.append(15)
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", before)
-	status := h.status(engine, "sample", projections.StateRetrying)
+	status := h.status(engine, "sample", projections.StatePaused)
 	require.Contains(t, status.Error, "projection sample_v1: DeviceLinked at devices-1@")
 	require.Contains(t, status.Error, "narrow")
 	require.Equal(t, before, status.Position)

@@ -149,7 +149,7 @@ func (e *Engine) Skip(ctx context.Context, schema, key string, event Place, reas
 	if strings.TrimSpace(reason) == "" {
 		return &OrderError{schema, "skipping an event needs a reason"}
 	}
-	err := pgx.BeginFunc(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, e.cfg.Pool, e.locking(), func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE parked_events e SET skipped_at = $5, reason = $6 FROM projections p
 			WHERE p.schema_name = $1 AND e.projection = p.name AND e.version = p.version AND e.build = p.build
 				AND e.key = $2 AND e.stream = $3 AND e.revision = $4 AND e.skipped_at IS NULL

@@ -40,7 +40,7 @@ func (e *Engine) advance(ctx context.Context) error {
 	var errs []error
 	for _, w := range e.workers() {
 		state, _ := w.now()
-		if w.p.parks != nil && (state == StateRunning || state == StateRetrying) { // what is parked may be why
+		if w.p.parks != nil && (state == StateRunning || state == StatePaused || state == StateRetrying) { // what is parked may be why
 			errs = append(errs, w.redrive(ctx))
 		}
 		if w.projecting() {
@@ -85,7 +85,7 @@ func (w *worker) finishReplay(ctx context.Context) error {
 
 // ready makes the indexes and the build one that can go live. The caller has the turn.
 func (w *worker) ready(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, w.engine.locking(), func(tx pgx.Tx) error {
 		if err := w.makeIndexes(ctx, tx, PhaseReplaying); err != nil {
 			return err
 		}
@@ -117,7 +117,10 @@ func (w *worker) makeIndexes(ctx context.Context, tx pgx.Tx, phase Phase) error 
 	}
 	_, err = tx.Exec(ctx, "UPDATE projections SET held_back = '{}', changed_at = clock_timestamp() WHERE name = $1 AND version = $2 AND build = $3",
 		w.p.name, w.p.version, w.p.build)
-	return err
+	if err != nil {
+		return err
+	}
+	return w.renewed(ctx, tx)
 }
 
 // still locks the checkpoint if it is this worker's. The caller has the turn.
@@ -130,14 +133,19 @@ func (w *worker) still(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// renewed renews the lease at the end of a transaction that has locked its checkpoint, as nobody else could meanwhile.
+func (w *worker) renewed(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `UPDATE checkpoints SET expires_at = clock_timestamp() + make_interval(secs => $4)
+		WHERE projection = $1 AND version = $2 AND build = $3`, w.p.name, w.p.version, w.p.build, w.engine.cfg.TTL.Seconds())
+	return err
+}
+
 // near tells whether all but a few events are projected. What the follower of the head has counted tells quickly when it is
 // more; it may not have counted all itself.
 func (w *worker) near(ctx context.Context) (bool, error) {
-	var behind int64
-	err := w.engine.cfg.Pool.QueryRow(ctx, `SELECT coalesce(max(h.events), 0) - c.events FROM checkpoints c
-		LEFT JOIN checkpoints h ON h.projection = $4 WHERE c.projection = $1 AND c.version = $2 AND c.build = $3 GROUP BY c.events`,
-		w.p.name, w.p.version, w.p.build, headName).Scan(&behind)
-	if err != nil || behind > nearEnough {
+	var all int64
+	err := w.engine.cfg.Pool.QueryRow(ctx, "SELECT coalesce(max(events), 0) FROM checkpoints WHERE projection = $1", headName).Scan(&all)
+	if err != nil || all-w.at.events > nearEnough {
 		return false, w.failedTo("counting what is to come for", err)
 	}
 	n := 0
@@ -186,7 +194,7 @@ func (e *Engine) dropFound(ctx context.Context, query string) error {
 		return nil
 	}
 	var dropped []build
-	err := inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+	err := e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, query+" FOR UPDATE SKIP LOCKED", e.cfg.Keep.Seconds())
 		var err error
 		if dropped, err = pgx.CollectRows(rows, scanBuild); err != nil { // the query's error, too

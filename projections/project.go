@@ -158,7 +158,7 @@ func (w *worker) try(ctx context.Context, list []*Recorded, q *queue) error {
 	if err != nil {
 		return err
 	}
-	tx, err := w.engine.cfg.Pool.Begin(ctx)
+	tx, err := w.engine.cfg.Pool.BeginTx(ctx, w.engine.locking())
 	if err != nil {
 		return err
 	}

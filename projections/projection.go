@@ -30,8 +30,8 @@ type Projection struct {
 	misuse  []error
 }
 
-// New begins a projection. The name is lower-case letters, digits and underscores; the version counts from 1 and must
-// rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
+// New begins a projection. The name is lower-case letters, digits and underscores, and not [Reserved]; the version counts
+// from 1 and must rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
 func New(name string, version int, ddl string) *Projection {
 	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}}
 	if !validName.MatchString(name) {
@@ -39,6 +39,9 @@ func New(name string, version int, ddl string) *Projection {
 	}
 	if strings.HasPrefix(name, "pg_") {
 		p.misusedf("the name must not begin with pg_: Postgres keeps such schemas for itself")
+	}
+	if name == Reserved {
+		p.misusedf("the engine itself uses the name %s: choose another one", name)
 	}
 	if version < 1 {
 		p.misusedf("version %d is not positive", version)

@@ -37,16 +37,11 @@ func (e *Engine) Rebuild(ctx context.Context, name string) (schema string, err e
 		if err != nil {
 			return err
 		}
-		p.build = 0
 		for _, b := range builds {
 			if b.name == name && (b.phase == PhaseReplaying || b.phase == PhaseReady) {
 				return &OrderError{name, fmt.Sprintf("build %s is under way: let it go live, or abort it first", b.schema())}
 			}
-			if b.name == name && b.version == p.version {
-				p.build = max(p.build, b.number)
-			}
 		}
-		p.build++
 		return e.create(ctx, tx, p, store, PhaseReplaying)
 	})
 	if err != nil {
@@ -63,7 +58,7 @@ func (e *Engine) change(ctx context.Context, name string, change func(pgx.Tx) er
 	if known == nil {
 		return &UnknownError{name}
 	}
-	return inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+	return e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, `SELECT name, version, build, phase FROM projections
 			WHERE name = $1 AND version > $2 AND phase IN ('replaying', 'ready', 'live') ORDER BY version DESC, build DESC LIMIT 1`,
 			name, known.version)

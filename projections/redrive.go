@@ -149,11 +149,14 @@ func (w *worker) unpark(ctx context.Context, tx pgx.Tx, key string, recalled int
 // Nobody else can change them meanwhile. After an error it may have ended either way, and what is parked is read again
 // before anything is projected.
 func (w *worker) inItsPlace(ctx context.Context, change func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, w.engine.cfg.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, w.engine.locking(), func(tx pgx.Tx) error {
 		if err := w.still(ctx, tx); err != nil {
 			return err
 		}
-		return change(tx)
+		if err := change(tx); err != nil {
+			return err
+		}
+		return w.renewed(ctx, tx)
 	})
 	if err != nil {
 		w.parked = nil

@@ -32,7 +32,7 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	defer conn.Release()
 	var errs []error
 	for _, v := range e.versions {
-		errs = append(errs, inTurn(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, v.Projection, store) }))
+		errs = append(errs, e.inTurn(ctx, conn, func(tx pgx.Tx) error { return e.register(ctx, tx, v.define(), store) }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -45,11 +45,9 @@ func (e *Engine) Prepare(ctx context.Context) error {
 }
 
 // inTurn runs a transaction that changes which builds there are. Engines take turns at that.
-func inTurn(ctx context.Context, db interface {
-	Begin(ctx context.Context) (pgx.Tx, error)
-}, change func(pgx.Tx) error) error {
+func (e *Engine) inTurn(ctx context.Context, db Beginner, change func(pgx.Tx) error) error {
 	const turn = "SELECT pg_advisory_xact_lock(hashtextextended('daybook projections of ' || current_schema(), 0))"
-	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, db, e.locking(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, turn); err != nil {
 			return fmt.Errorf("waiting for the turn to change projections: %w", err)
 		}
@@ -57,9 +55,18 @@ func inTurn(ctx context.Context, db interface {
 	})
 }
 
+// locking opens transactions that lock what others wait for. The server ends the session of one that idles for as long as
+// a lease lasts: a process that is frozen must not keep the others waiting.
+func (e *Engine) locking() pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d", e.cfg.TTL.Milliseconds())}
+}
+
 // register creates the first build of a version, or finds that it was built from the same definition.
 func (e *Engine) register(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store) error {
 	known, err := p.recognise(ctx, tx)
+	if _, changed := errors.AsType[*MisuseError](err); changed {
+		err = p.startOver(ctx, tx, err)
+	}
 	if err != nil || known {
 		return err
 	}
@@ -84,7 +91,7 @@ func (p *Projection) recognise(ctx context.Context, tx pgx.Tx) (known bool, err 
 	case err == nil && was == p.fingerprint():
 		return true, nil
 	case err == nil:
-		return true, &MisuseError{p.Schema(), fmt.Sprintf("schema.sql or the list of handled events changed, but the version did not: "+
+		return false, &MisuseError{p.Schema(), fmt.Sprintf("schema.sql or the list of handled events changed, but the version did not: "+
 			"what is stored was built from fingerprint %.8s, this binary has %.8s. Give it version %d, or run the binary that built it",
 			was, p.fingerprint(), p.version+1)}
 	case errors.Is(err, pgx.ErrNoRows):
@@ -93,10 +100,42 @@ func (p *Projection) recognise(ctx context.Context, tx pgx.Tx) (known bool, err 
 	return false, fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
 }
 
-// create makes a build: its rows, its physical schema, its tables, and what it leaves out. One that is to be replayed gets its secondary indexes
-// when that is done: they cost more row by row than at once.
+// startOver removes the builds of another definition of the version, unless one of them has projected an event: a mistake
+// that is found before there are rows needs no new version. Otherwise it returns the refusal.
+func (p *Projection) startOver(ctx context.Context, tx pgx.Tx, refusal error) error {
+	rows, err := tx.Query(ctx, `SELECT p.name, p.version, p.build, p.phase, c.events
+		FROM projections p JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
+		WHERE p.name = $1 AND p.version = $2 AND p.phase <> 'scratch' FOR UPDATE`, p.name, p.version)
+	if err != nil {
+		return fmt.Errorf("looking up projection %s: %w", p.Schema(), err)
+	}
+	empty, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b build, err error) {
+		var events int64
+		err = row.Scan(&b.name, &b.version, &b.number, &b.phase, &events)
+		if err == nil && events > 0 {
+			err = refusal
+		}
+		return b, err
+	})
+	for _, b := range empty {
+		if err == nil {
+			err = dropWithin(ctx, tx, b, b.phase)
+		}
+	}
+	return err
+}
+
+// create makes a build: its rows, its physical schema, its tables, which fit the definition, or nothing is made; and what it
+// leaves out. One that is to be replayed gets its secondary indexes when that is done: they cost more row by row than at
+// once.
 func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.Store, phase Phase) error {
-	err := e.createSchema(ctx, tx, p)
+	err := p.number(ctx, tx, phase)
+	if err == nil {
+		err = e.createSchema(ctx, tx, p)
+	}
+	if err == nil {
+		err = p.bind(ctx, tx)
+	}
 	var held []string
 	if err == nil && phase != PhaseLive {
 		held, err = holdBack(ctx, tx, p.Schema())

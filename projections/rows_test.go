@@ -217,7 +217,7 @@ func TestNumbersThatDoNotFitAreTheEventsFault(t *testing.T) {
 		projections.On(p, func(events.DeviceLinked, projections.At) error { return table.Add(bad) })
 		h.record("devices-1", events.DeviceLinked{})
 		engine, stop := h.run(h.pool, always(p))
-		require.Contains(t, h.status(engine, "bad", projections.StateRetrying).Error,
+		require.Contains(t, h.status(engine, "bad", projections.StatePaused).Error,
 			"projection bad_v1: DeviceLinked at devices-1@0: "+want)
 		stop()
 	}

@@ -51,17 +51,11 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 	w := newWorker(e, v.define(), PhaseScratch)
 	w.holder, w.only = e.holder+" scratch "+rand.Text(), only // of its own: what renews one build must not keep others
 	s := &scratch{worker: w, began: e.cfg.Now()}
-	err = inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
+	err = e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
 		if _, err := w.p.recognise(ctx, tx); err != nil {
 			return err
 		}
-		// Build 1 is left to registering, which may come later.
-		err := tx.QueryRow(ctx, "SELECT coalesce(max(build), 1) + 1 FROM projections WHERE name = $1 AND version = $2",
-			w.p.name, w.p.version).Scan(&w.p.build)
-		if err != nil {
-			return err
-		}
-		if err = e.create(ctx, tx, w.p, store, PhaseScratch); err != nil {
+		if err := e.create(ctx, tx, w.p, store, PhaseScratch); err != nil {
 			return err
 		}
 		w.at, err = scanCheckpoint(tx.QueryRow(ctx, `UPDATE checkpoints
@@ -74,41 +68,14 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 		return nil, fmt.Errorf("making a scratch build of %s: %w", v.Schema(), err)
 	}
 	s.renew(ctx)
-	if err = s.bind(ctx); err != nil {
-		s.discard(ctx)
-		return nil, err
-	}
 	return s, nil
 }
 
-func (s *scratch) bind(ctx context.Context) error {
-	conn, err := s.engine.cfg.Pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("making a scratch build of %s: %w", s.p.Schema(), err)
-	}
-	defer conn.Release()
-	return s.p.bind(ctx, conn.Conn())
-}
-
-// renew keeps the lease until end is called. A row that is locked is being written, which renews it, too.
+// renew keeps the lease until end is called.
 func (s *scratch) renew(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var renewing sync.WaitGroup
-	renewing.Go(func() {
-		ticker := time.NewTicker(s.engine.cfg.TTL / 3)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return
-			}
-			err := s.engine.renewLeases(ctx, s.holder)
-			if err != nil && ctx.Err() == nil {
-				s.engine.cfg.Logger.WarnContext(ctx, "renewing the lease of a scratch build", "projection", s.p.Schema(), "error", err)
-			}
-		}
-	})
+	renewing.Go(func() { s.engine.keepLeases(ctx, s.holder) })
 	s.end = func() {
 		cancel()
 		renewing.Wait()
@@ -167,7 +134,7 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	}
 	b := &Batch{After: s.at.position, Last: records[len(records)-1].Position, Events: Decode(records)}
 	err := s.project(ctx, b)
-	if errors.Is(err, errMoved) || err != nil && s.gone(ctx) {
+	if err != nil && s.gone(ctx) {
 		return fmt.Errorf("scratch build %s was removed: its lease had run out: %w", s.p.Schema(), errMoved)
 	}
 	if err != nil {
@@ -191,11 +158,10 @@ func (s *scratch) note(records []events.Record) {
 	}
 }
 
-// gone tells whether the build was removed: then Postgres may miss its tables before the checkpoint is missed.
-func (s *scratch) gone(ctx context.Context) (gone bool) {
-	err := s.engine.cfg.Pool.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM projections WHERE name = $1 AND version = $2 AND build = $3)",
-		s.p.name, s.p.version, s.p.build).Scan(&gone)
-	return err == nil && gone
+// gone tells whether somebody removed the build, which may also show as a table that is not there.
+func (s *scratch) gone(ctx context.Context) bool {
+	_, err := readCheckpoint(ctx, s.engine.cfg.Pool, s.p)
+	return errors.Is(err, pgx.ErrNoRows)
 }
 
 func (s *scratch) progress() Filled {
@@ -208,7 +174,7 @@ func (s *scratch) progress() Filled {
 
 // keep makes the indexes that were held back and lets go of the build, which then stays for a while.
 func (s *scratch) keep(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.engine.cfg.Pool, s.engine.locking(), func(tx pgx.Tx) error {
 		if err := s.makeIndexes(ctx, tx, PhaseScratch); err != nil {
 			return err
 		}
@@ -228,8 +194,8 @@ func (s *scratch) discard(ctx context.Context) {
 	s.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	err := inTurn(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
-		return dropWithin(ctx, tx, build{s.p.name, s.p.version, s.p.build, PhaseScratch}, PhaseScratch)
+	err := s.engine.inTurn(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
+		return dropWithin(ctx, tx, build{name: s.p.name, version: s.p.version, number: s.p.build}, PhaseScratch)
 	})
 	if err != nil {
 		s.engine.cfg.Logger.WarnContext(ctx, "a scratch build was not removed; it goes when its lease has run out",

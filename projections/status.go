@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,14 +11,15 @@ import (
 	"daybook/events"
 )
 
-// State is what a projection is doing in this process.
+// State is what a build is doing in this process, or, when it does not go on there, in the one that projects it.
 type State string
 
 // The states. A projection that was refused, because its checkpoint belongs to another history, is stopped, and runs
 // again by itself once the right store is back.
 const (
 	StateRunning  State = "running"
-	StateRetrying State = "retrying" // a batch, or Postgres, or the log fails; nothing is skipped
+	StateRetrying State = "retrying" // something fails that is no event's fault, such as Postgres or the log
+	StatePaused   State = "paused"   // it stands at an event that fails, and tries it again; nothing is skipped
 	StateStandby  State = "standby"  // another process projects it
 	StateStopped  State = "stopped"
 )
@@ -39,6 +39,8 @@ type Status struct {
 	Progress  *Progress       `json:"progress,omitempty"` // of a replay; nil in other phases
 	State     State           `json:"state"`
 	Error     string          `json:"error,omitempty"`  // why it is not running
+	Since     *time.Time      `json:"since,omitempty"`  // when that began; nil when nothing is wrong
+	Event     *Standing       `json:"event,omitempty"`  // at which it is paused
 	CreatedAt time.Time       `json:"created_at"`       // when the build began
 	UpdatedAt time.Time       `json:"updated_at"`       // when the checkpoint last moved
 	Drift     *Drift          `json:"drift,omitempty"`  // what the last verification found; nil: there was none
@@ -67,6 +69,10 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return e.remembered(), err
 	}
+	elsewhere, err := e.troubles(ctx)
+	if err != nil {
+		return e.remembered(), err
+	}
 	head, err := e.cfg.Log.Head(ctx)
 	if err != nil {
 		err = fmt.Errorf("reading the head of the log: %w", err)
@@ -88,7 +94,7 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 			}
 			s.Here = s.Holder == e.holder
 			w := e.worker(s.Schema)
-			s.State, s.Error = doing(w)
+			s.show(w, elsewhere[s.Schema])
 			s.Audit = w.whyUnverified()
 			if err == nil {
 				s.Lag, err = e.lag(ctx, s, follower, head)
@@ -109,23 +115,11 @@ func (e *Engine) remembered() (out []Status) {
 			continue
 		}
 		s := Status{Name: w.p.name, Version: w.p.version, Build: w.p.build, Schema: w.p.Schema(), Phase: w.currentPhase()}
-		s.State, s.Error = doing(w)
+		s.show(w, nil)
 		s.Drift, s.Audit = w.lastDrift(), w.whyUnverified()
 		out = append(out, s)
 	}
 	return out
-}
-
-// doing is what a build's worker does, and why it does not run. A build that was just begun has none yet.
-func doing(w *worker) (state State, reason string) {
-	if w == nil {
-		return StateStopped, ""
-	}
-	state, err := w.now()
-	if err != nil {
-		reason = err.Error()
-	}
-	return cmp.Or(state, StateStopped), reason
 }
 
 // Live tells whether readers read this build.

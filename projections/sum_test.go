@@ -183,7 +183,7 @@ func TestASumOutOfRangeStopsTheBatch(t *testing.T) {
 			h.wait(engine, "summed", head)
 			_, err = h.store.Append(t.Context(), "postings", events.Any, postings(c.batch...))
 			require.NoError(t, err)
-			said := h.status(engine, "summed", projections.StateRetrying).Error
+			said := h.status(engine, "summed", projections.StatePaused).Error
 			require.Contains(t, said, c.want)
 			require.Contains(t, said, "out of range") // by Go within a batch, by Postgres from one to the next
 			stop()

@@ -12,8 +12,8 @@ import (
 // table is one table of a projection: it gathers the rows of a batch and says how they are written.
 type table interface {
 	tableName() string
-	bind(ctx context.Context, conn *pgx.Conn, schema string) error
-	altered(ctx context.Context, conn *pgx.Conn, schema string) (change string, err error) // since it was bound
+	bind(ctx context.Context, tx pgx.Tx, schema string) error
+	altered(ctx context.Context, tx pgx.Tx, schema string) (change string, err error) // since it was bound
 	flush(w *work)
 	reset()
 	partitionedBy() (table, field string) // field is empty when it is not

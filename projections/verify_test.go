@@ -243,9 +243,9 @@ func TestWhatDoesNotRunIsNotVerified(t *testing.T) {
 
 	h.exec("ALTER TABLE sample_v1.devices ADD CONSTRAINT narrow CHECK (name <> 'too wide')")
 	h.record("devices-1", events.DeviceLinked{DeviceID: device(999), Name: "too wide"})
-	h.status(engine, "sample", projections.StateRetrying)
+	h.status(engine, "sample", projections.StatePaused)
 	_, err = engine.Verify(t.Context(), "sample", projections.VerifyOptions{})
-	require.ErrorContains(t, err, "projection sample_v1 is retrying and cannot be verified: ")
+	require.ErrorContains(t, err, "projection sample_v1 is paused and cannot be verified: ")
 	require.ErrorContains(t, err, "narrow")
 	other := h.engine(h.pool, kinds)
 	v, err := other.Verify(t.Context(), "sample", projections.VerifyOptions{})

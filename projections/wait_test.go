@@ -24,7 +24,7 @@ func TestWaitingEndsAtItsBoundAndSaysWhy(t *testing.T) {
 	before := h.append(1)
 	h.wait(engine, "sample", before)
 	poison := h.record("account-1", events.PremiumSubscribed{})
-	h.status(engine, "sample", projections.StateRetrying)
+	h.status(engine, "sample", projections.StatePaused)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -150,7 +150,7 @@ func TestAWaitTellsTheTroubleOfWhatIsRead(t *testing.T) {
 	h.phase(schema, projections.PhaseReady)
 	h.exec("ALTER TABLE " + schema + ".devices ADD CONSTRAINT narrow CHECK (name <> 'poison') NOT VALID")
 	h.wait(engine, "sample", h.record("devices-1", events.DeviceLinked{DeviceID: device(77), Name: "poison"}))
-	h.status(engine, "sample", projections.StateRetrying)
+	h.status(engine, "sample", projections.StatePaused)
 	release := h.holding("sample_v1")
 	defer release()
 	bounded, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

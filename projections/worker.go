@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,8 @@ type worker struct {
 
 	unbound *AlteredError // why the definition is not bound to the tables; nil: it is
 
-	handler *message.Handler // nil until the engine runs it
-	only    func(table) bool // which tables are written; nil: all of them
+	stop context.CancelFunc // ends the subscription; nil until there is one
+	only func(table) bool   // which tables are written; nil: all of them
 
 	mu       sync.Mutex
 	phase    Phase             // as last read
@@ -37,9 +38,11 @@ type worker struct {
 	trail    []events.Position // where the last batches ended, and the first of them began
 	state    State
 	err      error           // why it is not running
+	trouble  *trouble        // the same, as it is told to people; nil when nothing is wrong
 	failedAt events.Position // floor of the batch that failed
 	inBatch  bool            // err came from a batch, not from resuming
 	undone   error           // why the build does not come into its next phase; nil: nothing is in the way
+	hitch    *trouble        // the same, as it is told to people
 	drift    *Drift          // what verifications found when the last one ended here; nil: none did
 
 	unverified error // why the last audit of it failed here
@@ -49,21 +52,39 @@ func newWorker(e *Engine, p *Projection, phase Phase) *worker {
 	return &worker{engine: e, p: p, holder: e.holder, turn: make(chan struct{}, 1), phase: phase}
 }
 
-// join makes the worker a handler of the router's.
-func (w *worker) join(router *message.Router) {
-	w.handler = router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), w.engine.cfg.Subscriber, w.handle)
+// join makes the worker a handler of the router's, once. The subscription is made before that: a handler whose subscription
+// fails could neither be run again by itself nor be taken from the router.
+func (w *worker) join(ctx context.Context, router *message.Router) error {
+	if w.stop != nil {
+		return nil
+	}
+	ctx, stop := context.WithCancel(WithStart(ctx, w.engine.start))
+	messages, err := w.engine.cfg.Subscriber.Subscribe(ctx, w.p.Schema())
+	if err != nil {
+		stop()
+		return w.failedTo("subscribing to the log for", err)
+	}
+	w.stop = stop
+	router.AddConsumerHandler(w.p.Schema(), w.p.Schema(), subscription{w.engine.cfg.Subscriber, messages}, w.handle)
+	return nil
 }
 
-// part takes the worker from its router, and waits until its name is free there for the next build of that name.
-func (w *worker) part(ctx context.Context) {
-	if w.handler == nil {
-		return
+// part ends the subscription, and with it the router's handler.
+func (w *worker) part() {
+	if w.stop != nil {
+		w.stop()
 	}
-	w.handler.Stop()
-	select {
-	case <-w.handler.Stopped():
-	case <-ctx.Done():
-	}
+}
+
+// subscription is a subscriber that has been asked already.
+type subscription struct {
+	message.Subscriber
+
+	messages <-chan *message.Message
+}
+
+func (s subscription) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return s.messages, nil
 }
 
 func (w *worker) currentPhase() Phase {
@@ -81,10 +102,6 @@ func (w *worker) setPhase(phase Phase) {
 // handle is the Watermill handler: an error is a Nack, and the subscriber begins again where resume says.
 func (w *worker) handle(msg *message.Message) error {
 	ctx := msg.Context()
-	b, ok := BatchOf(ctx)
-	if !ok {
-		return w.failed(ctx, events.Start, fmt.Errorf("projection %s: a message without a batch", w.p.Schema()))
-	}
 	defer w.busy()()
 	if w.currentPhase() == PhaseReplaying {
 		w.engine.giveWay(ctx)
@@ -96,17 +113,21 @@ func (w *worker) handle(msg *message.Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	b, ok := BatchOf(ctx)
+	if !ok {
+		return w.failed(ctx, fmt.Errorf("projection %s: a message without a batch", w.p.Schema()))
+	}
 	err := w.traced(ctx, b)
 	switch {
 	case err == nil:
-		w.enter(StateRunning, nil)
+		w.enter(StateRunning)
 		w.passed(b)
 		return nil
 	case errors.Is(err, errMoved) || ctx.Err() != nil:
 		w.engine.cfg.Logger.DebugContext(ctx, "batch given back", "projection", w.p.Schema(), "after", b.After, "reason", err)
 		return err
 	}
-	return w.failed(ctx, w.at.position, err)
+	return w.failed(ctx, err)
 }
 
 // resume takes the lease, reads where the build stands, and refuses to go on over another history.
@@ -131,7 +152,12 @@ func (w *worker) resume(ctx context.Context) (events.Position, error) {
 		return events.Start, err
 	}
 	w.at = at
-	w.resumed(at.position)
+	if w.resumed() && at.trouble != nil && at.trouble.event == nil { // an event is passed by a batch only
+		if err = w.tell(ctx, nil); err != nil {
+			w.stumble(ctx, err)
+			return events.Start, err
+		}
+	}
 	return at.position, nil
 }
 
@@ -194,14 +220,12 @@ func (e *HistoryError) Error() string {
 	return "projection " + e.Projection + " refuses to run: " + e.Reason
 }
 
-// failed notes and logs the failure of a batch.
-func (w *worker) failed(ctx context.Context, floor events.Position, err error) error {
+// failed notes, tells and logs the failure of a batch. The caller has the turn.
+func (w *worker) failed(ctx context.Context, err error) error {
 	err = w.advised(ctx, err)
-	w.mu.Lock()
-	w.state, w.err, w.failedAt, w.inBatch = StateRetrying, err, floor, true
-	w.mu.Unlock()
+	w.suffer(ctx, stateAfter(err), err, true)
 	w.engine.cfg.Logger.ErrorContext(ctx, "batch rolled back, trying again",
-		slog.String("projection", w.p.Schema()), slog.Uint64("after", uint64(floor)), slog.Any("error", err))
+		slog.String("projection", w.p.Schema()), slog.Uint64("after", uint64(w.at.position)), slog.Any("error", err))
 	return err
 }
 
@@ -215,27 +239,40 @@ func (w *worker) stumble(ctx context.Context, err error) {
 		state = StateStopped
 	}
 	if _, held := errors.AsType[*heldError](err); held {
-		w.enter(StateStandby, nil)
+		w.enter(StateStandby)
 		return
 	}
 	err = w.advised(ctx, err)
 	w.engine.cfg.Logger.ErrorContext(ctx, "projection cannot go on", "projection", w.p.Schema(), "error", err)
-	w.enter(state, err)
+	w.suffer(ctx, state, err, false)
 }
 
 // resumed clears what resuming cures: anything but a batch that failed and is still to come.
-func (w *worker) resumed(at events.Position) {
+func (w *worker) resumed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.inBatch || at != w.failedAt {
-		w.state, w.err = StateRunning, nil
+	cured := !w.inBatch || w.at.position != w.failedAt
+	if cured {
+		w.state, w.err, w.trouble = StateRunning, nil, nil
+	}
+	return cured
+}
+
+// suffer notes what is wrong, and tells it.
+func (w *worker) suffer(ctx context.Context, s State, err error, inBatch bool) {
+	w.mu.Lock()
+	t := troubleOf(s, err, cmp.Or(w.trouble, w.at.trouble), w.engine.cfg.Now())
+	w.state, w.err, w.trouble, w.failedAt, w.inBatch = s, err, t, w.at.position, inBatch
+	w.mu.Unlock()
+	if err = w.tell(ctx, t); err != nil && ctx.Err() == nil {
+		w.engine.cfg.Logger.DebugContext(ctx, "what is wrong is known here only, until it is tried again", "projection", w.p.Schema(), "error", err)
 	}
 }
 
-func (w *worker) enter(s State, err error) {
+func (w *worker) enter(s State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.state, w.err, w.inBatch = s, err, false
+	w.state, w.err, w.trouble, w.inBatch = s, nil, nil, false
 }
 
 // leave notes that the engine stopped; the last error stays to be read.
@@ -250,12 +287,15 @@ func (w *worker) advanced(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errMoved) {
 		return err
 	}
+	var t *trouble
 	if err != nil {
 		err = w.advised(ctx, err)
+		_, before := w.wrong()
+		t = troubleOf(StateRetrying, err, before, w.engine.cfg.Now())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.undone = err
+	w.undone, w.hitch = err, t
 	return err
 }
 
@@ -264,6 +304,16 @@ func (w *worker) projecting() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.state == StateRunning
+}
+
+// wrong is now, as it is told to people.
+func (w *worker) wrong() (State, *trouble) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == StateRunning && w.hitch != nil {
+		return w.hitch.state, w.hitch
+	}
+	return w.state, w.trouble
 }
 
 func (w *worker) now() (State, error) {

@@ -35,7 +35,7 @@ func TestOpenMigratesOnceHoweverManyStartTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Equal(t, "checkpoints,drift,migrations,parked_events,parked_keys,policies,policy_holders,projections",
+	require.Equal(t, "build_numbers,checkpoints,drift,migrations,parked_events,parked_keys,policies,policy_holders,projections",
 		ask(t, address, "select string_agg(tablename, ',' order by tablename) from pg_tables where schemaname = 'daybook'"))
 }
 

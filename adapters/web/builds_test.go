@@ -108,7 +108,7 @@ func TestAReadModelIsBuiltAgainGoesLiveAndBack(t *testing.T) {
 
 	again, err := s.Rebuild(ctx, "audit")
 	require.NoError(t, err)
-	require.Equal(t, "audit_v1_b3", again.Schema)
+	require.Equal(t, "audit_v1_b4", again.Schema)
 	aborted, err := s.AbortRebuild(ctx, "audit")
 	require.NoError(t, err)
 	require.Equal(t, again, aborted)

@@ -98,6 +98,10 @@ func projectionStatus(p projections.Status) api.ProjectionStatus {
 		UpdatedAt: p.UpdatedAt.UTC(),
 	}
 	status.Drift, status.Audit, status.Parked = driftOf(p.Drift), p.Audit, (*api.ParkedCounts)(p.Parked)
+	status.Since = utc(p.Since)
+	if p.Event != nil {
+		status.Event = &api.StandingEvent{Stream: p.Event.Stream, Revision: p.Event.Revision, Type: p.Event.Type}
+	}
 	if p.Progress != nil {
 		status.Progress, status.Rate, status.ETASeconds = &p.Progress.Done, &p.Progress.Rate, p.Progress.SecondsLeft
 	}
@@ -205,7 +209,7 @@ func (s *server) atWork(ctx context.Context, state *readiness) bool {
 	can := map[string]bool{}
 	for i, p := range list.Projections {
 		can[p.Name] = can[p.Name] || canBeRead(p)
-		list.Projections[i].Reason, list.Projections[i].Holder = "", ""
+		list.Projections[i].Reason, list.Projections[i].Event, list.Projections[i].Holder = "", nil, ""
 		if p.Live && p.State == string(projections.StateStopped) {
 			s.Log.WarnContext(ctx, "not ready: projection stopped", "projection", p.Name, "reason", p.Reason)
 			ready = false

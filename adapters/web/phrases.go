@@ -31,6 +31,7 @@ var phrases = map[string]string{
 	string(projections.PhaseReplaying): "being built",
 	string(projections.PhaseReady):     "ready to go live",
 	string(projections.PhaseRetired):   "read until a while ago",
+	string(projections.StatePaused):    "paused at an event that fails",
 
 	string(policies.StateStandby): "at work in other processes",
 }

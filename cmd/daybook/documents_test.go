@@ -54,7 +54,7 @@ func TestARebuildIsDoneAsItsHowToShows(t *testing.T) {
 			require.NoError(t, verb.ExecuteContext(t.Context()), "%s: %s", shown, said.String())
 		}
 	}
-	for _, want := range []string{"_b2 is ready", "are equal", "_b2 is live", messages.Define().Schema() + " is live", "_b3 is being built", "_b3 was removed"} {
+	for _, want := range []string{"_b4 is ready", "are equal", "_b4 is live", messages.Define().Schema() + " is live", "_b5 is being built", "_b5 was removed"} {
 		require.Contains(t, said.String(), want)
 	}
 }

@@ -14,7 +14,7 @@ var (
 	eventsMetric   = liveMetric("events_total", "Events projected or passed over.")
 	lagMetric      = liveMetric("lag_events", "Events in the store not projected yet.")
 	lagTimeMetric  = liveMetric("lag_seconds", "Age of the oldest event not projected yet.")
-	runningMetric  = liveMetric("running", "0 while the projection retries or is stopped, else 1.")
+	runningMetric  = liveMetric("running", "0 while the projection retries, is paused or is stopped, in the process that works on it, else 1.")
 	driftMetric    = prometheus.NewDesc("daybook_projection_drift", "What was not as the log and the schema give it when it was last compared, by reason: "+
 		"rows, or tables, columns, constraints, indexes or triggers. Missing while nothing was compared.", []string{"projection", "reason"}, nil)
 
@@ -28,7 +28,9 @@ var (
 	buildEventsMetric   = buildCounter("events_total", "Events that the build has projected or passed over.")
 	buildLagMetric      = buildMetric("lag_events", "Events in the store that the build has not projected yet.")
 	buildLagTimeMetric  = buildMetric("lag_seconds", "Age of the oldest event that the build has not projected yet.")
-	buildRunningMetric  = buildMetric("running", "0 while the build retries or is stopped, else 1.")
+	buildRunningMetric  = buildMetric("running", "0 while the build retries, is paused or is stopped, in the process that works on it, else 1.")
+	buildStateMetric    = prometheus.NewDesc("daybook_projection_build_state", "1 for the state of the build: running, retrying, paused, stopped or standby.",
+		[]string{"projection", "build", "phase", "state"}, nil)
 	buildHereMetric     = buildMetric("here", "1 while this process projects the build, else 0.")
 	buildProgressMetric = buildMetric("progress_ratio", "Share of the events that a build which is replaying has read, from 0 to 1.")
 )
@@ -36,7 +38,8 @@ var (
 var projectionMetrics = []*prometheus.Desc{
 	positionMetric, eventsMetric, lagMetric, lagTimeMetric, runningMetric, driftMetric,
 	parkedPartitionsMetric, parkedEventsMetric,
-	buildPositionMetric, buildEventsMetric, buildLagMetric, buildLagTimeMetric, buildRunningMetric, buildHereMetric, buildProgressMetric,
+	buildPositionMetric, buildEventsMetric, buildLagMetric, buildLagTimeMetric, buildRunningMetric, buildStateMetric,
+	buildHereMetric, buildProgressMetric,
 }
 
 func liveMetric(name, help string) *prometheus.Desc {
@@ -107,6 +110,7 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 		gauge(buildLagMetric, float64(p.Lag.Events), labels...)
 		gauge(buildLagTimeMetric, p.Lag.Seconds, labels...)
 		gauge(buildRunningMetric, running, labels...)
+		gauge(buildStateMetric, 1, append(labels, string(p.State))...)
 		gauge(buildHereMetric, oneIf(p.Here), labels...)
 		if p.Progress != nil {
 			gauge(buildProgressMetric, p.Progress.Done, labels...)

@@ -114,15 +114,18 @@ func buildsOf(name string, all []api.ProjectionStatus) (builds []api.ProjectionS
 }
 
 func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
-	w := table(out, "BUILD", "PHASE", "STATE", "DONE", "EVENTS/S", "LEFT", "BEHIND", "PARKED", "LAST MOVED", "REASON")
+	w := table(out, "BUILD", "PHASE", "STATE", "DONE", "EVENTS/S", "LEFT", "BEHIND", "PARKED", "LAST MOVED", "SINCE", "REASON")
 	var hints []string
 	for _, b := range builds {
-		done, rate, left := "", "", ""
+		done, rate, left, since := "", "", "", ""
+		if b.Since != nil {
+			since = b.Since.Format(time.RFC3339)
+		}
 		if b.Progress != nil {
 			done, rate, left = percent(*b.Progress), fmt.Sprintf("%.0f", *b.Rate), secondsLeft(b)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, parkedIn(b), b.UpdatedAt.Format(time.RFC3339), b.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n",
+			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, parkedIn(b), b.UpdatedAt.Format(time.RFC3339), since, b.Reason)
 		if b.Phase == phaseReady {
 			hints = append(hints, fmt.Sprintf("\n%s can go live: daybook projection go-live %s\n", b.Schema, b.Name))
 		}

@@ -133,7 +133,7 @@ func (s *Scenario) Refused() (reason string) {
 			return false
 		}
 		reason = all[0].Error
-		return all[0].State == projections.StateRetrying
+		return all[0].State == projections.StatePaused
 	}, 20*time.Second, 5*time.Millisecond)
 	return reason
 }

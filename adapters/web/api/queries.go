@@ -73,8 +73,10 @@ type ProjectionStatus struct {
 	Schema     string          `json:"schema"           doc:"The physical schema that it fills." example:"audit_v1_b2"`
 	Phase      string          `json:"phase"            doc:"How far it has come: replaying, ready, live, or retired after it was live." example:"live"`
 	Live       bool            `json:"live"             doc:"Whether readers read this build."`
-	State      string          `json:"state"            doc:"What it does in this process: running, retrying, stopped, or standby while another one works on it." example:"running"`
+	State      string          `json:"state"            doc:"What it does: running, retrying while Postgres or the store fails, paused at an event that fails, stopped, or standby while another process works on it and nothing is wrong there." example:"running"`
 	Reason     string          `json:"reason,omitempty" doc:"Why it is not running."`
+	Since      *time.Time      `json:"since,omitempty"  doc:"When that began; missing when nothing is wrong."`
+	Event      *StandingEvent  `json:"event,omitempty"  doc:"The event at which it is paused."`
 	Holder     string          `json:"holder,omitempty" doc:"The process that works on it; missing when none does."`
 	Here       bool            `json:"here"             doc:"Whether that is this process."`
 	Position   events.Position `json:"position"         doc:"The last position it has read." example:"4711"`
@@ -91,6 +93,13 @@ type ProjectionStatus struct {
 	Drift  *Drift        `json:"drift,omitempty"  doc:"What the last comparison of its rows with the log found; missing when there was none."`
 	Audit  string        `json:"audit,omitempty"  doc:"Why this process could not compare its rows with the log when it last tried by itself."`
 	Parked *ParkedCounts `json:"parked,omitempty" doc:"What waits of it because an event failed; missing when it pauses instead."`
+}
+
+// StandingEvent is the event at which a projection is paused.
+type StandingEvent struct {
+	Stream   string `json:"stream"   doc:"Its stream."`
+	Revision uint64 `json:"revision" doc:"Its place there, from 0." example:"3"`
+	Type     string `json:"type"     doc:"What happened." example:"MessageReceived"`
 }
 
 // Drift is what comparisons of a projection with the log found, of each table the last one.

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"daybook/projections"
 )
 
 // validName is what may be the name of a projection as well as that of a Go package: linters refuse underscores there.
@@ -35,6 +37,8 @@ func checkName(root, name string) error {
 		return &NameError{name, "is a keyword of Go"}
 	case types.Universe.Lookup(name) != nil:
 		return &NameError{name, "is predeclared in Go"}
+	case name == projections.Reserved:
+		return &NameError{name, "is a name that the projection engine uses itself"}
 	case slices.Contains(special, name):
 		return &NameError{name, "has a meaning of its own to the go command"}
 	}

@@ -94,6 +94,7 @@ func TestNamesThatAreRefused(t *testing.T) {
 		"main":                  "has a meaning of its own to the go command",
 		"testdata":              "has a meaning of its own to the go command",
 		"vendor":                "has a meaning of its own to the go command",
+		"head":                  "is a name that the projection engine uses itself",
 		"audit":                 "is taken: there is projections/audit",
 		"projectiontest":        "is taken: there is projections/projectiontest",
 		"statistics":            "is taken: there is readmodels/statistics",
