@@ -50,13 +50,18 @@ func TestConnectionsDoNotMeetABuildTwice(t *testing.T) {
 	require.Equal(t, "sample_v1_b5", schema)
 }
 
+type namedDevice struct {
+	DeviceID id.Device `db:"device_id,key"`
+	Name     *string   `db:"name"`
+}
+
 // named has one column, which may be the one of the rows.
 func named(column string) projections.Definition {
 	return func() *projections.Projection {
 		p := projections.New("sample", 1, "CREATE TABLE devices (device_id uuid PRIMARY KEY, "+column+")")
-		devices := projections.Patch[wardDevice](p, "devices")
+		devices := projections.Patch[namedDevice](p, "devices")
 		projections.On(p, func(e events.DeviceLinked, _ projections.At) error {
-			return devices.Set(wardDevice{e.DeviceID, &e.Name})
+			return devices.Set(namedDevice{e.DeviceID, &e.Name})
 		})
 		return p
 	}

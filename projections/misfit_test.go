@@ -22,7 +22,7 @@ type misfit struct {
 // misfits are the mistakes of a projection with a Patch table of such rows and an Append table of the sample's.
 func (h *house) misfits(schema string) []string {
 	h.t.Helper()
-	defer h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
+	defer h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints; DELETE FROM build_numbers")
 	err := h.engine(h.pool, func() *projections.Projection {
 		p := projections.New("fit", 1, schema)
 		projections.Patch[misfit](p, "rows")

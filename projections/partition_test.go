@@ -150,7 +150,7 @@ func TestWithoutAPartitionAProjectionPauses(t *testing.T) {
 				return p
 			})
 			h.record("account-1", events.PremiumSubscribed{})
-			status := h.status(engine, "sample", projections.StateRetrying)
+			status := h.status(engine, "sample", projections.StatePaused)
 			require.Contains(t, status.Error, "PremiumSubscribed at account-1@0: "+errSick.Error()+"; it is not parked: ")
 			require.Contains(t, status.Error, c.says)
 			require.Empty(t, h.rows("SELECT FROM parked_keys"))
@@ -163,7 +163,7 @@ func TestARowWithoutAPartitionIsNotWritten(t *testing.T) {
 	h := newHouse(t)
 	engine, _ := h.run(h.pool, byKey(func(projections.At) (string, bool) { return "", false }))
 	h.append(1)
-	status := h.status(engine, "sample", projections.StateRetrying)
+	status := h.status(engine, "sample", projections.StatePaused)
 	require.Contains(t, status.Error, "table devices: field DeviceID for column device_id: nothing tells which of the devices it belongs to")
 	require.NotContains(t, status.Error, "it is not parked", "it is said once")
 }

@@ -152,10 +152,10 @@ func (e *Engine) create(ctx context.Context, tx pgx.Tx, p *Projection, store id.
 	if err == nil {
 		err = leaveOut(ctx, tx, p)
 	}
-	if err != nil {
-		return fmt.Errorf("creating projection %s: %w", p.Schema(), err)
+	if _, misuse := errors.AsType[*MisuseError](err); err == nil || misuse {
+		return err // which names the projection itself
 	}
-	return nil
+	return fmt.Errorf("creating projection %s: %w", p.Schema(), err)
 }
 
 func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) error {

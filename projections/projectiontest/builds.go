@@ -185,7 +185,7 @@ func (s *Scenario) parkedOrPaused(t *testing.T) (parked []projections.Parked) {
 		var err error
 		parked, err = s.engine.Parked(t.Context(), s.projection.Name())
 		all, statusErr := s.engine.Status(t.Context())
-		return err == nil && statusErr == nil && len(all) > 0 && (len(parked) > 0 || all[0].State == projections.StateRetrying)
+		return err == nil && statusErr == nil && len(all) > 0 && (len(parked) > 0 || all[0].State == projections.StatePaused)
 	}, patience, 5*time.Millisecond)
 	return parked
 }
