@@ -56,16 +56,6 @@ func passes(reply *pgconn.PgError) bool {
 // forbidden is the code of what the role may not do.
 const forbidden = "42501"
 
-// blames tells whether an event may be at fault that the database refuses a batch. Where the tables are not what they were,
-// it may not.
-func (w *worker) blames(ctx context.Context, failure error) bool {
-	if !blames(failure) {
-		return false
-	}
-	changes, err := w.altered(ctx)
-	return err == nil && len(changes) == 0
-}
-
 // altered compares the tables with what they were when this process began to project the build.
 func (w *worker) altered(ctx context.Context) (changes []string, err error) {
 	tx, err := w.engine.cfg.Pool.Begin(ctx)
@@ -73,8 +63,12 @@ func (w *worker) altered(ctx context.Context) (changes []string, err error) {
 		return nil, err
 	}
 	defer rollback(ctx, tx)
-	for _, t := range w.p.tables {
-		change, err := t.altered(ctx, tx, w.p.Schema())
+	return w.p.altered(ctx, tx)
+}
+
+func (p *Projection) altered(ctx context.Context, tx pgx.Tx) (changes []string, err error) {
+	for _, t := range p.tables {
+		change, err := t.altered(ctx, tx, p.Schema())
 		if err != nil {
 			return nil, err
 		}

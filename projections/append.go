@@ -49,6 +49,7 @@ type appendRows struct {
 }
 
 func (t *appendRows) add() error {
+	t.meet()
 	buffer := binary.BigEndian.AppendUint16(t.buffer, uint16(len(t.columns)))
 	for i := range t.columns {
 		c := &t.columns[i]
@@ -62,19 +63,21 @@ func (t *appendRows) add() error {
 	return nil
 }
 
+func (t *appendRows) pending() bool { return t.count > 0 }
+
 func (t *appendRows) reset() { t.buffer, t.count = append(t.buffer[:0], copyHeader...), 0 }
 
 // few rows travel as arrays of an INSERT, in the pipeline of the batch's other statements: COPY would cost a lone event
 // two more round trips.
 const few = 32
 
-func (t *appendRows) flush(w *work) {
+func (t *appendRows) flush(w *work, _ bool) {
 	switch {
 	case t.count == 0:
 	case t.count <= few && t.insertSQL != "":
-		w.statements = append(w.statements, statement{sql: t.insertSQL, params: t.columnsOf()})
+		*w = append(*w, statement{sql: t.insertSQL, params: t.columnsOf()})
 	default:
-		w.copies = append(w.copies, copyIn{t.copySQL, t.buffer})
+		*w = append(*w, statement{sql: t.copySQL, rows: t.buffer})
 	}
 }
 

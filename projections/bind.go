@@ -105,7 +105,10 @@ func (l *layout) bindColumns(ctx context.Context, tx pgx.Tx, schema string) erro
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		errs = append(errs, l.checkUnfilled(ctx, tx, schema, name, left[name]))
 	}
-	return errors.Join(append(errs, l.checkKey(ctx, tx, schema))...)
+	if err = errors.Join(append(errs, l.checkKey(ctx, tx, schema))...); err != nil {
+		return err
+	}
+	return l.bindRules(ctx, tx)
 }
 
 // checkUnfilled looks at what becomes of a column that not every insert fills: the same in every build, or it is a misfit.

@@ -23,10 +23,12 @@
 // worked out once, when the engine starts, and checked against the tables: a mistake is an error there, naming
 // projection, table and field.
 //
+// Tables are written in the order in which they are defined: define what is referred to before what refers to it.
+//
 // A sum is only right if every addition was, for ever. So each batch proves, in the statement that adds, that every row
-// it touched is what it was plus what was added; a batch's sums are written after its other rows, so that constraints
-// and triggers on these have the first word. And a Sum table may declare by [From] the query that it must be equal to:
-// [Projection.CheckSums] compares the whole.
+// it touched is what it was plus what was added. And a Sum table may declare by [From] the query that it must be equal
+// to: [Projection.CheckSums] compares the whole. Define it after the tables that it follows from, so that their
+// constraints and triggers have the first word.
 //
 //	balances := projections.Sum[ledger.Balance](p, "balances", projections.From("SELECT … FROM entries GROUP BY …"))
 //	…
@@ -48,20 +50,31 @@
 // what is left. The exact bytes are in the store, and in the audit entry of the event.
 //
 // Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. They run one at a time, in
-// log order, in batches. What must never fail, such as an audit trail, uses [OnAll] and does not decode.
+// log order, in batches. What must never fail, such as an audit trail, uses [OnAll] and does not decode. What follows from
+// rows that are there already uses [OnTx], and gets the transaction.
+//
+// # A batch means what its events mean one after another
+//
+// Where batches begin and end is chance, so it must not show. What the events of a batch write is merged, and written at
+// once. When the database refuses that, or a handler fails, the same events are written one by one, each in a savepoint,
+// within one transaction: what fails then is that event's fault, and no other's.
+//
+// Nor does merging hide anything from constraints. A row is shown to a CHECK, or to a type that refuses values, as often as
+// events change what that judges. Where rows are judged by one another, by a foreign key or by a unique index of a Patch or
+// Sum table apart from its key, a batch in which several events write such rows is written one by one from the beginning:
+// that takes a round trip for each event, and is the price of such constraints. The engine knows the constraints that there
+// were when it started. A trigger sees rows as they are written, and no more; one that must see every event belongs to an
+// Append table.
 //
 // # When an event fails
 //
-// When a handler fails (or panics), or the database refuses what it wrote, the batch is rolled back, and the engine finds
-// the event that is at fault. Nothing is ever passed over in silence. A projection pauses: it stands at the event, with all
-// before it applied, and tries again until it works. One that says [Park] lets the event wait, and with it all later ones
-// of the same partition, while the others go on; see [Engine.Parked], [Engine.Retry] and [Engine.Skip].
+// When a handler fails (or panics), or the database refuses what it wrote, nothing of the event is left. Nothing is ever
+// passed over in silence. A projection pauses: it stands at the event, with all before it applied, and tries again until it
+// works. One that says [Park] lets the event wait, and with it all later ones of the same partition, while the others go
+// on; see [Engine.Parked], [Engine.Retry] and [Engine.Skip].
 //
 // No event is blamed for what is the database's trouble: a full disk, a lost connection, tables or rights that somebody changed.
 // A projection waits until it is gone; the error says what to do, and the how-to of a projection that stands still lists them.
-//
-// A row of a Patch table is written once per batch, with what the batch made of it in the end. So a constraint on it may or
-// may not see a state that the next event corrects; constraints that must see every event belong to an Append table.
 //
 // # How it runs
 //

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type house struct {
 	observe func(projections.Committed)
 	tracer  trace.TracerProvider
 	audit   time.Duration
+	limit   int              // of the events of a batch; 0: 10
 	now     func() time.Time // nil: always the same moment
 	source  projections.Log  // what engines read, if it is not the store itself
 }
@@ -93,7 +95,7 @@ func (h *house) engine(pool *pgxpool.Pool, definitions ...projections.Definition
 		Pool: pool, Log: source, Logger: h.log, TTL: h.ttl, Beat: h.beat, Confirm: h.confirm, Audit: h.audit, Now: now,
 		Observe: h.observe, Tracer: h.tracer,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{
-			Log: h.store, Events: 10, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
+			Log: h.store, Events: cmp.Or(h.limit, 10), MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
 		}),
 	}, definitions...)
 	require.NoError(h.t, err)

@@ -14,9 +14,13 @@ import (
 // Prepared is what one batch writes, as rows worked out beforehand, and as a careful author would write them without
 // this package: by pgx's CopyFrom, and by a pgx.Batch of the same statements with slices for parameters.
 type Prepared struct {
-	copies     []preparedCopy
-	statements []preparedStatement
-	sums       []preparedStatement
+	parts []preparedPart
+}
+
+// preparedPart is a COPY, or a statement.
+type preparedPart struct {
+	preparedCopy
+	preparedStatement
 }
 
 type preparedCopy struct {
@@ -32,8 +36,8 @@ type preparedStatement struct {
 
 // Rows is how many rows are written by COPY.
 func (w Prepared) Rows() (n int) {
-	for _, c := range w.copies {
-		n += len(c.rows)
+	for _, part := range w.parts {
+		n += len(part.rows)
 	}
 	return n
 }
@@ -49,61 +53,58 @@ func (e *Engine) Work(schema string, b *Batch) (out Prepared, err error) {
 	}
 	for _, t := range p.tables {
 		var rows work
-		t.flush(&rows)
-		if out.statements, err = decodeStatements(out.statements, rows.statements); err != nil {
-			return out, err
-		}
-		if out.sums, err = decodeStatements(out.sums, rows.sums); err != nil {
-			return out, err
-		}
-		if a, ok := t.(*appendRows); ok && len(rows.copies) > 0 {
-			c, err := a.decode(schema)
+		t.flush(&rows, false)
+		for _, s := range rows {
+			var part preparedPart
+			if a, ok := t.(*appendRows); ok && s.rows != nil {
+				part.preparedCopy, err = a.decode(schema)
+			} else {
+				part.preparedStatement, err = decodeStatement(s)
+			}
 			if err != nil {
 				return out, err
 			}
-			out.copies = append(out.copies, c)
+			out.parts = append(out.parts, part)
 		}
 	}
 	return out, nil
 }
 
-func decodeStatements(out []preparedStatement, statements []statement) ([]preparedStatement, error) {
-	for _, s := range statements {
-		prepared := preparedStatement{sql: s.sql}
-		for _, array := range s.params {
-			slice, err := decodeArray(array)
-			if err != nil {
-				return out, err
-			}
-			prepared.arguments = append(prepared.arguments, slice)
+func decodeStatement(s statement) (preparedStatement, error) {
+	prepared := preparedStatement{sql: s.sql}
+	for _, array := range s.params {
+		slice, err := decodeArray(array)
+		if err != nil {
+			return prepared, err
 		}
-		out = append(out, prepared)
+		prepared.arguments = append(prepared.arguments, slice)
 	}
-	return out, nil
+	return prepared, nil
 }
 
 // Run writes the rows in a transaction.
 func (w Prepared) Run(ctx context.Context, tx pgx.Tx) error {
-	if err := sendBatch(ctx, tx, w.statements); err != nil {
-		return err
+	batch := &pgx.Batch{}
+	send := func() error {
+		if batch.Len() == 0 {
+			return nil
+		}
+		defer func() { batch = &pgx.Batch{} }()
+		return tx.SendBatch(ctx, batch).Close()
 	}
-	for _, c := range w.copies {
-		if _, err := tx.CopyFrom(ctx, c.table, c.columns, pgx.CopyFromRows(c.rows)); err != nil {
+	for _, part := range w.parts {
+		if part.rows == nil {
+			batch.Queue(part.sql, part.arguments...)
+			continue
+		}
+		if err := send(); err != nil {
+			return err
+		}
+		if _, err := tx.CopyFrom(ctx, part.table, part.columns, pgx.CopyFromRows(part.rows)); err != nil {
 			return err
 		}
 	}
-	return sendBatch(ctx, tx, w.sums)
-}
-
-func sendBatch(ctx context.Context, tx pgx.Tx, statements []preparedStatement) error {
-	if len(statements) == 0 {
-		return nil
-	}
-	batch := &pgx.Batch{}
-	for _, s := range statements {
-		batch.Queue(s.sql, s.arguments...)
-	}
-	return tx.SendBatch(ctx, batch).Close()
+	return send()
 }
 
 // decode turns the rows for COPY back into values.

@@ -155,6 +155,8 @@ func (t *sumRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
 		return err
 	}
 	t.prepareSQL()
+	values := t.setOf(func(c *column) bool { return !c.key })
+	t.judged = t.rules.hide(values&^t.rules.notNull, values)
 	if err := t.try(ctx, tx, schema, t.addSQL); err != nil {
 		return err
 	}

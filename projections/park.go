@@ -79,7 +79,9 @@ func (p *Projection) checkPartitions() {
 }
 
 // handles tells whether an event is anything to the projection.
-func (p *Projection) handles(r *Recorded) bool { return p.all != nil || p.handler[r.Type] != nil }
+func (p *Projection) handles(r *Recorded) bool {
+	return p.all != nil || p.handler[r.Type] != nil || p.handed[r.Type] != nil
+}
 
 // parksAt is the partition that is to wait because an event failed, or why the projection pauses instead.
 func (p *Projection) parksAt(r *Recorded, cause error) (key string, pauses error) {

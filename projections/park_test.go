@@ -64,18 +64,22 @@ func wardVersion(version int, healed *atomic.Bool) projections.Definition {
 		}
 		projections.On(p, func(e events.DeviceLinked, at projections.At) error { return step(e.DeviceID, e.Name, at) })
 		projections.On(p, func(e events.DeviceRenamed, at projections.At) error { return step(e.DeviceID, e.Name, at) })
-		projections.Park(p, "devices", func(at projections.At) (string, bool) {
-			event, err := at.Decode()
-			switch e := event.(type) {
-			case events.DeviceLinked:
-				return e.DeviceID.String(), err == nil
-			case events.DeviceRenamed:
-				return e.DeviceID.String(), err == nil
-			}
-			return "", false
-		})
+		parkByDevice(p)
 		return p
 	}
+}
+
+func parkByDevice(p *projections.Projection) {
+	projections.Park(p, "devices", func(at projections.At) (string, bool) {
+		event, err := at.Decode()
+		switch e := event.(type) {
+		case events.DeviceLinked:
+			return e.DeviceID.String(), err == nil
+		case events.DeviceRenamed:
+			return e.DeviceID.String(), err == nil
+		}
+		return "", false
+	})
 }
 
 func (h *house) rename(n int, name string) events.Position {

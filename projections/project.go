@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,149 +24,118 @@ func (e *EventError) Error() string {
 
 func (e *EventError) Unwrap() error { return e.Err }
 
-// project applies a batch. What fails is parked, or, in a projection that pauses, is where the projection stands from then
-// on: what comes before it is applied.
+// project applies a batch, which means what its events mean one after another. They are written together; where that is
+// refused, or might hide one of them from a constraint, they are written singly, and what fails then is to blame.
 func (w *worker) project(ctx context.Context, b *Batch) error {
 	if err := w.knowParked(ctx); err != nil {
 		return err
 	}
-	q := newQueue(w)
-	for {
-		err := w.attempt(ctx, b, q)
-		if err == nil {
-			return nil
-		}
-		i, cause := w.culprit(ctx, b, q, err)
-		if cause == nil {
-			return err
-		}
-		key, pauses := w.p.parksAt(b.Events[i], cause)
-		if pauses != nil {
-			return w.upTo(ctx, b, i, q, pauses)
-		}
-		if err = q.park(i, key, cause); err != nil {
-			return w.upTo(ctx, b, i, q, err)
-		}
-		w.engine.cfg.Logger.ErrorContext(ctx, "event parked", "projection", w.p.Schema(), "partition", key, "error", cause)
-	}
-}
-
-// attempt applies a batch in one transaction, but for what waits.
-func (w *worker) attempt(ctx context.Context, b *Batch, q *queue) error {
 	began := time.Now()
-	rows, err := w.rows(b.Events, q)
+	a, err := w.together(ctx, b)
+	if divides(err) {
+		refused := blames(err)
+		if a, err = w.singly(ctx, b); err == nil && refused && a.stands == nil && len(a.queue.fresh) == 0 {
+			w.careful = true // no event was to blame
+		}
+	}
 	if err != nil {
 		return err
 	}
-	err = w.commit(ctx, b, rows, q)
-	if unsure, ok := errors.AsType[*commitError](err); ok {
-		err = w.settle(ctx, b, unsure)
-	}
-	if err == nil {
-		w.at = w.at.past(b)
-		q.settled()
-		w.engine.marks[w.p.name].raise(w.p.Schema(), b.Last)
-		w.report(b, began)
-	}
-	return err
+	w.at = w.at.past(a.batch)
+	a.queue.settled(ctx)
+	w.engine.marks[w.p.name].raise(w.p.Schema(), a.batch.Last)
+	w.report(a.batch, began)
+	return a.stands
 }
 
-// upTo applies what comes before an event, so that the projection stands at that.
-func (w *worker) upTo(ctx context.Context, b *Batch, i int, q *queue, cause error) error {
-	if i == 0 {
-		return cause
+// applied is what a transaction has applied of a batch: all of it but for what waits or, when an event stops it, what
+// comes before that.
+type applied struct {
+	batch  *Batch
+	queue  *queue
+	stands error // why the projection stands there; nil: it does not
+}
+
+// divides tells whether one by one, some events of a batch may go through.
+func divides(err error) bool {
+	_, its := errors.AsType[*EventError](err)
+	return its || errors.Is(err, errOrder) || blames(err)
+}
+
+// together writes what the events of a batch come to. Only one that is handed the transaction cuts the batch.
+func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
+	a := &applied{batch: b, queue: newQueue(w)}
+	w.p.reset()
+	next, err := w.gather(b.Events, 0, a.queue)
+	if err != nil {
+		return a, err
 	}
-	before := &Batch{After: b.After, Last: b.Events[i-1].Position, Events: b.Events[:i]}
-	if err := w.attempt(ctx, before, q.before(i)); err != nil {
+	rows := work{{sql: "BEGIN"}, w.step(b, w.durable(w.p.pending() || next < len(b.Events)))}
+	return a, w.commit(ctx, a, func(conn *pgx.Conn) error {
+		for next < len(b.Events) {
+			if err := w.piece(ctx, conn, rows, b.Events[next]); err != nil {
+				return err
+			}
+			if next, err = w.gather(b.Events, next+1, a.queue); err != nil {
+				return err
+			}
+			rows = nil
+		}
+		w.flush(&rows, w.careful)
+		if err := rows.run(ctx, conn); err != nil {
+			return err
+		}
+		return a.queue.save(ctx, conn, len(b.Events))
+	})
+}
+
+// piece writes what was gathered for the event that is handed the transaction, and lets that do its work.
+func (w *worker) piece(ctx context.Context, conn *pgx.Conn, rows work, r *Recorded) error {
+	awaited := w.p.awaits(r)
+	if awaited {
+		w.flush(&rows, w.careful)
+	}
+	err := rows.run(ctx, conn)
+	if awaited {
+		w.p.reset()
+	}
+	if err != nil {
 		return err
 	}
-	return cause
+	return w.hand(ctx, conn, r)
 }
 
-// rows works out what events write. They are good until the next call.
-func (w *worker) rows(list []*Recorded, q *queue) (*work, error) {
-	w.p.reset()
-	q.begin()
-	for i, r := range list {
-		waits, err := q.waits(i, r)
+// gather works out what events write, from the i-th on and up to the next one that is handed the transaction.
+func (w *worker) gather(list []*Recorded, i int, q *queue) (next int, err error) {
+	for ; i < len(list); i++ {
+		waits, err := q.waits(i, list[i])
 		if err == nil && !waits {
-			err = w.p.apply(r)
+			if w.p.handed[list[i].Type] != nil {
+				break
+			}
+			err = w.p.apply(list[i])
 		}
 		if err != nil {
-			return nil, &handlerError{i, w.blame(r, err)}
+			return i, w.blame(list[i], err)
 		}
 	}
-	var rows work
+	if w.p.meetings > 1 {
+		return i, errOrder
+	}
+	return i, nil
+}
+
+// flush adds what is gathered, table by table in the order of their definition. Handlers that read tables need them all.
+func (w *worker) flush(rows *work, careful bool) {
 	for _, t := range w.p.tables {
-		if w.only == nil || w.only(t) {
-			t.flush(&rows)
+		if w.only == nil || w.only(t) || len(w.p.handed) > 0 {
+			t.flush(rows, careful)
 		}
 	}
-	return &rows, nil
 }
 
 func (w *worker) blame(r *Recorded, err error) *EventError {
 	return &EventError{w.p.Schema(), r.Stream, r.Revision, r.Type, err}
-}
-
-// handlerError is that of the i-th event's handler.
-type handlerError struct {
-	i     int
-	cause *EventError
-}
-
-func (e *handlerError) Error() string { return e.cause.Error() }
-func (e *handlerError) Unwrap() error { return e.cause }
-
-// culprit finds the event whose fault it is that a batch fails; nil when it is no event's.
-func (w *worker) culprit(ctx context.Context, b *Batch, q *queue, failure error) (int, error) {
-	if handler, ok := errors.AsType[*handlerError](failure); ok {
-		return handler.i, handler.cause
-	}
-	if len(b.Events) == 0 || !w.blames(ctx, failure) {
-		return 0, nil
-	}
-	return w.firstBad(ctx, b.Events, q)
-}
-
-// firstBad finds the first event that the database refuses: it tries beginnings of the list, and rolls back.
-func (w *worker) firstBad(ctx context.Context, list []*Recorded, q *queue) (int, error) {
-	var last error // of the shortest beginning that failed
-	var odd bool   // something else went wrong
-	fails := func(n int) bool {
-		err := w.try(ctx, list[:n], q)
-		odd = odd || err != nil && !blames(err)
-		if err != nil {
-			last = err
-		}
-		return err != nil
-	}
-	n := 1 // the first one is the usual one, when a batch comes again
-	if !fails(1) {
-		n = 2 + sort.Search(len(list)-1, func(i int) bool { return odd || fails(i+2) })
-	}
-	if odd || last == nil || n > len(list) {
-		return 0, nil
-	}
-	return n - 1, w.blame(list[n-1], last)
-}
-
-// try writes rows and takes them back.
-func (w *worker) try(ctx context.Context, list []*Recorded, q *queue) error {
-	rows, err := w.rows(list, q)
-	if err != nil {
-		return err
-	}
-	tx, err := w.engine.cfg.Pool.BeginTx(ctx, w.engine.locking())
-	if err != nil {
-		return err
-	}
-	defer rollback(ctx, tx)
-	if err = rows.run(ctx, tx.Conn()); err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE")
-	return err
 }
 
 // commitError says that a transaction's end is not known.
@@ -176,23 +144,31 @@ type commitError struct{ cause error }
 func (e *commitError) Error() string { return "committing: " + e.cause.Error() }
 func (e *commitError) Unwrap() error { return e.cause }
 
-// commit moves the checkpoint and writes the rows, in as few round trips as can be.
-func (w *worker) commit(ctx context.Context, b *Batch, rows *work, q *queue) error {
+// commit runs a transaction, whose first statement begins it, and finds out how it ended.
+func (w *worker) commit(ctx context.Context, a *applied, write func(*pgx.Conn) error) error {
+	err := w.transact(ctx, write)
+	if unsure, ok := errors.AsType[*commitError](err); ok {
+		return w.settle(ctx, a.batch, unsure)
+	}
+	if _, its := errors.AsType[*EventError](err); err == nil || its {
+		return err
+	}
+	return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), a.batch.After, a.batch.Last, err)
+}
+
+func (w *worker) transact(ctx context.Context, write func(*pgx.Conn) error) error {
 	conn, err := w.engine.cfg.Pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("projection %s: %w", w.p.Schema(), err)
+		return err
 	}
 	defer conn.Release() // which closes the connection of a transaction that has not ended
-	begin := statement{sql: "BEGIN"}
-	if err = rows.run(ctx, conn.Conn(), begin, w.step(b, w.durable(rows))); err == nil {
-		err = q.save(ctx, conn.Conn(), len(b.Events))
-	}
+	err = write(conn.Conn())
 	// From here on it is quicker to finish than to stop, and leaves no doubt.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err != nil {
 		_, _ = conn.Exec(ctx, "ROLLBACK") // if it fails, too, the connection is closed, which has the same effect
-		return fmt.Errorf("projection %s: writing the events after %d up to %d: %w", w.p.Schema(), b.After, b.Last, err)
+		return err
 	}
 	tag, err := conn.Exec(ctx, "COMMIT")
 	if err == nil && tag.String() != "COMMIT" {
@@ -206,7 +182,7 @@ func (w *worker) commit(ctx context.Context, b *Batch, rows *work, q *queue) err
 
 // durable tells whether a commit must outlast a crash of Postgres once readers can see it. Without rows, or where nobody
 // reads, a commit that is lost takes the checkpoint's step with it, and the batch comes again.
-func (w *worker) durable(rows *work) bool { return !rows.empty() && w.currentPhase() == PhaseLive }
+func (w *worker) durable(writes bool) bool { return writes && w.currentPhase() == PhaseLive }
 
 // settle finds out how a commit ended. The checkpoint at the ceiling means that it is done, by whomever.
 func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) error {

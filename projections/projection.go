@@ -24,16 +24,21 @@ type Projection struct {
 	ddl     string
 	tables  []table
 	handler map[string]func(At) error // by stored event name
+	handed  map[string]*handed        // by stored event name, too
 	all     func(At) error            // every event, before the typed handler
 	parks   *parks                    // nil: it pauses at what fails
 	at      *Recorded                 // the event at work
 	misuse  []error
+
+	nth      int // of the events that were applied
+	met      int // the last of them that writes rows that are compared with others
+	meetings int // how many of those gathered do
 }
 
 // New begins a projection. The name is lower-case letters, digits and underscores, and not [Reserved]; the version counts
 // from 1 and must rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
 func New(name string, version int, ddl string) *Projection {
-	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}}
+	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}, handed: map[string]*handed{}}
 	if !validName.MatchString(name) {
 		p.misusedf("the name must match %s", validName)
 	}
@@ -71,25 +76,42 @@ func (p *Projection) Schema() string {
 // On handles one event of the catalogue, in log order. Older stored versions arrive as the current struct. An event
 // whose type is handled but whose data, version or envelope cannot be read is an error: the projection pauses.
 func On[E events.Event](p *Projection, handle func(e E, at At) error) {
-	name := events.NameOf[E]()
-	if handle == nil {
-		p.misusedf("the handler for event %s is nil", name)
-	}
-	if p.handler[name] != nil {
-		p.misusedf("two handlers for event %s", name)
+	name, free := newHandler[E](p, handle == nil)
+	if !free {
 		return
 	}
 	p.handler[name] = func(at At) error {
-		decoded, err := at.decode()
+		e, err := decodeAs[E](at)
 		if err != nil {
 			return err
 		}
-		e, ok := decoded.(E)
-		if !ok {
-			return fmt.Errorf("event %s decodes as %T", name, decoded)
-		}
 		return handle(e, at)
 	}
+}
+
+// newHandler names an event that gets a handler, if it has none yet.
+func newHandler[E events.Event](p *Projection, none bool) (name string, free bool) {
+	name = events.NameOf[E]()
+	if none {
+		p.misusedf("the handler for event %s is nil", name)
+	}
+	if p.handler[name] != nil || p.handed[name] != nil {
+		p.misusedf("two handlers for event %s", name)
+		return name, false
+	}
+	return name, true
+}
+
+func decodeAs[E events.Event](at At) (e E, err error) {
+	decoded, err := at.decode()
+	if err != nil {
+		return e, err
+	}
+	e, ok := decoded.(E)
+	if !ok {
+		return e, fmt.Errorf("event %s decodes as %T", at.Type, decoded)
+	}
+	return e, nil
 }
 
 // OnAll handles every event but the store's own ($-named) ones, undecoded, known or not. It runs before the typed
@@ -107,35 +129,48 @@ func OnAll(p *Projection, handle func(at At) error) {
 
 // Handles lists the stored names of the events that have a handler, sorted; "*" stands for OnAll's.
 func (p *Projection) Handles() []string {
-	names := slices.Sorted(maps.Keys(p.handler))
+	names := slices.AppendSeq(slices.Collect(maps.Keys(p.handler)), maps.Keys(p.handed))
+	slices.Sort(names)
 	if p.all != nil {
 		names = append(names, "*")
 	}
 	return names
 }
 
-// apply runs the handlers of one event. A panic of a handler is its error.
-func (p *Projection) apply(r *Recorded) (err error) {
+// apply runs the handlers of one event, but for one that gets the transaction.
+func (p *Projection) apply(r *Recorded) error {
+	p.nth++
+	p.at = r
+	return caught(func() error {
+		at := At{r}
+		if p.all != nil {
+			if err := p.all(at); err != nil {
+				return err
+			}
+		}
+		if handle := p.handler[r.Type]; handle != nil {
+			return handle(at)
+		}
+		return nil
+	})
+}
+
+// caught runs a handler, whose panic is its error.
+func caught(handle func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("handler panicked: %v", cause)
 		}
 	}()
-	p.at = r
-	at := At{r}
-	if p.all != nil {
-		if err := p.all(at); err != nil {
-			return err
-		}
-	}
-	if handle := p.handler[r.Type]; handle != nil {
-		return handle(at)
-	}
-	return nil
+	return handle()
 }
 
-// reset forgets the rows of the batch at work.
+// pending tells whether there is anything to write.
+func (p *Projection) pending() bool { return slices.ContainsFunc(p.tables, table.pending) }
+
+// reset forgets the rows that were gathered.
 func (p *Projection) reset() {
+	p.meetings = 0
 	for _, t := range p.tables {
 		t.reset()
 	}
@@ -148,6 +183,7 @@ func (p *Projection) misusedf(format string, args ...any) {
 // check reports every mistake of the definition that can be seen without a database.
 func (p *Projection) check() error {
 	p.checkPartitions()
+	p.checkHanded()
 	return errors.Join(p.misuse...)
 }
 

@@ -12,14 +12,8 @@ import (
 // queue is what waits of one batch: events of partitions that were parked before, or are by this batch.
 type queue struct {
 	w     *worker
-	fresh map[string]fresh
-	lines []line // of this attempt
-}
-
-// fresh is a partition that the batch itself parks.
-type fresh struct {
-	from  int // index of the event that failed
-	cause error
+	fresh map[string]error // why the batch itself parks a partition
+	lines []line
 }
 
 // line is an event that waits.
@@ -30,21 +24,7 @@ type line struct {
 	key string
 }
 
-func newQueue(w *worker) *queue { return &queue{w: w, fresh: map[string]fresh{}} }
-
-// begin forgets the attempt before.
-func (q *queue) begin() { q.lines = q.lines[:0] }
-
-// before is the queue for the first n events of the batch.
-func (q *queue) before(n int) *queue {
-	out := newQueue(q.w)
-	for key, f := range q.fresh {
-		if f.from < n {
-			out.fresh[key] = f
-		}
-	}
-	return out
-}
+func newQueue(w *worker) *queue { return &queue{w: w, fresh: map[string]error{}} }
 
 // waits tells whether an event is not to be projected now: because it has to wait, which is noted, or was skipped.
 func (q *queue) waits(i int, r *Recorded) (bool, error) {
@@ -59,14 +39,14 @@ func (q *queue) waits(i int, r *Recorded) (bool, error) {
 		return false, fmt.Errorf("some %s are parked: %w", q.w.p.parks.of, err)
 	}
 	_, before := q.w.parked[key]
-	f, now := q.fresh[key]
-	if !before && (!now || i < f.from) {
+	_, now := q.fresh[key]
+	if !before && !now {
 		return false, nil
 	}
-	q.lines = append(q.lines, line{r, i, key})
-	if q.w.parked[key]+q.count(key) > maxParked {
+	if q.w.parked[key]+q.count(key) >= maxParked {
 		return false, &LimitError{q.w.p.Schema(), "events of one of the " + q.w.p.parks.of, fmt.Errorf("partition %q", key)}
 	}
+	q.lines = append(q.lines, line{r, i, key})
 	return true, nil
 }
 
@@ -79,15 +59,13 @@ func (q *queue) count(key string) (n int) {
 	return n
 }
 
-// park lets an event and what follows it wait.
-func (q *queue) park(i int, key string, cause error) error {
-	if f, already := q.fresh[key]; already && f.from <= i {
-		return fmt.Errorf("partition %q: %w", key, cause) // it waits, and fails all the same
-	}
+// park lets an event, and what follows it of its partition, wait.
+func (q *queue) park(i int, r *Recorded, key string, cause error) error {
 	if len(q.w.parked)+len(q.fresh) >= maxParked {
 		return &LimitError{q.w.p.Schema(), q.w.p.parks.of, cause}
 	}
-	q.fresh[key] = fresh{i, cause}
+	q.fresh[key] = cause
+	q.lines = append(q.lines, line{r, i, key})
 	return nil
 }
 
@@ -98,9 +76,9 @@ func (q *queue) save(ctx context.Context, conn *pgx.Conn, events int) error {
 	}
 	p, now := q.w.p, q.w.engine.cfg.Now()
 	batch := &pgx.Batch{}
-	for key, f := range q.fresh {
+	for key, cause := range q.fresh {
 		batch.Queue(`INSERT INTO parked_keys (projection, version, build, key, cause, parked_at, tried_at) VALUES ($1, $2, $3, $4, $5, $6, $6)`,
-			p.name, p.version, p.build, []byte(key), printable(f.cause.Error()), now)
+			p.name, p.version, p.build, []byte(key), printable(cause.Error()), now)
 	}
 	for _, l := range q.lines {
 		batch.Queue(`INSERT INTO parked_events (projection, version, build, key, n, stream, revision, event, type)
@@ -114,9 +92,12 @@ func (q *queue) save(ctx context.Context, conn *pgx.Conn, events int) error {
 }
 
 // settled notes what is saved.
-func (q *queue) settled() {
+func (q *queue) settled(ctx context.Context) {
 	for _, l := range q.lines {
 		q.w.parked[l.key]++
+	}
+	for key, cause := range q.fresh {
+		q.w.engine.cfg.Logger.ErrorContext(ctx, "event parked", "projection", q.w.p.Schema(), "partition", key, "error", cause)
 	}
 }
 

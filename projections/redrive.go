@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,24 +112,21 @@ func (e *Engine) at(ctx context.Context, place Place) (events.Record, error) {
 var errGone = errors.New("the store does not hold it any more")
 
 func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error {
-	none := &queue{w: &worker{p: w.p}} // nothing of it waits any more
-	rows, err := w.rows(list, none)
-	if err != nil {
-		return err
-	}
-	defer w.p.reset()
-	err = w.inItsPlace(ctx, func(tx pgx.Tx) error {
+	return w.inItsPlace(ctx, func(tx pgx.Tx) error {
 		if err := w.unpark(ctx, tx, key, len(list)); err != nil {
 			return err
 		}
-		return rows.run(ctx, tx.Conn())
-	})
-	if w.blames(ctx, err) {
-		if _, cause := w.firstBad(ctx, list, none); cause != nil {
-			return cause
+		one, err := w.single(ctx, tx.Conn())
+		if err != nil {
+			return err
 		}
-	}
-	return err
+		for _, r := range list {
+			if cause, err := one.write(ctx, r); cause != nil || err != nil {
+				return cmp.Or(err, cause)
+			}
+		}
+		return nil
+	})
 }
 
 // unpark lets a partition wait no longer, if what waits of it is still what was recalled. It is not when one of the events

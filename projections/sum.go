@@ -70,6 +70,7 @@ type sumRows struct {
 	rows   []touched
 	index  map[string]int // encoded key → row
 	addSQL string
+	judged bool // Postgres may refuse what a sum is
 
 	arrays    arrays
 	keyBuffer []byte
@@ -79,9 +80,13 @@ type sumRows struct {
 type touched struct {
 	key string // encoded
 	at  int    // of its first sum
+
+	round int // how many of the key are before this one
+	event int // the last one that added to it
 }
 
 func (t *sumRows) add() error {
+	t.meet()
 	key := t.keyBuffer[:0]
 	for _, i := range t.keys {
 		c := &t.columns[i]
@@ -91,15 +96,7 @@ func (t *sumRows) add() error {
 		}
 	}
 	t.keyBuffer = key
-	row, known := t.index[string(key)]
-	if !known {
-		row = len(t.rows)
-		r := touched{string(key), len(t.sums)}
-		t.index[r.key] = row
-		t.rows = append(t.rows, r)
-		t.sums = append(t.sums, make([]int64, len(t.values))...)
-	}
-	sums := t.sums[t.rows[row].at:]
+	sums := t.sums[t.row(key).at:]
 	for n, i := range t.values {
 		c := &t.columns[i]
 		sum, ok := plus(sums[n], c.value.Int())
@@ -111,31 +108,56 @@ func (t *sumRows) add() error {
 	return nil
 }
 
+// row finds the row for a key, or makes one: also where what is added would hide what an earlier event has made of a sum
+// that is judged.
+func (t *sumRows) row(key []byte) *touched {
+	round := 0
+	if at, known := t.index[string(key)]; known {
+		r := &t.rows[at]
+		if r.event == t.of.nth || !t.judged {
+			r.event = t.of.nth
+			return r
+		}
+		round = r.round + 1
+	}
+	r := touched{string(key), len(t.sums), round, t.of.nth}
+	t.index[r.key] = len(t.rows)
+	t.rows = append(t.rows, r)
+	t.sums = append(t.sums, make([]int64, len(t.values))...)
+	return &t.rows[len(t.rows)-1]
+}
+
 // plus is exact or not ok.
 func plus(a, b int64) (sum int64, ok bool) {
 	sum = a + b
 	return sum, (sum > a) == (b > 0)
 }
 
+func (t *sumRows) pending() bool { return len(t.rows) > 0 }
+
 func (t *sumRows) reset() {
 	t.sums, t.rows = t.sums[:0], t.rows[:0]
 	clear(t.index)
 }
 
-// flush adds in one statement. Keys are sorted: neighbours in the index are touched together, and writers lock rows in
+// flush adds in one statement, or in one for each round. Keys are sorted: neighbours in the index are touched together, and writers lock rows in
 // one order.
-func (t *sumRows) flush(w *work) {
-	if len(t.rows) == 0 {
-		return
+func (t *sumRows) flush(w *work, _ bool) {
+	slices.SortFunc(t.rows, func(a, b touched) int { return cmp.Or(cmp.Compare(a.round, b.round), cmp.Compare(a.key, b.key)) })
+	for rows := t.rows; len(rows) > 0; {
+		n := slices.IndexFunc(rows, func(r touched) bool { return r.round > rows[0].round })
+		if n < 0 {
+			n = len(rows)
+		}
+		*w = append(*w, statement{sql: t.addSQL, params: t.gather(rows[:n]), proves: t.name})
+		rows = rows[n:]
 	}
-	slices.SortFunc(t.rows, func(a, b touched) int { return cmp.Compare(a.key, b.key) })
-	w.sums = append(w.sums, statement{sql: t.addSQL, params: t.gather(), proves: t.name})
 }
 
 // gather builds the arrays of all columns.
-func (t *sumRows) gather() [][]byte {
-	t.arrays.begin(t.columns, len(t.rows), func(int) bool { return true })
-	for _, r := range t.rows {
+func (t *sumRows) gather(rows []touched) [][]byte {
+	t.arrays.begin(t.columns, len(rows), func(int) bool { return true })
+	for _, r := range rows {
 		key := r.key
 		for _, i := range t.keys {
 			size := cellSize(key)
@@ -152,14 +174,17 @@ func (t *sumRows) gather() [][]byte {
 
 // proof adds a batch and returns the rows for which old + batch = new does not hold: none, unless somebody else writes.
 // All parts of a statement see one snapshot, that of its begin: "old" is what was there before. "added" is what the
-// statement itself wrote, over the newest version of a row, with the work of triggers before it.
+// statement itself wrote, over the newest version of a row, with the work of triggers before it. Only what
+// was not there is inserted, so that constraints judge sums, and not what is added to them.
 const proof = `
 	WITH batch (%[2]s) AS (SELECT * FROM unnest(%[3]s)),
 	old AS (SELECT %[4]s FROM batch JOIN %[1]s t USING (%[5]s)),
-	added AS (
-		INSERT INTO %[1]s AS t (%[2]s) SELECT * FROM batch
+	raised AS (UPDATE %[1]s t SET %[12]s FROM batch WHERE %[13]s RETURNING %[4]s),
+	made AS (
+		INSERT INTO %[1]s AS t (%[2]s) SELECT * FROM batch WHERE (%[5]s) NOT IN (SELECT %[5]s FROM old)
 		ON CONFLICT (%[5]s) DO UPDATE SET %[6]s RETURNING %[4]s
-	)
+	),
+	added AS (TABLE raised UNION ALL TABLE made)
 	SELECT ROW(%[7]s)::text, ROW(%[8]s)::text, ROW(%[9]s)::text, ROW(%[10]s)::text
 	FROM batch LEFT JOIN old USING (%[5]s) LEFT JOIN added USING (%[5]s)
 	WHERE %[11]s LIMIT 1`
@@ -169,14 +194,18 @@ func (t *sumRows) prepareSQL() {
 	all := t.identifiers(func(int) bool { return true })
 	keys := t.identifiers(func(i int) bool { return t.columns[i].key })
 	values := t.identifiers(func(i int) bool { return !t.columns[i].key })
-	var sums, differ []string
+	var sums, raises, matches, differ []string
+	for _, k := range keys {
+		matches = append(matches, fmt.Sprintf("t.%[1]s = batch.%[1]s", k))
+	}
 	for _, v := range values {
 		sums = append(sums, fmt.Sprintf("%[1]s = t.%[1]s + EXCLUDED.%[1]s", v))
+		raises = append(raises, fmt.Sprintf("%[1]s = t.%[1]s + batch.%[1]s", v))
 		differ = append(differ, fmt.Sprintf("added.%[1]s IS DISTINCT FROM coalesce(old.%[1]s, 0) + batch.%[1]s", v))
 	}
 	t.addSQL = fmt.Sprintf(proof, t.table, list("", all), t.parameters(func(int) bool { return true }), list("t.", all),
 		list("", keys), list("", sums), list("batch.", keys), list("old.", values), list("batch.", values),
-		list("added.", values), strings.Join(differ, " OR "))
+		list("added.", values), strings.Join(differ, " OR "), list("", raises), strings.Join(matches, " AND "))
 }
 
 // list is an SQL list of columns, each after a prefix.

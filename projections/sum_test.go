@@ -53,8 +53,8 @@ const summedIdentity = `SELECT count(*) AS lines, sum(amount)::bigint AS amount,
 
 func summed(schema string) *projections.Projection {
 	p := projections.New("summed", 1, schema)
-	totals := projections.Sum[totalRow](p, "totals", projections.From(summedIdentity))
 	lines := projections.Append[lineRow](p, "lines")
+	totals := projections.Sum[totalRow](p, "totals", projections.From(summedIdentity))
 	projections.OnAll(p, func(at projections.At) error {
 		var o posting
 		if at.Type != "Posting" {
@@ -104,8 +104,8 @@ func TestSumsAddUp(t *testing.T) {
 		Then("SELECT owner, day, amount, lines FROM totals WHERE lines > 2", "Anna | 2026-01-05 | 0 | 3")
 }
 
-// TestSumsAreWrittenAfterTheRows: so that a guard of the rows has the first word, however many they are.
-func TestSumsAreWrittenAfterTheRows(t *testing.T) {
+// TestTablesAreWrittenInTheOrderOfTheirDefinition: however many rows they get.
+func TestTablesAreWrittenInTheOrderOfTheirDefinition(t *testing.T) {
 	t.Parallel()
 	s := projectiontest.For(t, always(summed(summedSchema+`
 		CREATE FUNCTION has_lines() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -197,7 +197,7 @@ func TestOthersThatWriteToASumAreFoundOut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ trigger, want string }{
 		"another value": {"NEW.amount := NEW.amount + 1; RETURN NEW;",
-			`table totals: row (Anna,2026-01-05) was (5,1), had (2,1) added and became (9,2)`},
+			`table totals: row (Anna,2026-01-05) was (5,1), had (2,1) added and became (8,2)`},
 		"another key": {"NEW.owner := 'Bruno'; RETURN NEW;",
 			`table totals: row (Anna,2026-01-05) was (5,1), had (2,1) added and became (,)`},
 		"no row": {"RETURN NULL;",
@@ -343,7 +343,7 @@ func TestMisfitsOfSumsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		"field N: column n is integer: sums need bigint":                {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n int)"},
 		"field N: column n: a int64 cannot be stored as numeric[]":      {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n numeric[])"},
 		"column m is NOT NULL without a default":                        {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n bigint, m int NOT NULL)"},
-		`cannot insert a non-DEFAULT value into column "n"`:             {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n bigint GENERATED ALWAYS AS (id * 2) STORED)"},
+		`column "n" can only be updated to DEFAULT`:                     {schema: "CREATE TABLE rows (id bigint PRIMARY KEY, n bigint GENERATED ALWAYS AS (id * 2) STORED)"},
 		`From: relation "entries" does not exist`:                       {good, "SELECT id, n FROM entries"},
 		"From: the query does not give column n":                        {good, "SELECT id FROM rows"},
 		"From: the query gives 3 columns, the rows have 2 fields":       {good, "SELECT id, n, 1 AS more FROM rows"},

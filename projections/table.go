@@ -14,29 +14,22 @@ type table interface {
 	tableName() string
 	bind(ctx context.Context, tx pgx.Tx, schema string) error
 	altered(ctx context.Context, tx pgx.Tx, schema string) (change string, err error) // since it was bound
-	flush(w *work)
+	flush(w *work, careful bool)
+	pending() bool // whether flush writes anything
 	reset()
 	partitionedBy() (table, field string) // field is empty when it is not
 }
 
-// work is what one batch writes, in this order.
-type work struct {
-	statements []statement
-	copies     []copyIn
-	sums       []statement // after all rows, so that what guards the rows speaks first
-}
+// work is what is written, in this order.
+type work []statement
 
 type statement struct {
 	sql       string
 	params    [][]byte // binary
 	arguments []any    // what params are made of when they are not made yet
+	rows      []byte   // of COPY, in its binary form, without trailer; nil: it is no COPY
 	proves    string   // the Sum table of which it returns a row that does not add up; empty: it returns nothing
 	moves     bool     // it moves a checkpoint, or else it fails
-}
-
-type copyIn struct {
-	sql  string
-	rows []byte // COPY's binary form, without header and trailer
 }
 
 // column is one field of a row struct and the column it goes to.
@@ -59,6 +52,7 @@ type layout struct {
 	keys    []int  // indices into columns
 	partial bool   // inserts may leave out columns outside the key
 	table   string // quoted, with its schema
+	rules   rules
 
 	partition int // index into columns; -1: none
 }

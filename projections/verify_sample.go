@@ -94,7 +94,7 @@ func (v *verifier) plan() *Sample {
 func sampled(t table) bool {
 	switch t := t.(type) {
 	case *appendRows:
-		return true
+		return len(t.of.handed) == 0 // or else what was read on the way may be of any stream
 	case *sumRows:
 		return t.identity != ""
 	}

@@ -26,6 +26,7 @@ type worker struct {
 	at      checkpoint         // as last read; store and epoch are what the next step must find
 	parked  map[string]int     // the partitions that wait, and how many events of each; nil: not known
 	skipped map[Place]id.Event // what is left out for good; known when parked is
+	careful bool               // batches are written carefully, because one was refused that no event was to blame for
 
 	unbound *AlteredError // why the definition is not bound to the tables; nil: it is
 

@@ -14,30 +14,29 @@ import (
 // copyHeader begins COPY's binary form: signature, no flags, no extension.
 const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// run writes the rows of a batch within its transaction, after the statements that come first: statements in one
-// pipeline, then each COPY, then the sums, which travel with the statements when there is nothing to copy.
-func (w *work) run(ctx context.Context, conn *pgx.Conn, first ...statement) error {
-	if len(w.copies) == 0 {
-		return runStatements(ctx, conn, slices.Concat(first, w.statements, w.sums))
-	}
-	if err := runStatements(ctx, conn, slices.Concat(first, w.statements)); err != nil {
-		return err
-	}
-	for _, c := range w.copies {
-		if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(c.rows), c.sql); err != nil {
+// run does the work within a transaction. Neighbouring statements travel in one pipeline, which COPY cannot.
+func (w work) run(ctx context.Context, conn *pgx.Conn) error {
+	for len(w) > 0 {
+		if w[0].rows != nil {
+			if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(w[0].rows), w[0].sql); err != nil {
+				return err
+			}
+			w = w[1:]
+			continue
+		}
+		n := slices.IndexFunc(w, func(s statement) bool { return s.rows != nil })
+		if n < 0 {
+			n = len(w)
+		}
+		if err := runStatements(ctx, conn, w[:n]); err != nil {
 			return err
 		}
+		w = w[n:]
 	}
-	return runStatements(ctx, conn, w.sums)
+	return nil
 }
 
-// empty tells that nothing is written.
-func (w *work) empty() bool { return len(w.statements)+len(w.copies)+len(w.sums) == 0 }
-
 func runStatements(ctx context.Context, conn *pgx.Conn, statements []statement) error {
-	if len(statements) == 0 {
-		return nil
-	}
 	prepared := make([]*pgconn.StatementDescription, len(statements))
 	for i := range statements { // a statement is prepared once per connection
 		var err error
