@@ -171,17 +171,21 @@ func eventOf(noted *[16]byte) (event id.Event) {
 	return event
 }
 
-// waiting lists the partitions that wait and are to be tried again, the longest waiting first.
-func (w *worker) waiting(ctx context.Context) ([]string, error) {
-	rows, err := w.engine.cfg.Pool.Query(ctx, `SELECT key FROM parked_keys
+// wish is a partition that is to be tried again. Its mark is another one when that is asked for anew.
+type wish struct{ key, mark string }
+
+// wishes lists the partitions that wait and are to be tried again, the longest waiting first.
+func (w *worker) wishes(ctx context.Context) ([]wish, error) {
+	rows, err := w.engine.cfg.Pool.Query(ctx, `SELECT key, xmin::text FROM parked_keys
 		WHERE projection = $1 AND version = $2 AND build = $3 AND wanted ORDER BY parked_at, key`, w.p.name, w.p.version, w.p.build)
 	if err != nil {
 		return nil, w.failedTo("reading what is parked of", err)
 	}
-	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (wish, error) {
 		var key []byte
-		err := row.Scan(&key)
-		return string(key), err
+		var mark string
+		err := row.Scan(&key, &mark)
+		return wish{string(key), mark}, err
 	})
-	return keys, w.failedTo("reading what is parked of", err)
+	return list, w.failedTo("reading what is parked of", err)
 }

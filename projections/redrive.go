@@ -21,33 +21,34 @@ func (w *worker) redrive(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	keys, err := w.waiting(ctx)
-	for _, key := range keys {
+	list, err := w.wishes(ctx)
+	for _, wanted := range list {
 		if err == nil {
-			err = w.engine.within(ctx, "projection.redrive", w.p, func(ctx context.Context) error { return w.retry(ctx, key) })
+			err = w.engine.within(ctx, "projection.redrive", w.p, func(ctx context.Context) error { return w.retry(ctx, wanted) })
 		}
 	}
 	return err
 }
 
-// retry applies all that waits of a partition, in order, in one transaction; or nothing of it.
-func (w *worker) retry(ctx context.Context, key string) error {
-	list, err := w.recall(ctx, key)
+// retry applies all that waits of a partition, in order, in one transaction; or nothing of it. A try that fails leaves
+// alone what was asked for since it began, as by a skip of an event that it had read already.
+func (w *worker) retry(ctx context.Context, wanted wish) error {
+	list, err := w.recall(ctx, wanted.key)
 	if err == nil {
-		err = w.replay(ctx, key, list)
+		err = w.replay(ctx, wanted.key, list)
 	}
 	if err == nil {
-		delete(w.parked, key)
-		w.engine.cfg.Logger.InfoContext(ctx, "parked events were projected", "projection", w.p.Schema(), "partition", key, "events", len(list))
+		delete(w.parked, wanted.key)
+		w.engine.cfg.Logger.InfoContext(ctx, "parked events were projected", "projection", w.p.Schema(), "partition", wanted.key, "events", len(list))
 		return nil
 	}
 	if _, its := errors.AsType[*EventError](err); !its { // the store or the database is away: it stays wanted
 		return err
 	}
 	return w.inItsPlace(ctx, func(tx pgx.Tx) error {
-		_, failure := tx.Exec(ctx, `UPDATE parked_keys SET wanted = false, cause = $5, tries = tries + 1, tried_at = $6
+		_, failure := tx.Exec(ctx, `UPDATE parked_keys SET wanted = xmin::text <> $7, cause = $5, tries = tries + 1, tried_at = $6
 			WHERE projection = $1 AND version = $2 AND build = $3 AND key = $4`,
-			w.p.name, w.p.version, w.p.build, []byte(key), printable(err.Error()), w.engine.cfg.Now())
+			w.p.name, w.p.version, w.p.build, []byte(wanted.key), printable(err.Error()), w.engine.cfg.Now(), wanted.mark)
 		return failure
 	})
 }
