@@ -99,8 +99,8 @@ type table struct {
 	names  []string // in catalogue order
 }
 
-func newCatalogue(kinds ...kind) table {
-	t := table{byName: map[string]*kind{}, byType: map[reflect.Type]*kind{}}
+func newCatalogue(kinds ...kind) *table {
+	t := &table{byName: map[string]*kind{}, byType: map[reflect.Type]*kind{}}
 	for _, k := range kinds {
 		t.add(k)
 	}
@@ -147,7 +147,7 @@ func Decode(name string, version int, data []byte) (Event, error) {
 	return catalogue.decode(name, version, data)
 }
 
-func (t table) encode(e Event) (name string, version int, data []byte, err error) {
+func (t *table) encode(e Event) (name string, version int, data []byte, err error) {
 	k := t.byType[reflect.TypeOf(e)]
 	if k == nil {
 		return "", 0, nil, fmt.Errorf("encoding %T: %w", e, ErrUnknownType)
@@ -163,7 +163,7 @@ func (t table) encode(e Event) (name string, version int, data []byte, err error
 	return k.name, k.version(), data, nil
 }
 
-func (t table) decode(name string, version int, data []byte) (Event, error) {
+func (t *table) decode(name string, version int, data []byte) (Event, error) {
 	k := t.byName[name]
 	if k == nil || version < 1 || version > k.version() {
 		return nil, fmt.Errorf("decoding %q version %d: %w", name, version, ErrUnknownType)

@@ -17,7 +17,7 @@ type parcel struct {
 
 func (parcel) isEvent() {}
 
-func parcels() table {
+func parcels() *table {
 	return newCatalogue(entry[parcel]("ParcelWeighed", numbersAreNumbers, sayTheUnit))
 }
 

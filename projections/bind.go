@@ -173,7 +173,7 @@ func describe(ctx context.Context, tx pgx.Tx, schema, name string) (map[string]d
 	columns := map[string]described{}
 	var columnName string
 	var d described
-	into := []any{&columnName, &d.oid, &d.base, &d.enum, &d.columnType.name, &d.must, &d.identity, &d.otherwise}
+	into := []any{&columnName, &d.oid, &d.base, &d.enum, &d.name, &d.must, &d.identity, &d.otherwise}
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		columns[columnName] = d
 		return nil

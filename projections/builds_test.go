@@ -73,7 +73,7 @@ func TestAMistakeBeforeTheFirstEventNeedsNoVersion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.beat = 10 * time.Millisecond
-	require.ErrorContains(t, h.engine(h.pool, named("nmae text")).Prepare(t.Context()), "table devices: field Name: there is no column name")
+	require.ErrorContains(t, h.engine(h.pool, named("label text")).Prepare(t.Context()), "table devices: field Name: there is no column name")
 	require.Empty(t, h.rows("SELECT FROM projections WHERE name = 'sample'"))
 	require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname LIKE 'sample%'"))
 

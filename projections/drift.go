@@ -33,7 +33,10 @@ type Verdict struct {
 }
 
 // Unknown says that no rows were compared, of any table.
-func (v Verdict) Unknown() bool { return v.Summary().Unknown() }
+func (v Verdict) Unknown() bool {
+	found := v.Summary()
+	return found.Unknown()
+}
 
 // Clean says that something was compared and nothing differs.
 func (v Verdict) Clean() bool { return len(v.Tables) == 0 && !v.Unknown() }
@@ -88,7 +91,7 @@ type Drift struct {
 }
 
 // Unknown says that no rows were ever compared.
-func (d Drift) Unknown() bool { return d.CheckedAt.IsZero() }
+func (d *Drift) Unknown() bool { return d.CheckedAt.IsZero() }
 
 // add adds what is known of a table.
 func (d *Drift) add(t TableDrift, c TableCheck) {

@@ -123,7 +123,7 @@ func (e *Engine) remembered() (out []Status) {
 }
 
 // Live tells whether readers read this build.
-func (s Status) Live() bool { return s.Phase == PhaseLive }
+func (s *Status) Live() bool { return s.Phase == PhaseLive }
 
 // stored reads all builds with their checkpoints and with how much of them waits, but for those that are only looked at.
 // Of what there is to be counted, maxParked is the bound.

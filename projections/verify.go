@@ -226,7 +226,7 @@ func (v *verifier) compareWith(ctx context.Context, s *scratch, begun checkpoint
 // filters leave nothing of the tables that a scratch build does not write.
 func (v *verifier) filters(ctx context.Context, tx pgx.Tx, s *scratch) (filters, error) {
 	if s.only == nil {
-		return nil, nil
+		return filters{}, nil
 	}
 	names, err := tablesOf(ctx, tx, v.live.schema())
 	if err != nil {

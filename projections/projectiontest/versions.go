@@ -54,7 +54,10 @@ func readGolden(t *testing.T, files fs.FS, file, name string) events.Proposed {
 	t.Helper()
 	text, err := fs.ReadFile(files, file)
 	require.NoError(t, err)
-	var stored struct{ Data, Metadata json.RawMessage }
+	var stored struct {
+		Data     json.RawMessage `json:"data"`
+		Metadata json.RawMessage `json:"metadata"`
+	}
 	require.NoError(t, json.Unmarshal(text, &stored), file)
 	return events.Proposed{ID: id.Derive[id.Event]("golden", name), Type: name, Data: stored.Data, Metadata: compact(t, stored.Metadata)}
 }
