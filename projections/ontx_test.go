@@ -107,7 +107,7 @@ func TestAFailureOnTxIsTheEvents(t *testing.T) {
 			last := h.append(3)
 			engine, _ := h.run(h.pool, define)
 			h.wait(engine, "sample", before)
-			status := h.status(engine, "sample", projections.StateRetrying)
+			status := h.status(engine, "sample", projections.StatePaused)
 			require.Contains(t, status.Error, "DeviceRenamed at devices-2@1: ")
 			require.Contains(t, status.Error, c.want)
 			require.Equal(t, before, status.Position)
