@@ -164,7 +164,7 @@ type breaker struct {
 }
 
 func (b *breaker) TraceQueryStart(ctx context.Context, conn *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	if q.SQL == "commit" && b.armed.Load() && b.commits.Add(1)%2 == 1 {
+	if q.SQL == "COMMIT" && b.armed.Load() && b.commits.Add(1)%2 == 1 {
 		_ = conn.PgConn().Conn().Close()
 	}
 	return ctx
