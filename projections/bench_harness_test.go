@@ -49,6 +49,7 @@ type benchmark struct {
 	define  []projections.Definition
 	names   []string
 	schemas []string // of the first builds
+	sight   *sight
 }
 
 // newBenchmark fills a store on disk.
@@ -63,7 +64,7 @@ func newBenchmark(b *testing.B, server *pgtest.Server, past history, define []pr
 	require.NoError(b, err)
 	pool, err := postgres.Open(b.Context(), server.URL())
 	require.NoError(b, err)
-	bm := &benchmark{store: store, pool: pool, define: define}
+	bm := &benchmark{store: store, pool: pool, define: define, sight: &sight{shown: map[string][]shown{}}}
 	for _, define := range define {
 		p := define()
 		bm.names, bm.schemas = append(bm.names, p.Name()), append(bm.schemas, p.Schema())
@@ -78,7 +79,7 @@ func (bm *benchmark) close(b *testing.B) {
 		_, err := bm.pool.Exec(b.Context(), "DROP SCHEMA "+schema+" CASCADE")
 		require.NoError(b, err)
 	}
-	_, err := bm.pool.Exec(b.Context(), "DELETE FROM projections; DELETE FROM checkpoints")
+	_, err := bm.pool.Exec(b.Context(), "DELETE FROM projections; DELETE FROM checkpoints; DELETE FROM build_numbers")
 	require.NoError(b, err)
 	bm.pool.Close()
 	require.NoError(b, bm.store.Close())
@@ -87,7 +88,7 @@ func (bm *benchmark) close(b *testing.B) {
 func (bm *benchmark) engine(b *testing.B) *projections.Engine {
 	b.Helper()
 	engine, err := projections.NewEngine(projections.Config{
-		Pool: bm.pool, Log: bm.store, Now: time.Now, Beat: 50 * time.Millisecond,
+		Pool: bm.pool, Log: bm.store, Now: time.Now, Beat: 50 * time.Millisecond, Observe: bm.sight.observe,
 		Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: bm.store, Events: batchEvents}),
 	}, bm.define...)
 	require.NoError(b, err)

@@ -147,7 +147,7 @@ const stepSQL = `UPDATE checkpoints SET position = $8, events = events + $9, upd
 		anchor_stream = $12, anchor_revision = $13, anchor_event = $14, anchor_position = $15,
 		state = NULL, cause = NULL, since = NULL, stuck_stream = NULL, stuck_revision = NULL, stuck_type = NULL
 	WHERE projection = $1 AND version = $2 AND build = $3 AND store_id = $4 AND position = $5 AND epoch = $6 AND holder = $7
-	RETURNING set_config('idle_in_transaction_session_timeout', $16, true),
+	RETURNING set_config('idle_in_transaction_session_timeout', $16, true), set_config('plan_cache_mode', 'force_generic_plan', true),
 		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END`
 
 // rollback ends a transaction that failed; if that fails, too, pgx closes the connection, which has the same effect.

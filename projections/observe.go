@@ -8,12 +8,15 @@ import (
 	otelattribute "go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"daybook/events"
 )
 
 // Committed is what one transaction has projected: a batch or, when an event stops a projection, what comes before it.
 type Committed struct {
-	Projection string // the name
-	Schema     string // of the build
+	Projection string          // the name
+	Schema     string          // of the build
+	Position   events.Position // up to which everything is projected now
 	Events     int
 	Took       time.Duration // handlers, rows and commit
 }
@@ -22,7 +25,7 @@ type Committed struct {
 // are builds that nobody keeps up: what they project was projected before.
 func (w *worker) report(b *Batch, began time.Time) {
 	if w.engine.cfg.Observe != nil && w.p.name != headName && w.currentPhase() != PhaseScratch {
-		w.engine.cfg.Observe(Committed{w.p.name, w.p.Schema(), len(b.Events), time.Since(began)})
+		w.engine.cfg.Observe(Committed{w.p.name, w.p.Schema(), b.Last, len(b.Events), time.Since(began)})
 	}
 }
 

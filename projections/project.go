@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // EventError names the event at which a projection stands still, or for which a partition waits.
@@ -70,6 +71,9 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 	if err != nil {
 		return a, err
 	}
+	if next == len(b.Events) && !w.p.pending() && len(a.queue.lines) == 0 {
+		return a, w.pass(ctx, a)
+	}
 	rows := work{{sql: "BEGIN"}, w.step(b, w.durable(w.p.pending() || next < len(b.Events)))}
 	return a, w.commit(ctx, a, func(conn *pgx.Conn) error {
 		for next < len(b.Events) {
@@ -86,6 +90,17 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 			return err
 		}
 		return a.queue.save(ctx, conn, len(b.Events))
+	})
+}
+
+// pass moves the checkpoint over a batch that leaves no trace. One statement is a transaction by itself.
+func (w *worker) pass(ctx context.Context, a *applied) error {
+	return w.commit(ctx, a, func(conn *pgx.Conn) error {
+		err := work{w.step(a.batch, false)}.run(ctx, conn)
+		if _, refused := errors.AsType[*pgconn.PgError](err); err == nil || refused || errors.Is(err, errMoved) {
+			return err
+		}
+		return &commitError{err}
 	})
 }
 
@@ -169,6 +184,9 @@ func (w *worker) transact(ctx context.Context, write func(*pgx.Conn) error) erro
 	if err != nil {
 		_, _ = conn.Exec(ctx, "ROLLBACK") // if it fails, too, the connection is closed, which has the same effect
 		return err
+	}
+	if conn.Conn().PgConn().TxStatus() == 'I' { // it is over
+		return nil
 	}
 	tag, err := conn.Exec(ctx, "COMMIT")
 	if err == nil && tag.String() != "COMMIT" {
