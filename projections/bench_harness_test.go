@@ -261,7 +261,9 @@ func commit(ctx context.Context, pool *pgxpool.Pool, t prepared) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE checkpoints c SET position = $1, events = events + $2, updated_at = now()
 			FROM projections p WHERE p.name = c.projection AND p.version = c.version AND p.build = c.build
-			AND p.schema_name = $3 AND c.position = $4`, int64(t.batch.Last), t.events, t.schema, int64(t.batch.After))
+			AND p.schema_name = $3 AND c.position = $4
+			RETURNING set_config('plan_cache_mode', 'force_generic_plan', true),
+				CASE WHEN p.phase <> 'live' THEN set_config('synchronous_commit', 'off', true) END`, int64(t.batch.Last), t.events, t.schema, int64(t.batch.After))
 		if err != nil || tag.RowsAffected() != 1 {
 			return fmt.Errorf("checkpoint: %s %w", tag, err)
 		}
