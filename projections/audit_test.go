@@ -89,7 +89,7 @@ func TestTheSlowAuditLeavesSamplesTheirTables(t *testing.T) {
 	require.Equal(t, []projections.TableDrift{{Table: "devices", Rows: 50}}, v.Tables)
 	require.Contains(t, v.String(), "  devices, messages: all rows, with what the 51 events of the log up to there come to\nnot compared: totals, trail\n")
 	require.False(t, v.Complete)
-	require.Empty(t, h.scratches())
+	require.Eventually(t, func() bool { return len(h.scratches()) == 0 }, 30*time.Second, 5*time.Millisecond, "but for one of the audit's own")
 }
 
 // TestRowsThatDependOnOtherTablesAreComparedWithThese: a trigger on a table that a sample proves writes one that none does.

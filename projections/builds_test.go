@@ -77,11 +77,12 @@ func TestAMistakeBeforeTheFirstEventNeedsNoVersion(t *testing.T) {
 	require.Empty(t, h.rows("SELECT FROM projections WHERE name = 'sample'"))
 	require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname LIKE 'sample%'"))
 
-	older, _ := h.run(h.pool, named("name varchar(1)"))
-	h.phase("sample_v1", projections.PhaseLive)
+	older := h.engine(h.pool, named("name varchar(1)"))
+	require.NoError(t, older.Prepare(t.Context()))
 	require.NoError(t, h.engine(h.pool, named("name text")).Prepare(t.Context()))
 	require.Equal(t, "sample_v1_b2", h.live(older), "the name of what was removed does not come again")
 	require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname = 'sample_v1'"))
+	h.start(older)
 	last := h.append(3)
 	require.Eventually(t, func() bool {
 		all, err := older.Status(t.Context())

@@ -51,10 +51,16 @@ func say(t *testing.T, shown string) (string, error) {
 // parkedSays waits until the list is as wanted.
 func parkedSays(t *testing.T, wanted string) {
 	t.Helper()
+	comesToSay(t, "parked messages", wanted)
+}
+
+// comesToSay waits until a verb of projections says what is wanted.
+func comesToSay(t *testing.T, arguments, wanted string) {
+	t.Helper()
 	said, pattern := "", regexp.MustCompile(wanted)
 	require.Eventually(t, func() bool {
 		var err error
-		said, err = say(t, "bin/daybook projection parked messages")
+		said, err = say(t, "bin/daybook projection "+arguments)
 		require.NoError(t, err)
 		return pattern.MatchString(said)
 	}, 30*time.Second, 20*time.Millisecond, "%s\n%s", wanted, &said)
@@ -74,7 +80,7 @@ func TestParkedEventsAreDealtWithFromTheCommandLine(t *testing.T) {
 	const event = "conversation-" + stuck
 	parkedSays(t, `^BUILD +KEY +EVENTS +FIRST +TRIES +CAUSE\nmessages_v3 +`+stuck+` +2 +`+event+`@0 MessageAccepted +1 +\S.*\n\nmessages_v3: 1.* conversations parked\n$`)
 	run("ls", `\nmessages +messages_v3 +live .* 2 events, 1 keys +`)
-	run("ls", `\naudit +audit_v1 +live .* 0\.0 s {10,}`)
+	comesToSay(t, "ls", `\naudit +audit_v1 +live .* 0\.0 s {10,}`)
 	run("status messages", `\nmessages_v3 +live +running +0 +2 events, 1 keys .*\n\nmessages_v3 has parked events: daybook projection parked messages\n$`)
 	require.Contains(t, scrape(t, os.Getenv("DAYBOOK_URL")), `daybook_projection_parked_events{projection="messages"} 2`)
 	run("retry messages "+stuck, `^messages_v3 tries again: see daybook projection parked messages\n$`)
