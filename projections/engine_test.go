@@ -219,7 +219,9 @@ func lostReplies(t *testing.T, commits func(sent string) bool) {
 	prepared.Store(true)
 	stop := h.start(engine)
 	for range 6 {
-		h.wait(engine, "sample", h.append(3))
+		last := h.append(3)
+		h.wait(engine, "sample", last)
+		h.wait(engine, "head", last)
 	}
 	stop()
 	require.Empty(t, told.String(), "what was committed is not reported as a failure")
