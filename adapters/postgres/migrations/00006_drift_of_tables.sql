@@ -3,7 +3,8 @@
 -- What verifications found, table by table: each is compared in its own way and at its own time. What was found before, of
 -- tables that differ, is kept; of the others nobody knows when they were compared.
 create temporary table found on commit drop as
-    select projection, version, build, t.name, t.differing from drift, unnest(tables, table_rows) as t (name, differing);
+    select projection, version, build, t.name, case cardinality(tables) when 1 then differing else 0 end as differing
+    from drift, unnest(tables) as t (name);
 drop table drift;
 create table drift (
     projection text        not null,
