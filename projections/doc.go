@@ -89,9 +89,8 @@
 //
 // # Whether it is right
 //
-// That a projection is not behind says nothing of its rows. [Engine.Verify] projects the log anew into a scratch build,
-// and compares the live one with it row by row; with [Config.Audit] the engine verifies by itself: samples, and slowly what no sample
-// proves. [Engine.AsOf]
-// leaves such a build of any position of the log to be read, [Engine.View] reads one and removes it, and [Engine.PositionAt]
-// finds the position for a time.
+// That a projection is not behind says nothing of its rows. [Engine.Verify] projects the log anew into a scratch build, and
+// compares the live one with it row by row; with [Config.Audit] the engine verifies by itself: samples, and slowly what no
+// sample proves. [Engine.AsOf] leaves such a build of any position of the log to be read, [Engine.View] reads one and
+// removes it, and [Engine.PositionAt] finds the position for a time.
 package projections
