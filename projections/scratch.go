@@ -50,7 +50,7 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 	}
 	w := newWorker(e, v.define(), PhaseScratch)
 	w.holder, w.only = e.holder+" scratch "+rand.Text(), only // of its own: what renews one build must not keep others
-	s := &scratch{worker: w, began: e.cfg.Now()}
+	s := &scratch{worker: w, began: e.cfg.Now(), end: func() {}}
 	err = e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
 		if _, err := w.p.recognise(ctx, tx); err != nil {
 			return err
@@ -65,6 +65,7 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 		return err
 	})
 	if err != nil {
+		s.discard(ctx) // it may have been made, and the answer was lost
 		return nil, fmt.Errorf("making a scratch build of %s: %w", v.Schema(), err)
 	}
 	s.renew(ctx)
@@ -189,7 +190,7 @@ func (s *scratch) keep(ctx context.Context) error {
 	return nil
 }
 
-// discard removes the build. If that fails it goes when its lease has run out.
+// discard removes the build, if it is there. If that fails it goes when its lease has run out.
 func (s *scratch) discard(ctx context.Context) {
 	s.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -197,7 +198,7 @@ func (s *scratch) discard(ctx context.Context) {
 	err := s.engine.inTurn(ctx, s.engine.cfg.Pool, func(tx pgx.Tx) error {
 		return dropWithin(ctx, tx, build{name: s.p.name, version: s.p.version, number: s.p.build}, PhaseScratch)
 	})
-	if err != nil {
+	if _, gone := errors.AsType[*OrderError](err); err != nil && !gone {
 		s.engine.cfg.Logger.WarnContext(ctx, "a scratch build was not removed; it goes when its lease has run out",
 			"projection", s.p.Schema(), "error", err)
 	}
