@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -121,9 +120,6 @@ func (a *anchor) heldBy(ctx context.Context, log Log) (bool, error) {
 	return false, ctx.Err()
 }
 
-// errMoved says that the checkpoint is no longer where the batch begins: another worker was here.
-var errMoved = errors.New("another worker moved the checkpoint")
-
 // step moves the checkpoint from floor to ceiling, and says for its transaction how long the server lets it idle and
 // whether the commit waits for the disk. A worker that comes second waits here for the first one's commit, and then finds
 // the checkpoint moved.
@@ -134,7 +130,7 @@ func (w *worker) step(b *Batch, durable bool) statement {
 		anchored.stream, anchored.revision, anchored.event, anchored.position = []byte(a.stream), int64(a.revision), a.event.Bytes(), int64(a.position)
 	}
 	ttl := w.engine.cfg.TTL
-	return statement{sql: stepSQL, moves: true, arguments: []any{
+	return statement{sql: stepSQL, name: stepName, arguments: []any{
 		w.p.name, w.p.version, w.p.build, w.at.store.Bytes(), int64(b.After), w.at.epoch, w.holder,
 		int64(next.position), int64(len(b.Events)), w.engine.cfg.Now(), ttl.Seconds(),
 		anchored.stream, anchored.revision, anchored.event, anchored.position,
@@ -142,13 +138,18 @@ func (w *worker) step(b *Batch, durable bool) statement {
 	}}
 }
 
-const stepSQL = `UPDATE checkpoints SET position = $8, events = events + $9, updated_at = $10,
+// stepName is that of the prepared statement, by which tests know it on the wire.
+const stepName = "step"
+
+const stepSQL = `WITH moved AS (
+	UPDATE checkpoints SET position = $8, events = events + $9, updated_at = $10,
 		expires_at = now() + make_interval(secs => $11),
 		anchor_stream = $12, anchor_revision = $13, anchor_event = $14, anchor_position = $15,
 		state = NULL, cause = NULL, since = NULL, stuck_stream = NULL, stuck_revision = NULL, stuck_type = NULL
 	WHERE projection = $1 AND version = $2 AND build = $3 AND store_id = $4 AND position = $5 AND epoch = $6 AND holder = $7
 	RETURNING set_config('idle_in_transaction_session_timeout', $16, true), set_config('plan_cache_mode', 'force_generic_plan', true),
-		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END`
+		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END
+) SELECT refuse('` + codeMoved + `', 'the checkpoint is not where the batch begins') WHERE NOT EXISTS (SELECT FROM moved)`
 
 // rollback ends a transaction that failed; if that fails, too, pgx closes the connection, which has the same effect.
 func rollback(ctx context.Context, tx pgx.Tx) {

@@ -99,7 +99,7 @@ func TestAFrozenWorkerWritesNothing(t *testing.T) {
 func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.ttl = time.Second
+	h.ttl, h.limit = time.Second, 100
 	var prepared, stuck atomic.Bool
 	thaw, ctx := make(chan struct{}), t.Context()
 	pool := h.wired(t, func(sent []byte) bool {
@@ -114,8 +114,8 @@ func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
 	frozen := h.engine(pool, sample)
 	require.NoError(t, frozen.Prepare(t.Context()))
 	prepared.Store(true)
+	h.append(100) // a batch that is copied takes more than one message
 	stop := h.start(frozen)
-	h.append(3)
 	require.Eventually(t, stuck.Load, 30*time.Second, 5*time.Millisecond)
 
 	other, _ := h.run(h.pool, sample)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // EventError names the event at which a projection stands still, or for which a partition waits.
@@ -63,7 +63,8 @@ func divides(err error) bool {
 	return its || errors.Is(err, errOrder) || blames(err)
 }
 
-// together writes what the events of a batch come to. Only one that is handed the transaction cuts the batch.
+// together writes what the events of a batch come to. One round trip does for that, unless there is much to write, something
+// waits, or an event is handed the transaction, which cuts the batch.
 func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 	a := &applied{batch: b, queue: newQueue(w)}
 	w.p.reset()
@@ -71,10 +72,15 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 	if err != nil {
 		return a, err
 	}
-	if next == len(b.Events) && !w.p.pending() && len(a.queue.lines) == 0 {
-		return a, w.pass(ctx, a)
+	whole := next == len(b.Events)
+	rows := work{w.step(b, w.durable(!whole || w.p.pending()))}
+	if whole {
+		w.flush(&rows, w.careful)
 	}
-	rows := work{{sql: "BEGIN"}, w.step(b, w.durable(w.p.pending() || next < len(b.Events)))}
+	if whole && len(a.queue.lines) == 0 && !slices.ContainsFunc(rows, statement.copies) {
+		return a, w.commit(ctx, a, func(conn *pgx.Conn) error { return rows.once(ctx, conn) })
+	}
+	rows = slices.Insert(rows, 0, statement{sql: "BEGIN"})
 	return a, w.commit(ctx, a, func(conn *pgx.Conn) error {
 		for next < len(b.Events) {
 			if err := w.piece(ctx, conn, rows, b.Events[next]); err != nil {
@@ -83,24 +89,14 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 			if next, err = w.gather(b.Events, next+1, a.queue); err != nil {
 				return err
 			}
-			rows = nil
+			if rows = nil; next == len(b.Events) {
+				w.flush(&rows, w.careful)
+			}
 		}
-		w.flush(&rows, w.careful)
 		if err := rows.run(ctx, conn); err != nil {
 			return err
 		}
 		return a.queue.save(ctx, conn, len(b.Events))
-	})
-}
-
-// pass moves the checkpoint over a batch that leaves no trace. One statement is a transaction by itself.
-func (w *worker) pass(ctx context.Context, a *applied) error {
-	return w.commit(ctx, a, func(conn *pgx.Conn) error {
-		err := work{w.step(a.batch, false)}.run(ctx, conn)
-		if _, refused := errors.AsType[*pgconn.PgError](err); err == nil || refused || errors.Is(err, errMoved) {
-			return err
-		}
-		return &commitError{err}
 	})
 }
 
@@ -181,12 +177,12 @@ func (w *worker) transact(ctx context.Context, write func(*pgx.Conn) error) erro
 	// From here on it is quicker to finish than to stop, and leaves no doubt.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	if conn.Conn().PgConn().TxStatus() == 'I' { // it is over
+		return err
+	}
 	if err != nil {
 		_, _ = conn.Exec(ctx, "ROLLBACK") // if it fails, too, the connection is closed, which has the same effect
 		return err
-	}
-	if conn.Conn().PgConn().TxStatus() == 'I' { // it is over
-		return nil
 	}
 	tag, err := conn.Exec(ctx, "COMMIT")
 	if err == nil && tag.String() != "COMMIT" {

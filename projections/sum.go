@@ -149,7 +149,7 @@ func (t *sumRows) flush(w *work, _ bool) {
 		if n < 0 {
 			n = len(rows)
 		}
-		*w = append(*w, statement{sql: t.addSQL, params: t.gather(rows[:n]), proves: t.name})
+		*w = append(*w, statement{sql: t.addSQL, params: t.gather(rows[:n])})
 		rows = rows[n:]
 	}
 }
@@ -172,10 +172,10 @@ func (t *sumRows) gather(rows []touched) [][]byte {
 	return t.arrays.params()
 }
 
-// proof adds a batch and returns the rows for which old + batch = new does not hold: none, unless somebody else writes.
-// All parts of a statement see one snapshot, that of its begin: "old" is what was there before. "added" is what the
-// statement itself wrote, over the newest version of a row, with the work of triggers before it. Only what
-// was not there is inserted, so that constraints judge sums, and not what is added to them.
+// proof adds a batch, and fails with a row for which old + batch = new does not hold: there is none, unless somebody else
+// writes. All parts of a statement see one snapshot, that of its begin: "old" is what was there before. "added" is what
+// the statement itself wrote, over the newest version of a row, with the work of triggers before it. Only what was not
+// there is inserted, so that constraints judge sums, and not what is added to them.
 const proof = `
 	WITH batch (%[2]s) AS (SELECT * FROM unnest(%[3]s)),
 	old AS (SELECT %[4]s FROM batch JOIN %[1]s t USING (%[5]s)),
@@ -185,7 +185,7 @@ const proof = `
 		ON CONFLICT (%[5]s) DO UPDATE SET %[6]s RETURNING %[4]s
 	),
 	added AS (TABLE raised UNION ALL TABLE made)
-	SELECT ROW(%[7]s)::text, ROW(%[8]s)::text, ROW(%[9]s)::text, ROW(%[10]s)::text
+	SELECT refuse('` + codeUnproven + `', json_build_array(%[14]s, ROW(%[7]s)::text, ROW(%[8]s)::text, ROW(%[9]s)::text, ROW(%[10]s)::text)::text)
 	FROM batch LEFT JOIN old USING (%[5]s) LEFT JOIN added USING (%[5]s)
 	WHERE %[11]s LIMIT 1`
 
@@ -205,7 +205,8 @@ func (t *sumRows) prepareSQL() {
 	}
 	t.addSQL = fmt.Sprintf(proof, t.table, list("", all), t.parameters(func(int) bool { return true }), list("t.", all),
 		list("", keys), list("", sums), list("batch.", keys), list("old.", values), list("batch.", values),
-		list("added.", values), strings.Join(differ, " OR "), list("", raises), strings.Join(matches, " AND "))
+		list("added.", values), strings.Join(differ, " OR "), list("", raises), strings.Join(matches, " AND "),
+		"'"+strings.ReplaceAll(t.name, "'", "''")+"'")
 }
 
 // list is an SQL list of columns, each after a prefix.

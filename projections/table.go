@@ -25,11 +25,10 @@ type work []statement
 
 type statement struct {
 	sql       string
+	name      string   // under which it is prepared; empty: a digest of its text
 	params    [][]byte // binary
 	arguments []any    // what params are made of when they are not made yet
 	rows      []byte   // of COPY, in its binary form, without trailer; nil: it is no COPY
-	proves    string   // the Sum table of which it returns a row that does not add up; empty: it returns nothing
-	moves     bool     // it moves a checkpoint, or else it fails
 }
 
 // column is one field of a row struct and the column it goes to.

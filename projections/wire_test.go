@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +33,11 @@ func (h *house) wired(t *testing.T, lose func(sent []byte) bool) *pgxpool.Pool {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool
+}
+
+// steps tells whether what is sent begins with a projection's step: it is a whole transaction.
+func steps(sent, projection string) bool {
+	return len(sent) > 5 && strings.HasPrefix(sent[5:], "\x00step\x00") && strings.Contains(sent, projection)
 }
 
 type wire struct {

@@ -2,7 +2,10 @@ package projections
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,48 +20,72 @@ const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 // run does the work within a transaction. Neighbouring statements travel in one pipeline, which COPY cannot.
 func (w work) run(ctx context.Context, conn *pgx.Conn) error {
 	for len(w) > 0 {
-		if w[0].rows != nil {
+		n := slices.IndexFunc(w, statement.copies)
+		switch n {
+		case 0:
+			n = 1
 			if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(w[0].rows), w[0].sql); err != nil {
 				return err
 			}
-			w = w[1:]
-			continue
-		}
-		n := slices.IndexFunc(w, func(s statement) bool { return s.rows != nil })
-		if n < 0 {
+		case -1:
 			n = len(w)
-		}
-		if err := runStatements(ctx, conn, w[:n]); err != nil {
-			return err
+			fallthrough
+		default:
+			prepared, err := w[:n].prepare(ctx, conn)
+			if err == nil {
+				err = told(w[:n].pipeline(ctx, conn, prepared))
+			}
+			if err != nil {
+				return err
+			}
 		}
 		w = w[n:]
 	}
 	return nil
 }
 
-func runStatements(ctx context.Context, conn *pgx.Conn, statements []statement) error {
-	prepared := make([]*pgconn.StatementDescription, len(statements))
-	for i := range statements { // a statement is prepared once per connection
+// once does the work, which copies nothing, in one round trip: a pipeline is a transaction by itself. When the connection
+// breaks, its end is not known.
+func (w work) once(ctx context.Context, conn *pgx.Conn) error {
+	prepared, err := w.prepare(ctx, conn)
+	if err != nil {
+		return err
+	}
+	err = w.pipeline(ctx, conn, prepared)
+	if reply, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered && reply.SeverityUnlocalized == "ERROR" {
+		return told(err)
+	}
+	return &commitError{err}
+}
+
+// prepare makes the statements known to the server, once per connection, and encodes their parameters.
+func (w work) prepare(ctx context.Context, conn *pgx.Conn) ([]*pgconn.StatementDescription, error) {
+	prepared := make([]*pgconn.StatementDescription, len(w))
+	for i := range w {
 		var err error
-		if prepared[i], err = conn.Prepare(ctx, statements[i].sql, statements[i].sql); err == nil {
-			err = statements[i].encode(conn.TypeMap(), prepared[i].ParamOIDs)
+		if prepared[i], err = conn.Prepare(ctx, cmp.Or(w[i].name, w[i].sql), w[i].sql); err == nil {
+			err = w[i].encode(conn.TypeMap(), prepared[i].ParamOIDs)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
+	return prepared, nil
+}
+
+func (w work) pipeline(ctx context.Context, conn *pgx.Conn, prepared []*pgconn.StatementDescription) error {
 	pipeline := conn.PgConn().StartPipeline(ctx)
-	for i, s := range statements {
-		pipeline.SendQueryStatement(prepared[i], s.params, []int16{pgx.BinaryFormatCode}, nil)
+	for i := range w {
+		pipeline.SendQueryStatement(prepared[i], w[i].params, []int16{pgx.BinaryFormatCode}, nil)
 	}
 	err := pipeline.Sync()
-	for i := 0; err == nil; i++ {
+	for err == nil {
 		var result any
 		if result, err = pipeline.GetResults(); err != nil || result == nil {
 			break
 		}
-		if reader, ok := result.(*pgconn.ResultReader); ok {
-			err = statements[i].finish(reader)
+		if answer, ok := result.(*pgconn.ResultReader); ok {
+			_, err = answer.Close()
 		}
 	}
 	if closeErr := pipeline.Close(); err == nil && closeErr != nil {
@@ -82,18 +109,32 @@ func (s *statement) encode(types *pgtype.Map, oids []uint32) error {
 	return nil
 }
 
-// finish reads what a statement answers.
-func (s *statement) finish(answer *pgconn.ResultReader) (err error) {
-	if s.proves != "" && answer.NextRow() {
-		v := answer.Values()
-		err = &ProofError{s.proves, string(v[0]), string(v[1]), string(v[2]), string(v[3])}
-	}
-	tag, closeErr := answer.Close()
-	switch {
-	case err != nil:
+// copies tells whether it is a COPY.
+func (s statement) copies() bool { return s.rows != nil }
+
+// What our own statements fail with, by the function refuse of the database.
+const (
+	codeMoved    = "DB001"
+	codeUnproven = "DB002"
+)
+
+// errMoved says that the checkpoint is no longer where the batch begins: another worker was here.
+var errMoved = errors.New("another worker moved the checkpoint")
+
+// told is what an error means that our own statements made.
+func told(err error) error {
+	reply, answered := errors.AsType[*pgconn.PgError](err)
+	if !answered {
 		return err
-	case closeErr == nil && s.moves && tag.RowsAffected() != 1:
-		return errMoved
 	}
-	return closeErr
+	switch reply.Code {
+	case codeMoved:
+		return errMoved
+	case codeUnproven:
+		var said [5]string
+		if json.Unmarshal([]byte(reply.Message), &said) == nil {
+			return &ProofError{said[0], said[1], said[2], said[3], said[4]}
+		}
+	}
+	return err
 }

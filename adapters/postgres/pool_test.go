@@ -43,14 +43,14 @@ func TestInvariantsOfTheInfrastructureTables(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Migrated(t)
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	checkpoint := func(position, events int) error {
-		_, err := pool.Exec(t.Context(), `insert into checkpoints (projection, version, build, store_id, position, events, updated_at)
-			values ($1, 1, 1, $2, $3, $4, $5)`, uuid.NewString(), uuid.New(), position, events, now)
+	checkpoint := func(holder, anchor any) error {
+		_, err := pool.Exec(t.Context(), `insert into checkpoints (projection, version, build, store_id, position, events, updated_at, holder, anchor_position)
+			values ($1, 1, 1, $2, 0, 0, $3, $4, $5)`, uuid.NewString(), uuid.New(), now, holder, anchor)
 		return err
 	}
-	require.NoError(t, checkpoint(0, 0))
-	require.ErrorContains(t, checkpoint(-1, 0), "checkpoints_position")
-	require.ErrorContains(t, checkpoint(0, -1), "checkpoints_events")
+	require.NoError(t, checkpoint(nil, nil))
+	require.ErrorContains(t, checkpoint("somebody", nil), "checkpoints_holder")
+	require.ErrorContains(t, checkpoint(nil, 7), "checkpoints_anchor")
 	projection := func(version int, schema, phase string) error {
 		_, err := pool.Exec(t.Context(), `insert into projections (name, version, build, schema_name, fingerprint, phase, created_at, changed_at)
 			values ('audit', $1, 1, $2, 'f', $3, $4, $4)`, version, schema, phase, now)
