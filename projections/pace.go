@@ -37,6 +37,16 @@ func (e *Engine) giveWay(ctx context.Context) {
 	e.waitWhile(ctx, longEnough, func() bool { return slices.ContainsFunc(e.workers(), (*worker).late) })
 }
 
+// unhurried is how long the follower of the head, for whom nobody waits, lets events gather: it counts them as it finds time.
+const unhurried = 50 * time.Millisecond
+
+func gather(ctx context.Context) {
+	select {
+	case <-time.After(unhurried):
+	case <-ctx.Done():
+	}
+}
+
 // Replays that began together stay together: the log is then read and decoded once for all of them. One that is a few
 // batches ahead waits for the others, unless one does not get on.
 const (

@@ -103,6 +103,9 @@ func (w *worker) setPhase(phase Phase) {
 // handle is the Watermill handler: an error is a Nack, and the subscriber begins again where resume says.
 func (w *worker) handle(msg *message.Message) error {
 	ctx := msg.Context()
+	if w.p.name == headName {
+		gather(ctx)
+	}
 	defer w.busy()()
 	if w.currentPhase() == PhaseReplaying {
 		w.engine.giveWay(ctx)
