@@ -69,7 +69,7 @@ func (s *scratch) asOf(ctx context.Context, at events.Position) (AsOf, error) {
 	}
 	return AsOf{
 		Projection: s.p.name, Version: s.p.version, Build: s.p.build, Schema: s.p.Schema(),
-		Asked: at, Position: s.at.position, Events: s.events, Tables: tables,
+		Asked: at, Position: s.at.position, Events: s.at.events, Tables: tables,
 	}, nil
 }
 

@@ -45,6 +45,21 @@ func scanBuild(row pgx.CollectableRow) (b build, err error) {
 	return b, row.Scan(&b.name, &b.version, &b.number, &b.phase)
 }
 
+// findBuild returns the first build of a name that the rest of a query picks; found is false when there is none.
+func findBuild(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, name, which string, more ...any) (b build, found bool, err error) {
+	rows, _ := db.Query(ctx, "SELECT name, version, build, phase FROM projections WHERE name = $1 AND "+which+" LIMIT 1", append([]any{name}, more...)...)
+	b, err = pgx.CollectExactlyOneRow(rows, scanBuild) // the query's error comes back with the rows
+	if errors.Is(err, pgx.ErrNoRows) {
+		return b, false, nil
+	}
+	if err != nil {
+		return b, false, fmt.Errorf("looking for builds of %s: %w", name, err)
+	}
+	return b, true, nil
+}
+
 func readBuilds(ctx context.Context, conn *pgx.Conn) ([]build, error) {
 	rows, err := conn.Query(ctx, "SELECT name, version, build, phase, fingerprint FROM projections ORDER BY name, version, build")
 	if err != nil {

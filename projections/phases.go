@@ -164,13 +164,9 @@ func (w *worker) near(ctx context.Context) (bool, error) {
 // know: its readers have nothing to read until then, so nobody compares the two first, and nothing that waits is in the way.
 // Whoever does know that version goes on reading it, for a while.
 func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
-	var live int
-	err := e.cfg.Pool.QueryRow(ctx, "SELECT version FROM projections WHERE name = $1 AND phase = 'live'", p.name).Scan(&live)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("finding the live build of %s: %w", p.name, err)
-	}
-	if live >= p.version || e.knows(p.name, live) {
-		return nil
+	live, _, err := findBuild(ctx, e.cfg.Pool, p.name, "phase = 'live'")
+	if err != nil || live.version >= p.version || e.knows(p.name, live.version) {
+		return err
 	}
 	err = e.exchange(ctx, p, true)
 	if _, behind := errors.AsType[*behindError](err); behind {

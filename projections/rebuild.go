@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -59,16 +58,14 @@ func (e *Engine) change(ctx context.Context, name string, change func(pgx.Tx) er
 		return &UnknownError{name}
 	}
 	return e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, `SELECT name, version, build, phase FROM projections
-			WHERE name = $1 AND version > $2 AND phase IN ('replaying', 'ready', 'live') ORDER BY version DESC, build DESC LIMIT 1`,
-			name, known.version)
-		newer, err := pgx.CollectExactlyOneRow(rows, scanBuild) // the query's error comes back with the rows
-		if err == nil {
+		newer, found, err := findBuild(ctx, tx, name,
+			"version > $2 AND phase IN ('replaying', 'ready', 'live') ORDER BY version DESC, build DESC", known.version)
+		if found {
 			return &OrderError{name, fmt.Sprintf("build %s is %s, of version %d, and this process knows none above version %d: ask one that does",
 				newer.schema(), newer.phase, newer.version, known.version)}
 		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("looking for versions of %s: %w", name, err)
+		if err != nil {
+			return err
 		}
 		return change(tx)
 	})
@@ -90,19 +87,11 @@ func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
 	if e.newest(name) == nil {
 		return build{}, &UnknownError{name}
 	}
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT name, version, build, phase FROM projections
-		WHERE name = $1 AND phase IN ('replaying', 'ready') ORDER BY phase = 'ready' DESC, version DESC LIMIT 1`, name)
-	if err != nil {
-		return build{}, fmt.Errorf("looking for a rebuild of %s: %w", name, err)
+	b, found, err := findBuild(ctx, e.cfg.Pool, name, "phase IN ('replaying', 'ready') ORDER BY phase = 'ready' DESC, version DESC")
+	if err == nil && !found {
+		err = &OrderError{name, "no rebuild is under way"}
 	}
-	b, err := pgx.CollectExactlyOneRow(rows, scanBuild)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return b, &OrderError{name, "no rebuild is under way"}
-	}
-	if err != nil {
-		return b, fmt.Errorf("looking for a rebuild of %s: %w", name, err)
-	}
-	return b, nil
+	return b, err
 }
 
 // GoLiveOption is what may be said of going live.
@@ -137,17 +126,12 @@ func (e *Engine) GoBack(ctx context.Context, name string) error {
 	if e.newest(name) == nil {
 		return &UnknownError{name}
 	}
-	rows, err := e.cfg.Pool.Query(ctx, `SELECT name, version, build, phase FROM projections
-		WHERE name = $1 AND phase = 'retired' ORDER BY changed_at DESC LIMIT 1`, name)
+	b, found, err := findBuild(ctx, e.cfg.Pool, name, "phase = 'retired' ORDER BY changed_at DESC")
 	if err != nil {
-		return fmt.Errorf("looking for a retired build of %s: %w", name, err)
+		return err
 	}
-	b, err := pgx.CollectExactlyOneRow(rows, scanBuild)
-	if errors.Is(err, pgx.ErrNoRows) {
+	if !found {
 		return &OrderError{name, "nothing that was live before is left to go back to"}
-	}
-	if err != nil {
-		return fmt.Errorf("looking for a retired build of %s: %w", name, err)
 	}
 	return e.putLive(ctx, b.projection(), true)
 }

@@ -20,12 +20,11 @@ import (
 type scratch struct {
 	*worker
 
-	events int64      // counted so far
-	last   *LastEvent // of these
-	began  time.Time
-	pace   func(context.Context) error // before each batch; may be nil
-	tell   func(Filled)                // after each batch; may be nil
-	end    func()                      // ends the renewing of the lease
+	last  *LastEvent // counted
+	began time.Time
+	pace  func(context.Context) error // before each batch; may be nil
+	tell  func(Filled)                // after each batch; may be nil
+	end   func()                      // ends the renewing of the lease
 }
 
 // Filled is how far the filling of a scratch build has come.
@@ -141,7 +140,6 @@ func (s *scratch) step(ctx context.Context, records []events.Record) error {
 	if err != nil {
 		return err
 	}
-	s.events += int64(len(b.Events))
 	s.note(records)
 	if s.tell != nil {
 		s.tell(s.progress())
@@ -166,9 +164,9 @@ func (s *scratch) gone(ctx context.Context) bool {
 }
 
 func (s *scratch) progress() Filled {
-	p := Filled{Position: s.at.position, Events: s.events}
+	p := Filled{Position: s.at.position, Events: s.at.events}
 	if took := s.engine.cfg.Now().Sub(s.began).Seconds(); took > 0 {
-		p.Rate = float64(s.events) / took
+		p.Rate = float64(s.at.events) / took
 	}
 	return p
 }

@@ -110,13 +110,12 @@ func (e *Engine) verifier(ctx context.Context, name string, o VerifyOptions) (*v
 	if e.newest(name) == nil {
 		return nil, &UnknownError{name}
 	}
-	rows, _ := e.cfg.Pool.Query(ctx, "SELECT name, version, build, phase FROM projections WHERE name = $1 AND phase = 'live'", name)
-	live, err := pgx.CollectExactlyOneRow(rows, scanBuild) // the query's error comes back with the rows
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &UnreadyError{name}
-	}
+	live, found, err := findBuild(ctx, e.cfg.Pool, name, "phase = 'live'")
 	if err != nil {
-		return nil, fmt.Errorf("finding the live build of %s: %w", name, err)
+		return nil, err
+	}
+	if !found {
+		return nil, &UnreadyError{name}
 	}
 	i := slices.IndexFunc(e.versions, func(v version) bool { return v.name == live.name && v.version == live.version })
 	if i < 0 {
@@ -147,15 +146,9 @@ func (v *verifier) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var counted int64
-	err = v.engine.cfg.Pool.QueryRow(ctx, "SELECT events FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3",
-		v.live.name, v.live.version, v.live.number).Scan(&counted)
-	if err != nil {
-		return fmt.Errorf("reading the checkpoint: %w", err)
-	}
 	v.verdict = Verdict{
 		Projection: v.live.name, Version: v.live.version, Build: v.live.number, Schema: v.live.schema(),
-		Complete: v.options.slow == nil && v.options.complete(counted),
+		Complete: v.options.slow == nil && v.options.complete(at.events),
 	}
 	switch {
 	case v.options.slow != nil:
@@ -271,7 +264,7 @@ func (v *verifier) inSnapshot(ctx context.Context, do func(tx pgx.Tx, at checkpo
 
 // compareRows compares the snapshot with a scratch build.
 func (v *verifier) compareRows(ctx context.Context, tx pgx.Tx, s *scratch, only filters, how How) error {
-	v.verdict.Projected = s.events
+	v.verdict.Projected = s.at.events
 	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, snapshot, func(other pgx.Tx) (err error) {
 		c := newComparer(side{tx, v.live.schema()}, side{other, s.p.Schema()}, only)
 		c.pace = v.options.pace
