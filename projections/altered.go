@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/projections/tables"
 )
 
 // AlteredError says that somebody else changed the tables of a build. No event is to blame for what comes of it, and none
@@ -62,7 +64,7 @@ func (w *worker) altered(ctx context.Context) (changes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rollback(ctx, tx)
+	defer tables.Rollback(ctx, tx)
 	return w.p.altered(ctx, tx)
 }
 

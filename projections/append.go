@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"daybook/projections/tables"
 )
 
 // AppendTable only ever gains rows.
@@ -88,7 +90,7 @@ func (t *appendRows) columnsOf() [][]byte {
 	for range t.count {
 		rest = rest[2:]
 		for i := range t.columns {
-			size := cellSize(rest)
+			size := tables.CellSize(rest)
 			t.arrays.add(i, rest[:size])
 			rest = rest[size:]
 		}

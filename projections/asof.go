@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"daybook/events"
+	"daybook/projections/tables"
 )
 
 // AsOf is a read model as it was at a position, in a scratch build of its own. It was projected by the code of today, so
@@ -76,12 +79,12 @@ func (s *scratch) asOf(ctx context.Context, at events.Position) (AsOf, error) {
 // count counts the rows of all tables, those that the definition does not name too.
 func (s *scratch) count(ctx context.Context) ([]TableRows, error) {
 	out := []TableRows{}
-	err := pgx.BeginTxFunc(ctx, s.engine.cfg.Pool, snapshot, func(tx pgx.Tx) error {
-		names, err := tablesOf(ctx, tx, s.p.Schema())
+	err := pgx.BeginTxFunc(ctx, s.engine.cfg.Pool, tables.Snapshot, func(tx pgx.Tx) error {
+		found, err := tables.List(ctx, tx, s.p.Schema())
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(found)) {
 			t := TableRows{Table: name}
 			if err = tx.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{s.p.Schema(), name}.Sanitize()).Scan(&t.Rows); err != nil {
 				return err
@@ -94,14 +97,4 @@ func (s *scratch) count(ctx context.Context) ([]TableRows, error) {
 		return nil, fmt.Errorf("counting the rows of %s: %w", s.p.Schema(), err)
 	}
 	return out, nil
-}
-
-// tablesOf lists the tables of a physical schema, partitioned ones once.
-func tablesOf(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) {
-	rows, err := tx.Query(ctx, `SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY c.relname`, schema)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/projections/tables"
 )
 
 // arrays builds array parameters, one for each column of a statement.
@@ -238,7 +240,7 @@ func refusal(ctx context.Context, tx pgx.Tx, sql string, params int) (reply *pgc
 	if err != nil {
 		return nil, err
 	}
-	defer rollback(ctx, savepoint)
+	defer tables.Rollback(ctx, savepoint)
 	err = savepoint.Conn().PgConn().ExecParams(ctx, sql, make([][]byte, params), nil, nil, nil).Read().Err
 	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(reply) {
 		return reply, nil

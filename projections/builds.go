@@ -10,6 +10,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/projections/tables"
 )
 
 // Phase is how far a build has come in its life.
@@ -165,7 +167,7 @@ func (e *Engine) bind(ctx context.Context, conn *pgx.Conn, v version, p *Project
 	if failure != nil {
 		return failure
 	}
-	defer rollback(ctx, tx)
+	defer tables.Rollback(ctx, tx)
 	if e.createSchema(ctx, tx, fresh) != nil || fresh.bind(ctx, tx) != nil {
 		return err
 	}

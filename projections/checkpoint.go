@@ -150,10 +150,3 @@ const stepSQL = `WITH moved AS (
 	RETURNING set_config('idle_in_transaction_session_timeout', $16, true), set_config('plan_cache_mode', 'force_generic_plan', true),
 		CASE WHEN NOT $17::bool THEN set_config('synchronous_commit', 'off', true) END
 ) SELECT refuse('` + codeMoved + `', 'the checkpoint is not where the batch begins') WHERE NOT EXISTS (SELECT FROM moved)`
-
-// rollback ends a transaction that failed; if that fails, too, pgx closes the connection, which has the same effect.
-func rollback(ctx context.Context, tx pgx.Tx) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	_ = tx.Rollback(ctx)
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/events"
+	"daybook/projections/tables"
 )
 
 // Diff tells how the build that is ready differs from the one that readers read, both as of the same position of the log.
@@ -16,7 +17,7 @@ type Diff struct {
 	Projection string          `json:"projection"`
 	Position   events.Position `json:"position"`
 	// Comparison is of the live build (A) with the one that is ready (B).
-	Comparison Comparison `json:"comparison"`
+	Comparison tables.Comparison `json:"comparison"`
 	// Parked are the partitions that wait in the one that is ready and do not wait in the live one.
 	Parked []string `json:"parked"`
 }
@@ -72,7 +73,7 @@ var errAhead = errors.New("it is ahead of the live build")
 // diff compares one snapshot of the live build with this one. The caller has the turn.
 func (w *worker) diff(ctx context.Context) (d Diff, err error) {
 	d.Projection = w.p.name
-	err = pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, snapshot, func(live pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, tables.Snapshot, func(live pgx.Tx) error {
 		var schema string
 		err := live.QueryRow(ctx, `SELECT p.schema_name, c.position FROM projections p
 			JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
@@ -89,11 +90,11 @@ func (w *worker) diff(ctx context.Context) (d Diff, err error) {
 		if err != nil {
 			return err
 		}
-		return pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, snapshot, func(ready pgx.Tx) error {
+		return pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, tables.Snapshot, func(ready pgx.Tx) error {
 			if d.Parked, err = parkedAnew(ctx, ready, w.p); err != nil {
 				return err
 			}
-			d.Comparison, err = compare(ctx, side{live, schema}, side{ready, w.p.Schema()}, nil)
+			d.Comparison, err = tables.Compare(ctx, tables.Side{Tx: live, Schema: schema}, tables.Side{Tx: ready, Schema: w.p.Schema()}, tables.Options{})
 			return err
 		})
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/projections"
+	"daybook/projections/tables"
 )
 
 // TestADiffIsExactWhileEventsArrive compares builds that never stand still at the same place by themselves.
@@ -47,7 +48,7 @@ func TestADiffIsExactWhileEventsArrive(t *testing.T) {
 	d, err := engine.Diff(t.Context(), "sample")
 	require.NoError(t, err)
 	require.False(t, d.Comparison.Equal())
-	rows := map[string]projections.RowCounts{}
+	rows := map[string]tables.RowCounts{}
 	for _, table := range d.Comparison.Tables {
 		rows[table.Table] = table.Rows
 	}

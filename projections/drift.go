@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/events"
+	"daybook/projections/tables"
 )
 
 // Verdict tells what a verification compared, and how many rows differ.
@@ -28,8 +29,8 @@ type Verdict struct {
 	Tables     []TableDrift    `json:"tables,omitempty"` // that differ
 	Checked    []TableCheck    `json:"checked"`          // all of them, by name
 	// Comparison is of the live build (A) with a projection of the log (B).
-	Comparison Comparison  `json:"comparison"`
-	Sums       []*SumError `json:"sums,omitempty"` // tables that are not what their identities give
+	Comparison tables.Comparison `json:"comparison"`
+	Sums       []*SumError       `json:"sums,omitempty"` // tables that are not what their identities give
 }
 
 // Unknown says that no rows were compared, of any table.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"daybook/projections/tables"
 )
 
 // encoder appends one field's value as a cell: a length and that many bytes of Postgres's binary form, or length -1 for
@@ -73,7 +75,7 @@ func encoderFor(field reflect.Value, t columnType) (encoder, error) {
 	return func(buffer []byte) ([]byte, error) {
 		v := field
 		if mayBeNil && v.IsNil() {
-			return appendNull(buffer), nil
+			return tables.AppendNull(buffer), nil
 		}
 		if pointer {
 			v = v.Elem()
@@ -86,14 +88,6 @@ func encoderFor(field reflect.Value, t columnType) (encoder, error) {
 		binary.BigEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
 		return buffer, nil
 	}, nil
-}
-
-func appendNull(buffer []byte) []byte { return append(buffer, 0xff, 0xff, 0xff, 0xff) }
-
-// cellSize is the size of the cell at the front, its length included.
-func cellSize[B []byte | string](cells B) int {
-	size := int32(cells[0])<<24 | int32(cells[1])<<16 | int32(cells[2])<<8 | int32(cells[3])
-	return 4 + max(int(size), 0)
 }
 
 // putterFor chooses by both types; nil means that they do not fit.

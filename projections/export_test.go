@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"daybook/projections/tables"
 )
 
 // Prepared is what one batch writes, as rows worked out beforehand, and as a careful author would write them without
@@ -118,7 +120,7 @@ func (t *appendRows) decode(schema string) (preparedCopy, error) {
 		rest = rest[2:]
 		row := make([]any, len(t.columns))
 		for i, column := range t.columns {
-			size := cellSize(rest)
+			size := tables.CellSize(rest)
 			if cell := rest[:size]; binary.BigEndian.Uint32(cell) != 0xffffffff {
 				known, _ := types.TypeForOID(column.typ.base)
 				value, err := known.Codec.DecodeValue(types, column.typ.base, pgtype.BinaryFormatCode, bytes.Clone(cell[4:]))

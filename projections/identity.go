@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/projections/tables"
 )
 
 // From declares what a Sum table must be equal to: a query over the projection's other tables, named without schema,
@@ -29,11 +31,11 @@ type Beginner interface {
 // CheckSums computes every Sum table that declares [From] anew and compares all its rows, all tables under one snapshot.
 // It writes nothing, and may run beside the engine. The error joins a *SumError for each table that differs.
 func (p *Projection) CheckSums(ctx context.Context, db Beginner) error {
-	tx, err := db.BeginTx(ctx, snapshot)
+	tx, err := db.BeginTx(ctx, tables.Snapshot)
 	if err != nil {
 		return fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
 	}
-	defer rollback(ctx, tx)
+	defer tables.Rollback(ctx, tx)
 	found, err := p.checkSums(ctx, tx)
 	if err != nil {
 		return err
@@ -45,17 +47,14 @@ func (p *Projection) CheckSums(ctx context.Context, db Beginner) error {
 	return errors.Join(errs...)
 }
 
-// snapshot is how several statements see the same rows.
-var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-
 // checkSums is CheckSums within a transaction, which it leaves as it was.
 func (p *Projection) checkSums(ctx context.Context, tx pgx.Tx) (found []*SumError, err error) {
 	savepoint, err := tx.Begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
 	}
-	defer rollback(ctx, savepoint)
-	if err := searchIn(ctx, savepoint, p.Schema()); err != nil {
+	defer tables.Rollback(ctx, savepoint)
+	if err := tables.SearchIn(ctx, savepoint, p.Schema()); err != nil {
 		return nil, fmt.Errorf("checking the sums of %s: %w", p.Schema(), err)
 	}
 	for _, t := range p.tables {
@@ -134,11 +133,6 @@ func (t *sumRows) compare(ctx context.Context, tx pgx.Tx, schema string) (found 
 	return found, count, err
 }
 
-func searchIn(ctx context.Context, tx pgx.Tx, schema string) error {
-	_, err := tx.Exec(ctx, "SET LOCAL search_path TO "+pgx.Identifier{schema}.Sanitize())
-	return err
-}
-
 func (t *sumRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
 	errs := []error{t.bindColumns(ctx, tx, schema)}
 	for i := range t.columns {
@@ -172,8 +166,8 @@ func (t *sumRows) bindIdentity(ctx context.Context, tx pgx.Tx, schema string) er
 	if err != nil {
 		return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
 	}
-	defer rollback(ctx, savepoint) // and with it the search path
-	if err := searchIn(ctx, savepoint, schema); err != nil {
+	defer tables.Rollback(ctx, savepoint) // and with it the search path
+	if err := tables.SearchIn(ctx, savepoint, schema); err != nil {
 		return fmt.Errorf("checking the identity of %s.%s: %w", schema, t.name, err)
 	}
 	described, err := savepoint.Conn().PgConn().Prepare(ctx, "", t.identity, nil)

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"daybook/projections/tables"
 )
 
 // PatchTable holds one row per key. Changes of one key within a batch are merged, in order, before anything is written.
@@ -183,7 +185,7 @@ func (t *patchRows) clear(columns []string) error {
 			continue
 		}
 		from := len(t.arena)
-		t.arena = appendNull(t.arena)
+		t.arena = tables.AppendNull(t.arena)
 		t.write(p, i, from)
 	}
 	p.becomes(written)
@@ -247,7 +249,7 @@ func (t *patchRows) gather(which []int, written uint64) [][]byte {
 		p := &t.patches[at]
 		key := p.key
 		for _, i := range t.keys {
-			size := cellSize(key)
+			size := tables.CellSize(key)
 			t.arrays.columns[i] = append(t.arrays.columns[i], key[:size]...)
 			key = key[size:]
 		}

@@ -57,10 +57,13 @@ type applied struct {
 	stands error // why the projection stands there; nil: it does not
 }
 
+// errMeeting says that rows of several events meet where one might hide another from a constraint.
+var errMeeting = errors.New("its events have to be written one by one")
+
 // divides tells whether one by one, some events of a batch may go through.
 func divides(err error) bool {
 	_, its := errors.AsType[*EventError](err)
-	return its || errors.Is(err, errOrder) || blames(err)
+	return its || errors.Is(err, errMeeting) || blames(err)
 }
 
 // together writes what the events of a batch come to. One round trip does for that, unless there is much to write, something
@@ -77,7 +80,7 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 	if whole {
 		w.flush(&rows, w.careful)
 	}
-	if whole && len(a.queue.lines) == 0 && !slices.ContainsFunc(rows, statement.copies) {
+	if whole && len(a.queue.lines) == 0 && !slices.ContainsFunc(rows, copies) {
 		return a, w.commit(ctx, a, func(conn *pgx.Conn) error { return rows.once(ctx, conn) })
 	}
 	rows = slices.Insert(rows, 0, statement{sql: "BEGIN"})
@@ -131,7 +134,7 @@ func (w *worker) gather(list []*Recorded, i int, q *queue) (next int, err error)
 		}
 	}
 	if w.p.meetings > 1 {
-		return i, errOrder
+		return i, errMeeting
 	}
 	return i, nil
 }

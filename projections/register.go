@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/events/id"
+	"daybook/projections/tables"
 )
 
 // Prepare registers what is not registered yet and checks every definition against its tables. The first build of a name
@@ -169,7 +170,7 @@ func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) err
 	if err := tx.QueryRow(ctx, "SELECT current_setting('search_path')").Scan(&path); err != nil {
 		return err
 	}
-	if err := searchIn(ctx, tx, p.Schema()); err != nil {
+	if err := tables.SearchIn(ctx, tx, p.Schema()); err != nil {
 		return err
 	}
 	if err := p.execute(ctx, tx); err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"daybook/projections/tables"
 )
 
 // rules are what Postgres demands of a table's rows. Events that are merged must not keep from it what it would have
@@ -145,7 +147,7 @@ func (l *layout) satisfied(ctx context.Context, tx pgx.Tx, expressions []string)
 	if err != nil {
 		return nil, err
 	}
-	defer rollback(ctx, savepoint)
+	defer tables.Rollback(ctx, savepoint)
 	out := make([]bool, len(expressions))
 	err = savepoint.QueryRow(ctx, fmt.Sprintf("SELECT ARRAY[(%s) IS NOT FALSE] FROM (SELECT %s) AS created",
 		strings.Join(expressions, ") IS NOT FALSE, ("), strings.Join(columns, ", "))).Scan(&out)

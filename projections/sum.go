@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"daybook/projections/tables"
 )
 
 // SumTable holds one row of sums per key.
@@ -160,7 +162,7 @@ func (t *sumRows) gather(rows []touched) [][]byte {
 	for _, r := range rows {
 		key := r.key
 		for _, i := range t.keys {
-			size := cellSize(key)
+			size := tables.CellSize(key)
 			t.arrays.columns[i] = append(t.arrays.columns[i], key[:size]...)
 			key = key[size:]
 		}

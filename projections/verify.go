@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/projections/tables"
 )
 
 // VerifyOptions say how much is compared.
@@ -217,18 +219,18 @@ func (v *verifier) compareWith(ctx context.Context, s *scratch, begun checkpoint
 }
 
 // filters leave nothing of the tables that a scratch build does not write.
-func (v *verifier) filters(ctx context.Context, tx pgx.Tx, s *scratch) (filters, error) {
+func (v *verifier) filters(ctx context.Context, tx pgx.Tx, s *scratch) (tables.Filters, error) {
+	out := tables.Filters{}
 	if s.only == nil {
-		return filters{}, nil
+		return out, nil
 	}
-	names, err := tablesOf(ctx, tx, v.live.schema())
+	names, err := tables.List(ctx, tx, v.live.schema())
 	if err != nil {
 		return nil, fmt.Errorf("listing the tables of %s: %w", v.live.schema(), err)
 	}
-	out := filters{}
-	for _, name := range names {
+	for name := range names {
 		if !slices.ContainsFunc(v.p.tables, func(t table) bool { return t.tableName() == name && s.only(t) }) {
-			out[name] = filter{}
+			out[name] = tables.Filter{}
 		}
 	}
 	return out, nil
@@ -245,7 +247,7 @@ func (v *verifier) scratch(ctx context.Context, only func(table) bool) (*scratch
 
 // inSnapshot does something with one snapshot of the live build, and of its checkpoint.
 func (v *verifier) inSnapshot(ctx context.Context, do func(tx pgx.Tx, at checkpoint) error) error {
-	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, snapshot, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, tables.Snapshot, func(tx pgx.Tx) error {
 		where := " FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3"
 		at, err := scanCheckpoint(tx.QueryRow(ctx, "SELECT "+checkpointColumns+where, v.live.name, v.live.version, v.live.number))
 		if err == nil {
@@ -263,14 +265,13 @@ func (v *verifier) inSnapshot(ctx context.Context, do func(tx pgx.Tx, at checkpo
 }
 
 // compareRows compares the snapshot with a scratch build.
-func (v *verifier) compareRows(ctx context.Context, tx pgx.Tx, s *scratch, only filters, how How) error {
+func (v *verifier) compareRows(ctx context.Context, tx pgx.Tx, s *scratch, only tables.Filters, how How) error {
 	v.verdict.Projected = s.at.events
-	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, snapshot, func(other pgx.Tx) (err error) {
-		c := newComparer(side{tx, v.live.schema()}, side{other, s.p.Schema()}, only)
-		c.pace = v.options.pace
-		v.verdict.Comparison, err = c.run(ctx)
+	return pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, tables.Snapshot, func(other pgx.Tx) (err error) {
+		v.verdict.Comparison, err = tables.Compare(ctx, tables.Side{Tx: tx, Schema: v.live.schema()},
+			tables.Side{Tx: other, Schema: s.p.Schema()}, tables.Options{Only: only, Pace: v.options.pace})
 		for _, d := range v.verdict.Comparison.Tables {
-			if f, limited := only[d.Table]; limited && f.column == "" {
+			if f, limited := only[d.Table]; limited && f.Column == "" {
 				continue
 			}
 			r := d.Rows

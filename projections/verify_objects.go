@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/projections/tables"
 )
 
 // Object is something of a table that is not what schema.sql makes of it: its columns, what must hold of its rows, and
@@ -73,8 +75,8 @@ func objectsOf(ctx context.Context, tx pgx.Tx, schema string) (map[place]string,
 	if err != nil {
 		return nil, err
 	}
-	defer rollback(ctx, savepoint)
-	if err = searchIn(ctx, savepoint, schema); err != nil {
+	defer tables.Rollback(ctx, savepoint)
+	if err = tables.SearchIn(ctx, savepoint, schema); err != nil {
 		return nil, err
 	}
 	rows, err := savepoint.Query(ctx, objectsSQL, schema)
@@ -98,7 +100,7 @@ func (v *verifier) compareObjects(ctx context.Context, tx pgx.Tx, s *scratch) er
 		return fmt.Errorf("reading the catalogue of %s: %w", v.live.schema(), err)
 	}
 	var due map[place]string
-	err = pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, snapshot, func(other pgx.Tx) (err error) {
+	err = pgx.BeginTxFunc(ctx, v.engine.cfg.Pool, tables.Snapshot, func(other pgx.Tx) (err error) {
 		due, err = objectsOf(ctx, other, s.p.Schema())
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"daybook/events"
+	"daybook/projections/tables"
 )
 
 // Sample tells what a sampled verification compared, and what it did not.
@@ -250,7 +251,7 @@ func odd(stream string) bool {
 }
 
 // filters leaves the sampled streams of the Append tables, and nothing of other tables.
-func (m *sampling) filters(ctx context.Context, s *scratch) (filters, error) {
+func (m *sampling) filters(ctx context.Context, s *scratch) (tables.Filters, error) {
 	out, err := m.verifier.filters(ctx, m.tx, s)
 	if err != nil {
 		return nil, err
@@ -260,13 +261,13 @@ func (m *sampling) filters(ctx context.Context, s *scratch) (filters, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := filter{column: "stream"}
+		f := tables.Filter{Column: "stream"}
 		for stream, in := range m.seen {
 			switch {
 			case in && typ == pgtype.ByteaOID:
-				f.values = append(f.values, `\x`+hex.EncodeToString([]byte(stream)))
+				f.Values = append(f.Values, `\x`+hex.EncodeToString([]byte(stream)))
 			case in:
-				f.values = append(f.values, stream)
+				f.Values = append(f.Values, stream)
 			}
 		}
 		out[name] = f

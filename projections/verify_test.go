@@ -51,8 +51,8 @@ func (h *house) tampered(engine *projections.Engine, table, change string, o pro
 // differences lists what a verdict's comparison found: table, kind, key and columns.
 func differences(v projections.Verdict) (out []string) {
 	for _, d := range v.Comparison.Tables {
-		for _, line := range examples(d) {
-			out = append(out, d.Table+" "+line)
+		for _, e := range d.Examples {
+			out = append(out, d.Table+" "+e.String())
 		}
 	}
 	return out

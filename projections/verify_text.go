@@ -24,10 +24,8 @@ func (v Verdict) String() string {
 		}
 	}
 	for _, d := range v.Comparison.Tables {
-		if d.Columns = nil; d.differs() { // columns are objects
-			text := &comparisonText{a: "the live build", b: "a projection of the log"}
-			text.table(d)
-			w.WriteString(text.String())
+		if d.Columns = nil; d.Differs() { // columns are objects
+			w.WriteString(d.Text("the live build", "a projection of the log"))
 		}
 	}
 	for _, s := range v.Sums {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/events"
+	"daybook/projections/tables"
 )
 
 // View is a read model as it was at a position, to be read by whoever opened it. It is removed when it is closed, or when
@@ -24,10 +25,10 @@ type View struct {
 
 	Last *LastEvent // nil: no event had been recorded
 
-	scratch   *scratch
-	relations map[string]*relation
-	close     func()
-	stop      func() bool
+	scratch *scratch
+	tables  map[string]*tables.Table
+	close   func()
+	stop    func() bool
 }
 
 // LastEvent is the last of the events that a build was made from.
@@ -86,15 +87,14 @@ func (v *View) Close() {
 
 // describe reads what tables there are.
 func (v *View) describe(ctx context.Context, wanted string) error {
-	rows, _ := v.scratch.engine.cfg.Pool.Query(ctx, relationsSQL, v.scratch.p.Schema()) // the error comes back with the rows
-	found, err := collectRelations(rows)
+	found, err := tables.List(ctx, v.scratch.engine.cfg.Pool, v.scratch.p.Schema())
 	if err != nil {
 		return fmt.Errorf("listing the tables: %w", err)
 	}
 	if wanted != "" && found[wanted] == nil {
 		return &UnknownTableError{v.scratch.p.name, wanted, slices.Sorted(maps.Keys(found))}
 	}
-	v.relations = found
+	v.tables = found
 	return nil
 }
 
@@ -130,19 +130,15 @@ const wholeRow = `"daybook's whole row"`
 
 // read reads a table in a transaction of which the settings are known.
 func (v *View) read(ctx context.Context, table string, do func(tx pgx.Tx, from string) error) error {
-	r := v.relations[table]
-	if r == nil {
-		return &UnknownTableError{v.scratch.p.name, table, slices.Sorted(maps.Keys(v.relations))}
+	t := v.tables[table]
+	if t == nil {
+		return &UnknownTableError{v.scratch.p.name, table, slices.Sorted(maps.Keys(v.tables))}
 	}
-	from := "FROM " + r.fromSQL(v.scratch.p.Schema()) + " AS " + wholeRow
-	if order := pair(r, r).orderSQL(); len(order) > 0 {
-		from += " ORDER BY " + strings.Join(order, ", ")
-	}
-	err := pgx.BeginTxFunc(ctx, v.scratch.engine.cfg.Pool, snapshot, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, printing); err != nil {
+	err := pgx.BeginTxFunc(ctx, v.scratch.engine.cfg.Pool, tables.Snapshot, func(tx pgx.Tx) error {
+		if err := tables.Print(ctx, tx); err != nil {
 			return err
 		}
-		return do(tx, from)
+		return do(tx, t.Ordered(v.scratch.p.Schema(), wholeRow))
 	})
 	if err != nil {
 		return errors.Join(ctx.Err(), fmt.Errorf("reading table %s of %s: %w", table, v.scratch.p.Schema(), err))

@@ -20,7 +20,7 @@ const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 // run does the work within a transaction. Neighbouring statements travel in one pipeline, which COPY cannot.
 func (w work) run(ctx context.Context, conn *pgx.Conn) error {
 	for len(w) > 0 {
-		n := slices.IndexFunc(w, statement.copies)
+		n := slices.IndexFunc(w, copies)
 		switch n {
 		case 0:
 			n = 1
@@ -109,8 +109,8 @@ func (s *statement) encode(types *pgtype.Map, oids []uint32) error {
 	return nil
 }
 
-// copies tells whether it is a COPY.
-func (s statement) copies() bool { return s.rows != nil }
+// copies tells whether a statement is a COPY.
+func copies(s statement) bool { return s.rows != nil }
 
 // What our own statements fail with, by the function refuse of the database.
 const (

@@ -1,4 +1,4 @@
-package projections_test
+package tables_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"daybook/projections"
+	"daybook/projections/tables"
 )
 
 // printed is a type on either side, with values in the way Postgres prints them on both.
@@ -121,7 +121,7 @@ func drawRow(t *rapid.T, columns []printed, keys int) []*string {
 func same(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 // join writes a row as [example] writes keys, for a map.
-func join(values []*string) string { return example(projections.Example{Key: values}) }
+func join(values []*string) string { return tables.Example{Key: values}.String() }
 
 // TestCompareFindsExactlyTheEdits: whatever the types of key and values, on one side or on the other.
 func TestCompareFindsExactlyTheEdits(t *testing.T) {
@@ -134,7 +134,7 @@ func TestCompareFindsExactlyTheEdits(t *testing.T) {
 		columns = append(columns, rapid.SliceOfN(rapid.SampledFrom(slices.Concat(anything, onlyValues)), 0, 3).Draw(rt, "values")...)
 		var a, b [][]*string
 		want, known := []string{}, map[string]bool{}
-		var counts projections.RowCounts
+		var counts tables.RowCounts
 		for range rapid.IntRange(0, 20).Draw(rt, "rows") {
 			row := drawRow(rt, columns, keys)
 			if known[join(row[:keys])] {
@@ -142,21 +142,21 @@ func TestCompareFindsExactlyTheEdits(t *testing.T) {
 			}
 			known[join(row[:keys])] = true
 			left, right := row, slices.Clone(row)
-			e := projections.Example{Key: slices.Clone(row[:keys])}
+			e := tables.Example{Key: slices.Clone(row[:keys])}
 			slices.Reverse(e.Key)
 			switch rapid.IntRange(0, 4).Draw(rt, "edit") {
 			case 0:
-				right, e.Kind = nil, projections.RowOnlyA
+				right, e.Kind = nil, tables.RowOnlyA
 				counts.OnlyA++
 			case 1:
-				left, e.Kind = nil, projections.RowOnlyB
+				left, e.Kind = nil, tables.RowOnlyB
 				counts.OnlyB++
 			case 2:
 				copy(right[keys:], drawRow(rt, columns, keys)[keys:])
 				for i := range columns {
 					if !same(left[i], right[i]) {
-						e.Kind = projections.RowChanged
-						e.Values = append(e.Values, projections.ValueDifference{Column: fmt.Sprintf("c%02d", i), A: left[i], B: right[i]})
+						e.Kind = tables.RowChanged
+						e.Values = append(e.Values, tables.ValueDifference{Column: fmt.Sprintf("c%02d", i), A: left[i], B: right[i]})
 					}
 				}
 			}
@@ -166,7 +166,7 @@ func TestCompareFindsExactlyTheEdits(t *testing.T) {
 				counts.Equal += 1 - int64(min(len(e.Values), 1))
 			}
 			if e.Kind != "" {
-				want = append(want, example(e))
+				want = append(want, e.String())
 			}
 			a, b = append(a, left), append(b, right)
 		}

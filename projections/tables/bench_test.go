@@ -1,4 +1,4 @@
-package projections_test
+package tables_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/postgres/pgtest"
-	"daybook/projections"
+	"daybook/projections/tables"
 )
 
 // BenchmarkCompare compares a million rows with themselves, in tables whose primary key's index has the order that is
@@ -35,13 +35,13 @@ func BenchmarkCompare(b *testing.B) {
 				INSERT INTO rows SELECT %s, n FROM generate_series(1, %d) n; ANALYZE rows`, key, k.value, rows))
 			require.NoError(b, err)
 			for b.Loop() {
-				begin := func() projections.Side {
+				begin := func() tables.Side {
 					tx, err := pool.BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 					require.NoError(b, err)
-					return projections.Side{Tx: tx, Schema: schema}
+					return tables.Side{Tx: tx, Schema: schema}
 				}
 				one, other := begin(), begin()
-				out, err := projections.Compare(b.Context(), one, other, nil)
+				out, err := tables.Compare(b.Context(), one, other, tables.Options{})
 				require.NoError(b, err)
 				require.EqualValues(b, rows, out.Tables[0].Rows.Equal)
 				require.NoError(b, one.Tx.Rollback(b.Context()))

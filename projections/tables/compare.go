@@ -1,4 +1,4 @@
-package projections
+package tables
 
 import (
 	"bytes"
@@ -74,53 +74,60 @@ type ValueDifference struct {
 
 // Equal says that both schemas have the same tables with the same columns and rows. Another type or primary key is told,
 // but does not count: what is read is the same.
-func (c Comparison) Equal() bool { return !slices.ContainsFunc(c.Tables, Difference.differs) }
+func (c Comparison) Equal() bool { return !slices.ContainsFunc(c.Tables, Difference.Differs) }
 
-func (d Difference) differs() bool {
+// Differs tells whether the tables are not equal.
+func (d Difference) Differs() bool {
 	return d.OnlyIn != "" || d.Rows.Changed+d.Rows.OnlyA+d.Rows.OnlyB > 0 ||
 		slices.ContainsFunc(d.Columns, func(c ColumnDifference) bool { return c.TypeA == "" || c.TypeB == "" })
 }
 
-// side is one of the two schemas and the transaction it is read in. Both sides may share one transaction. What is read is
+// Side is one of two schemas and the transaction it is read in. Both sides may share one transaction. What is read is
 // consistent if the transaction is REPEATABLE READ.
-type side struct {
-	tx     pgx.Tx
-	schema string
+type Side struct {
+	Tx     pgx.Tx
+	Schema string
 }
 
-// filters limit a comparison, by table; others are compared in full.
-type filters map[string]filter
+// Filters limit a comparison, by table; others are compared in full.
+type Filters map[string]Filter
 
-// filter selects the rows whose column has one of the values, which are given as text and mean what the column's type
+// Filter selects the rows whose column has one of the values, which are given as text and mean what the column's type
 // makes of them. One without a column selects none.
-type filter struct {
-	column string
-	values []string
+type Filter struct {
+	Column string
+	Values []string
 }
 
-// compare reads every table of both schemas once, in the order of their keys, and holds a batch of rows of each: no
+// Options of a comparison. The zero value compares everything, at once.
+type Options struct {
+	Only Filters
+	Pace func(context.Context) error // before each batch of rows; may be nil
+}
+
+// Compare reads every table of both schemas once, in the order of their keys, and holds a batch of rows of each: no
 // statement needs both. Views, sequences and partitions (which are read through their tables) are passed over. It writes
 // nothing and leaves the transactions as they were, also when ctx ends or it fails.
-func compare(ctx context.Context, a, b side, only filters) (Comparison, error) {
-	return newComparer(a, b, only).run(ctx)
+func Compare(ctx context.Context, a, b Side, o Options) (Comparison, error) {
+	return newComparer(a, b, o).run(ctx)
 }
 
 type comparer struct {
 	a, b source
-	only filters
-	pace func(context.Context) error // before each batch of rows; may be nil
+	only Filters
 }
 
-func newComparer(a, b side, only filters) *comparer {
-	return &comparer{a: source{side: a, cursor: "compare_a"}, b: source{side: b, cursor: "compare_b"}, only: only}
+func newComparer(a, b Side, o Options) *comparer {
+	return &comparer{
+		a: source{Side: a, cursor: "compare_a", pace: o.Pace}, b: source{Side: b, cursor: "compare_b", pace: o.Pace}, only: o.Only,
+	}
 }
 
 func (c *comparer) run(ctx context.Context) (Comparison, error) {
-	out := Comparison{A: c.a.schema, B: c.b.schema, Tables: []Difference{}}
+	out := Comparison{A: c.a.Schema, B: c.b.Schema, Tables: []Difference{}}
 	for _, s := range []*source{&c.a, &c.b} {
-		s.pace = c.pace
 		if err := s.open(ctx); err != nil {
-			return out, fmt.Errorf("comparing schema %s: %w", s.schema, err)
+			return out, fmt.Errorf("comparing schema %s: %w", s.Schema, err)
 		}
 		defer s.close(ctx) // the last one opened first: they may be savepoints of one transaction
 	}

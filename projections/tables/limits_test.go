@@ -1,4 +1,4 @@
-package projections_test
+package tables_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"daybook/projections"
+	"daybook/projections/tables"
 )
 
 // TestCompareHoldsABatch, not the table: 200,000 rows, most of them small and some large.
@@ -23,17 +23,17 @@ func TestCompareHoldsABatch(t *testing.T) {
 	s.execute(s.b, "DELETE FROM rows WHERE k = 100000; UPDATE rows SET v = 'z' WHERE k = 200000")
 	c, held, err := s.try(nil)
 	require.NoError(t, err)
-	require.Equal(t, projections.RowCounts{Both: 199_999, Equal: 199_998, Changed: 1, OnlyA: 1}, c.Tables[0].Rows)
+	require.Equal(t, tables.RowCounts{Both: 199_999, Equal: 199_998, Changed: 1, OnlyA: 1}, c.Tables[0].Rows)
 	const growth = 2 // of a slice that is appended to
-	require.LessOrEqual(t, held.Rows, growth*projections.BatchRows)
-	require.Greater(t, held.Rows, projections.BatchRows/2, "small rows come in large batches")
-	require.LessOrEqual(t, held.Bytes, growth*projections.BatchRows*20_100, "the first batch of large rows is as long as the one before")
+	require.LessOrEqual(t, held.Rows, growth*tables.BatchRows)
+	require.Greater(t, held.Rows, tables.BatchRows/2, "small rows come in large batches")
+	require.LessOrEqual(t, held.Bytes, growth*tables.BatchRows*20_100, "the first batch of large rows is as long as the one before")
 
 	s.execute(s.a, "DELETE FROM rows WHERE k <= 198000")
 	s.execute(s.b, "DELETE FROM rows WHERE k <= 198000")
 	_, held, err = s.try(nil)
 	require.NoError(t, err)
-	require.LessOrEqual(t, held.Bytes, 2*growth*projections.BatchBytes)
+	require.LessOrEqual(t, held.Bytes, 2*growth*tables.BatchBytes)
 }
 
 // usable tells that a transaction goes on, with the settings that it had.
@@ -47,10 +47,10 @@ func usable(t *testing.T, txs ...pgx.Tx) {
 	}
 }
 
-func (s *schemas) sides() (a, b projections.Side) {
-	a = projections.Side{Tx: begin(s.t, s.a), Schema: s.inA}
-	b = projections.Side{Tx: begin(s.t, s.b), Schema: s.inB}
-	for _, side := range []projections.Side{a, b} {
+func (s *schemas) sides() (a, b tables.Side) {
+	a = tables.Side{Tx: begin(s.t, s.a), Schema: s.inA}
+	b = tables.Side{Tx: begin(s.t, s.b), Schema: s.inB}
+	for _, side := range []tables.Side{a, b} {
 		_, err := side.Tx.Exec(s.t.Context(), "SET LOCAL TimeZone = 'Asia/Tokyo'")
 		require.NoError(s.t, err)
 	}
@@ -71,7 +71,7 @@ func TestCompareIsCancelledWhileItWaits(t *testing.T) {
 	defer cancel()
 	ended := make(chan error)
 	go func() {
-		_, err := projections.Compare(ctx, a, b, nil)
+		_, err := tables.Compare(ctx, a, b, tables.Options{})
 		ended <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -84,7 +84,7 @@ func TestCompareIsCancelledWhileItWaits(t *testing.T) {
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.NoError(t, lock.Rollback(t.Context()))
 	usable(t, a.Tx, b.Tx)
-	c, err := projections.Compare(t.Context(), a, b, nil)
+	c, err := tables.Compare(t.Context(), a, b, tables.Options{})
 	require.NoError(t, err)
 	require.True(t, c.Equal())
 }
@@ -98,7 +98,7 @@ func TestCompareIsCancelledAtAnyTime(t *testing.T) {
 	cancelled := 0
 	for range 60 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(40_000))*time.Microsecond)
-		c, err := projections.Compare(ctx, a, b, nil)
+		c, err := tables.Compare(ctx, a, b, tables.Options{})
 		cancel()
 		if err != nil {
 			require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -1,4 +1,4 @@
-package projections_test
+package tables_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/postgres/pgtest"
-	"daybook/projections"
+	"daybook/projections/tables"
 )
 
 // schemas are two schemas of one database, each with connections of its own.
@@ -52,15 +52,15 @@ func begin(t testing.TB, pool *pgxpool.Pool) pgx.Tx {
 	return tx
 }
 
-func (s *schemas) try(only map[string]projections.Only) (projections.Comparison, projections.Held, error) {
+func (s *schemas) try(only tables.Filters) (tables.Comparison, tables.Held, error) {
 	s.t.Helper()
 	a, b := begin(s.t, s.a), begin(s.t, s.b)
 	defer a.Rollback(s.t.Context())
 	defer b.Rollback(s.t.Context())
-	return projections.CompareHeld(s.t.Context(), projections.Side{Tx: a, Schema: s.inA}, projections.Side{Tx: b, Schema: s.inB}, only)
+	return tables.CompareHeld(s.t.Context(), tables.Side{Tx: a, Schema: s.inA}, tables.Side{Tx: b, Schema: s.inB}, tables.Options{Only: only})
 }
 
-func (s *schemas) compare() projections.Comparison {
+func (s *schemas) compare() tables.Comparison {
 	s.t.Helper()
 	out, _, err := s.try(nil)
 	require.NoError(s.t, err)
@@ -68,33 +68,14 @@ func (s *schemas) compare() projections.Comparison {
 }
 
 // text is the comparison for people, with the schemas called live and rebuilt.
-func (s *schemas) text(c projections.Comparison) string {
+func (s *schemas) text(c tables.Comparison) string {
 	return strings.NewReplacer(s.inA, "live", s.inB, "rebuilt").Replace(c.String())
 }
 
-// example is an example in one line; ∅ is NULL.
-func example(e projections.Example) string {
-	value := func(v *string) string {
-		if v == nil {
-			return "∅"
-		}
-		return *v
-	}
-	var line strings.Builder
-	line.WriteString(string(e.Kind))
-	for _, k := range e.Key {
-		line.WriteString("|" + value(k))
-	}
-	for _, v := range e.Values {
-		line.WriteString(" " + v.Column + ":" + value(v.A) + "→" + value(v.B))
-	}
-	return line.String()
-}
-
-func examples(d projections.Difference) []string {
+func examples(d tables.Difference) []string {
 	out := []string{}
 	for _, e := range d.Examples {
-		out = append(out, example(e))
+		out = append(out, e.String())
 	}
 	return out
 }
@@ -169,7 +150,7 @@ func TestCompareTellsOtherTypes(t *testing.T) {
 	s.execute(s.a, "CREATE TABLE rows (k int PRIMARY KEY, v json); INSERT INTO rows VALUES (-2, '{\"a\": 1}'), (10, NULL), (9, NULL)")
 	s.execute(s.b, "CREATE TABLE rows (k text PRIMARY KEY, v jsonb); INSERT INTO rows VALUES (-2, '{\"a\": 1}'), (10, NULL), (9, NULL)")
 	tx := begin(t, s.a)
-	c, err := projections.Compare(t.Context(), projections.Side{Tx: tx, Schema: s.inA}, projections.Side{Tx: tx, Schema: s.inB}, nil)
+	c, err := tables.Compare(t.Context(), tables.Side{Tx: tx, Schema: s.inA}, tables.Side{Tx: tx, Schema: s.inB}, tables.Options{})
 	require.NoError(t, err)
 	require.True(t, c.Equal())
 	require.Equal(t, `live and rebuilt are equal
@@ -207,7 +188,7 @@ func TestCompareShowsTheFirstExamples(t *testing.T) {
 	s.execute(s.a, "INSERT INTO rows SELECT n, 'v' FROM generate_series(1, 100) n")
 	d := s.compare().Tables[0]
 	require.Len(t, d.Examples, 20)
-	require.Equal(t, "only_a|20", example(d.Examples[19]))
+	require.Equal(t, "only_a|20", d.Examples[19].String())
 	require.Contains(t, s.compare().String(), "\n  and 80 more\n")
 }
 
@@ -237,7 +218,7 @@ func TestCompareDoesNotDependOnSessions(t *testing.T) {
 	_, err := a.Exec(t.Context(), `SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German'; SET extra_float_digits = 0;
 		SET bytea_output = 'escape'; SET IntervalStyle = 'iso_8601'`)
 	require.NoError(t, err)
-	c, err := projections.Compare(t.Context(), projections.Side{Tx: a, Schema: s.inA}, projections.Side{Tx: b, Schema: s.inB}, nil)
+	c, err := tables.Compare(t.Context(), tables.Side{Tx: a, Schema: s.inA}, tables.Side{Tx: b, Schema: s.inB}, tables.Options{})
 	require.NoError(t, err)
 	require.True(t, c.Equal(), c.String())
 	var zone, path string
@@ -255,8 +236,8 @@ func TestCompareTwoSnapshots(t *testing.T) {
 	_, err := before.Exec(t.Context(), "SELECT FROM rows")
 	require.NoError(t, err)
 	s.execute(s.a, "UPDATE rows SET v = 'c' WHERE k = 2")
-	c, err := projections.Compare(t.Context(),
-		projections.Side{Tx: before, Schema: s.inA}, projections.Side{Tx: begin(t, s.a), Schema: s.inA}, nil)
+	c, err := tables.Compare(t.Context(),
+		tables.Side{Tx: before, Schema: s.inA}, tables.Side{Tx: begin(t, s.a), Schema: s.inA}, tables.Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"changed|2 v:b→c"}, examples(c.Tables[0]))
 	require.Contains(t, c.String(), s.inA+" (A) and "+s.inA+" (B) differ\n")
@@ -270,9 +251,9 @@ func TestCompareInOneTransaction(t *testing.T) {
 	s.execute(s.b, "DELETE FROM rows WHERE k = 4000")
 	tx := begin(t, s.a)
 	for range 2 {
-		c, err := projections.Compare(t.Context(), projections.Side{Tx: tx, Schema: s.inA}, projections.Side{Tx: tx, Schema: s.inB}, nil)
+		c, err := tables.Compare(t.Context(), tables.Side{Tx: tx, Schema: s.inA}, tables.Side{Tx: tx, Schema: s.inB}, tables.Options{})
 		require.NoError(t, err)
-		require.Equal(t, projections.RowCounts{Both: 4999, Equal: 4999, OnlyA: 1}, c.Tables[0].Rows)
+		require.Equal(t, tables.RowCounts{Both: 4999, Equal: 4999, OnlyA: 1}, c.Tables[0].Rows)
 		require.Equal(t, []string{"only_a|4000"}, examples(c.Tables[0]))
 	}
 }
@@ -289,14 +270,14 @@ func TestCompareOnlySomeRows(t *testing.T) {
 		require.NoError(t, s.a.QueryRow(t.Context(), "SELECT account FROM rows WHERE k = $1", n).Scan(&out))
 		return out
 	}
-	for want, only := range map[string]projections.Only{
+	for want, only := range map[string]tables.Filter{
 		"changed|21 v:v→w changed|77 v:v→w":                  {Column: "account", Values: []string{account(1), account(7)}},
 		"changed|35 v:v→w":                                   {Column: "part", Values: []string{"5", "6"}},
 		"changed|21 v:v→w changed|35 v:v→w changed|77 v:v→w": {Column: "kind", Values: []string{"in"}},
 		"": {Column: "k", Values: nil},
 		"changed|21 v:v→w changed|35 v:v→w changed|77 v:v→w ": {Column: "k", Values: []string{"21", "35", "77", "36"}},
 	} {
-		c, _, err := s.try(map[string]projections.Only{"rows": only, "gone": {Column: "k", Values: []string{"2"}}})
+		c, _, err := s.try(tables.Filters{"rows": only, "gone": {Column: "k", Values: []string{"2"}}})
 		require.NoError(t, err)
 		require.Equal(t, strings.TrimSpace(want), strings.Join(examples(c.Tables[1]), " "))
 		require.EqualValues(t, 1, c.Tables[0].Rows.OnlyA)
@@ -308,7 +289,7 @@ func TestCompareNamesWhatFails(t *testing.T) {
 	s := twoSchemas(t)
 	s.both("CREATE TABLE rows (k int PRIMARY KEY)")
 	s.execute(s.a, "CREATE TABLE more (n int)")
-	for want, only := range map[string]map[string]projections.Only{
+	for want, only := range map[string]tables.Filters{
 		fmt.Sprintf("comparing table %s.rows: there is no column x to filter by", s.inA):                        {"rows": {Column: "x"}},
 		fmt.Sprintf("comparing table %s.more: there is no column x to filter by", s.inA):                        {"more": {Column: "x"}},
 		fmt.Sprintf("comparing table %s.rows: ERROR: invalid input syntax for type integer", s.inA):             {"rows": {Column: "k", Values: []string{"x"}}},
@@ -318,7 +299,7 @@ func TestCompareNamesWhatFails(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	a, b := begin(t, s.a), begin(t, s.b)
-	_, err := projections.Compare(t.Context(), projections.Side{Tx: a, Schema: s.inA}, projections.Side{Tx: b, Schema: "nowhere"}, nil)
+	_, err := tables.Compare(t.Context(), tables.Side{Tx: a, Schema: s.inA}, tables.Side{Tx: b, Schema: "nowhere"}, tables.Options{})
 	require.EqualError(t, err, "comparing schema nowhere: there is no such schema")
 	_, err = a.Exec(t.Context(), "SELECT")
 	require.NoError(t, err)

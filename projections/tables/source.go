@@ -1,4 +1,4 @@
-package projections
+package tables
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 
 // source reads one side of a comparison, one table after the other.
 type source struct {
-	side
+	Side
 
 	pace      func(context.Context) error // see comparer
 	savepoint pgx.Tx
-	tables    map[string]*relation
+	tables    map[string]*Table
 	cursor    string
 
 	table   string
@@ -53,7 +53,7 @@ func (r row) order(other row) int {
 func (r row) cells() [][]byte {
 	var out [][]byte
 	for rest := r.values; len(rest) > 0; {
-		size := cellSize(rest)
+		size := CellSize(rest)
 		var cell []byte
 		if int32(binary.BigEndian.Uint32(rest)) >= 0 {
 			cell = rest[4:size:size]
@@ -77,19 +77,13 @@ func (b *rowBatch) row(i int) row {
 	return row{b.memory[at.key:at.values], b.memory[at.values:at.end]}
 }
 
-// printing makes values print the same in every session, whatever it was set to, and plans for reading all rows.
-const printing = `
-	SELECT set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
-	       set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
-	       set_config('cursor_tuple_fraction', '1', true)`
-
 var errNoSchema = errors.New("there is no such schema")
 
 // open sets a savepoint, which takes back all settings and cursors in the end, and reads the catalogue. The search path
 // is the schema, so that the schema's own types have names without it.
 func (s *source) open(ctx context.Context) error {
 	err := s.do(ctx, func(ctx context.Context) (err error) {
-		s.savepoint, err = s.tx.Begin(ctx)
+		s.savepoint, err = s.Tx.Begin(ctx)
 		return err
 	})
 	if err != nil {
@@ -102,42 +96,38 @@ func (s *source) open(ctx context.Context) error {
 }
 
 func (s *source) describe(ctx context.Context) error {
-	if _, err := s.savepoint.Exec(ctx, printing, pgx.QueryExecModeExec); err != nil {
+	if err := Print(ctx, s.savepoint); err != nil {
 		return err
 	}
 	var exists bool
-	err := s.savepoint.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", pgx.QueryExecModeExec, s.schema).Scan(&exists)
+	err := s.savepoint.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", pgx.QueryExecModeExec, s.Schema).Scan(&exists)
 	if err != nil {
 		return err
 	}
 	if !exists {
 		return errNoSchema
 	}
-	if err := searchIn(ctx, s.savepoint, s.schema); err != nil {
+	if err = SearchIn(ctx, s.savepoint, s.Schema); err != nil {
 		return err
 	}
-	rows, err := s.savepoint.Query(ctx, relationsSQL, pgx.QueryExecModeExec, s.schema)
-	if err != nil {
-		return err
-	}
-	s.tables, err = collectRelations(rows)
+	s.tables, err = List(ctx, s.savepoint, s.Schema)
 	return err
 }
 
-func (s *source) close(ctx context.Context) { rollback(ctx, s.savepoint) }
+func (s *source) close(ctx context.Context) { Rollback(ctx, s.savepoint) }
 
 func (s *source) failed(table string, err error) error {
-	return fmt.Errorf("comparing table %s.%s: %w", s.schema, table, err)
+	return fmt.Errorf("comparing table %s.%s: %w", s.Schema, table, err)
 }
 
 // count counts the rows of a table that the other side does not have.
-func (s *source) count(ctx context.Context, r *relation, only filters) (n int64, err error) {
+func (s *source) count(ctx context.Context, r *Table, only Filters) (n int64, err error) {
 	where, parameters, err := r.whereSQL(only)
 	if err != nil {
 		return 0, s.failed(r.name, err)
 	}
 	err = s.do(ctx, func(ctx context.Context) error {
-		sql := "SELECT count(*) FROM " + r.fromSQL(s.schema) + where
+		sql := "SELECT count(*) FROM " + r.fromSQL(s.Schema) + where
 		return s.savepoint.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, parameters...)...).Scan(&n)
 	})
 	if err != nil {
@@ -156,7 +146,7 @@ const (
 )
 
 // begin starts to read a table.
-func (s *source) begin(ctx context.Context, r *relation, p *pairing, only filters) error {
+func (s *source) begin(ctx context.Context, r *Table, p *pairing, only Filters) error {
 	s.table, s.keys, s.ask, s.ended, s.last = r.name, p.keys, firstBatch, false, nil
 	s.rows.bounds, s.next = s.rows.bounds[:0], 0
 	s.formats = make([]int16, max(len(p.keys), 1)+len(p.columns)) // text
@@ -168,7 +158,7 @@ func (s *source) begin(ctx context.Context, r *relation, p *pairing, only filter
 		return s.failed(r.name, err)
 	}
 	err = s.do(ctx, func(ctx context.Context) error {
-		sql := "DECLARE " + s.cursor + " NO SCROLL CURSOR FOR " + p.selectSQL(s.schema, r, where)
+		sql := "DECLARE " + s.cursor + " NO SCROLL CURSOR FOR " + p.selectSQL(s.Schema, r, where)
 		_, err := s.savepoint.Exec(ctx, sql, append([]any{pgx.QueryExecModeExec}, parameters...)...)
 		return err
 	})
@@ -268,7 +258,7 @@ func (s *source) add(values [][]byte) error {
 
 func appendCell(memory, value []byte) []byte {
 	if value == nil {
-		return appendNull(memory)
+		return AppendNull(memory)
 	}
 	memory = binary.BigEndian.AppendUint32(memory, uint32(len(value)))
 	return append(memory, value...)
@@ -311,7 +301,7 @@ func (s *source) do(ctx context.Context, statements func(context.Context) error)
 	ended, quiet := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(quiet)
-		interrupt(s.tx.Conn().PgConn(), ended, abandon)
+		interrupt(s.Tx.Conn().PgConn(), ended, abandon)
 	})
 	err := statements(running)
 	close(ended)

@@ -1,4 +1,4 @@
-package projections
+package tables
 
 import (
 	"fmt"
@@ -24,6 +24,13 @@ func (c Comparison) String() string {
 		w.table(d)
 	}
 	return w.String()
+}
+
+// Text is how a table differs, for people, who call the two schemas so.
+func (d Difference) Text(a, b string) string {
+	text := &comparisonText{a: a, b: b}
+	text.table(d)
+	return text.String()
 }
 
 type comparisonText struct {
@@ -91,6 +98,25 @@ func (w *comparisonText) example(d Difference, e Example) {
 			w.linef("    %s: %s → %s", v.Column, plain(v.A), plain(v.B))
 		}
 	}
+}
+
+// String is the example in one line; ∅ is NULL.
+func (e Example) String() string {
+	value := func(v *string) string {
+		if v == nil {
+			return "∅"
+		}
+		return *v
+	}
+	var line strings.Builder
+	line.WriteString(string(e.Kind))
+	for _, k := range e.Key {
+		line.WriteString("|" + value(k))
+	}
+	for _, v := range e.Values {
+		line.WriteString(" " + v.Column + ":" + value(v.A) + "→" + value(v.B))
+	}
+	return line.String()
 }
 
 // plain is a value as it is, or between quotation marks where it could be misread.

@@ -1,6 +1,7 @@
-package projections
+package tables
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// relation is a table as the catalogue describes it.
-type relation struct {
+// Table is one as the catalogue describes it.
+type Table struct {
 	name        string
 	partitioned bool
 	columns     []attribute // by name
@@ -43,10 +44,14 @@ const relationsSQL = `
 	AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 	ORDER BY c.relname, a.attname`
 
-func collectRelations(rows pgx.Rows) (map[string]*relation, error) {
-	out := map[string]*relation{}
+// List reads which tables a schema has, by name, partitioned ones once. There are none in a schema that does not exist.
+func List(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, schema string) (map[string]*Table, error) {
+	rows, _ := db.Query(ctx, relationsSQL, pgx.QueryExecModeExec, schema) // the error comes back with the rows
+	out := map[string]*Table{}
 	var (
-		r     relation
+		r     Table
 		a     attribute
 		place int64
 	)
@@ -54,7 +59,7 @@ func collectRelations(rows pgx.Rows) (map[string]*relation, error) {
 	_, err := pgx.ForEachRow(rows, scan, func() error {
 		t := out[r.name]
 		if t == nil {
-			t = &relation{name: r.name, partitioned: r.partitioned}
+			t = &Table{name: r.name, partitioned: r.partitioned}
 			out[r.name] = t
 		}
 		if a.name == "" {
@@ -70,7 +75,7 @@ func collectRelations(rows pgx.Rows) (map[string]*relation, error) {
 	return out, err
 }
 
-func (r *relation) attribute(name string) *attribute {
+func (r *Table) attribute(name string) *attribute {
 	for i := range r.columns {
 		if r.columns[i].name == name {
 			return &r.columns[i]
@@ -132,7 +137,7 @@ func orderFor(a, b *attribute) keyOrder {
 }
 
 // pair finds what two tables have in common.
-func pair(a, b *relation) *pairing {
+func pair(a, b *Table) *pairing {
 	p := &pairing{}
 	for _, c := range a.columns {
 		other := b.attribute(c.name)
@@ -156,7 +161,7 @@ func pair(a, b *relation) *pairing {
 }
 
 // chooseKey matches by the primary key if it consists of the same columns, in whatever order.
-func (p *pairing) chooseKey(a, b *relation) {
+func (p *pairing) chooseKey(a, b *Table) {
 	switch {
 	case len(a.key) == 0 && len(b.key) == 0:
 		p.whole = "no primary key"
@@ -184,7 +189,7 @@ func (p *pairing) matchedBy() []string {
 
 // selectSQL gives the rows of one of the tables in the common order: first what orders them, then what is compared. Whole
 // rows are ordered by a digest of what is printed: it is short, however long the rows are.
-func (p *pairing) selectSQL(schema string, r *relation, where string) string {
+func (p *pairing) selectSQL(schema string, r *Table, where string) string {
 	columns := make([]string, len(p.columns))
 	for i, name := range p.columns {
 		columns[i] = pgx.Identifier{name}.Sanitize()
@@ -216,8 +221,18 @@ func (p *pairing) orderSQL() []string {
 	return out
 }
 
+// Ordered is the part of a query that reads all rows, each called alias, from the table in a schema, in the order of their
+// key. Without one there is no order.
+func (r *Table) Ordered(schema, alias string) string {
+	from := "FROM " + r.fromSQL(schema) + " AS " + alias
+	if order := pair(r, r).orderSQL(); len(order) > 0 {
+		from += " ORDER BY " + strings.Join(order, ", ")
+	}
+	return from
+}
+
 // fromSQL names the table. Rows of tables that inherit from it are theirs.
-func (r *relation) fromSQL(schema string) string {
+func (r *Table) fromSQL(schema string) string {
 	table := pgx.Identifier{schema, r.name}.Sanitize()
 	if r.partitioned {
 		return table
@@ -226,18 +241,18 @@ func (r *relation) fromSQL(schema string) string {
 }
 
 // whereSQL is the filter of a table, if it has one, for the parameters that are returned.
-func (r *relation) whereSQL(only filters) (where string, parameters []any, err error) {
+func (r *Table) whereSQL(only Filters) (where string, parameters []any, err error) {
 	f, limited := only[r.name]
 	switch {
 	case !limited:
 		return "", nil, nil
-	case f.column == "":
+	case f.Column == "":
 		return " WHERE false", nil, nil
 	}
-	c := r.attribute(f.column)
+	c := r.attribute(f.Column)
 	if c == nil {
-		return "", nil, fmt.Errorf("there is no column %s to filter by", f.column)
+		return "", nil, fmt.Errorf("there is no column %s to filter by", f.Column)
 	}
-	where = fmt.Sprintf(" WHERE %s = ANY ($1::text[]::%s[])", pgx.Identifier{f.column}.Sanitize(), c.cast)
-	return where, []any{slices.Concat([]string{}, f.values)}, nil
+	where = fmt.Sprintf(" WHERE %s = ANY ($1::text[]::%s[])", pgx.Identifier{f.Column}.Sanitize(), c.cast)
+	return where, []any{slices.Concat([]string{}, f.Values)}, nil
 }
