@@ -70,7 +70,7 @@ func (t *appendRows) pending() bool { return t.count > 0 }
 func (t *appendRows) reset() { t.buffer, t.count = append(t.buffer[:0], copyHeader...), 0 }
 
 // few rows travel as arrays of an INSERT, in the pipeline of the batch's other statements: COPY would cost a lone event
-// two more round trips.
+// more round trips.
 const few = 32
 
 func (t *appendRows) flush(w *work, _ bool) {
