@@ -30,12 +30,16 @@ func (e *behindError) Error() string {
 }
 
 // putLive exchanges builds once the new one has come near, for as long as patience lasts.
-func (e *Engine) putLive(ctx context.Context, p *Projection, parked bool) error {
+func (e *Engine) putLive(ctx context.Context, p *Projection, how goLive) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var err error
+	if how.anew, err = e.beginsAnew(ctx, p); err != nil {
+		return fmt.Errorf("putting %s live: %w", p.Schema(), err)
+	}
 	var behind *behindError
 	for {
-		err := e.exchange(ctx, p, parked)
+		err := e.exchange(ctx, p, how)
 		if now, ok := errors.AsType[*behindError](err); ok {
 			behind = now
 		} else if ctx.Err() == nil || behind == nil {
@@ -53,22 +57,39 @@ func (e *Engine) putLive(ctx context.Context, p *Projection, parked bool) error 
 	}
 }
 
+// beginsAnew tells whether a build is of the store's history, and the live one is not: the store was restored, and what it
+// lost will not come again. Nobody waits for the new build to come up to that.
+func (e *Engine) beginsAnew(ctx context.Context, p *Projection) (bool, error) {
+	live, found, err := findBuild(ctx, e.cfg.Pool, p.name, "phase = 'live'")
+	if err != nil || !found {
+		return false, err
+	}
+	_, err = newWorker(e, live.projection(), PhaseLive).locate(ctx)
+	if _, refused := errors.AsType[*HistoryError](err); !refused {
+		return false, err
+	}
+	_, err = newWorker(e, p, PhaseReady).locate(ctx)
+	return err == nil, err
+}
+
 // exchange puts a build live that is near the live one. Only the live one's checkpoint is locked, so there is no order of
 // locks to be kept; the other build's worker, in whatever process, goes on. Unless parked, no partition may wait only in it.
-func (e *Engine) exchange(ctx context.Context, p *Projection, parked bool) error {
+func (e *Engine) exchange(ctx context.Context, p *Projection, how goLive) error {
 	err := e.change(ctx, p.name, func(tx pgx.Tx) error {
 		err := p.isBehind(ctx, tx)
-		if behind, ok := errors.AsType[*behindError](err); ok && behind.events <= closeBy {
+		if behind, ok := errors.AsType[*behindError](err); ok && (how.anew || behind.events <= closeBy) {
 			err = nil
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `SELECT FROM checkpoints WHERE (projection, version, build) IN (
 				SELECT name, version, build FROM projections WHERE name = $1 AND phase = 'live') FOR UPDATE`, p.name)
 		}
-		if err == nil {
+		if err == nil && how.anew {
+			_, err = tx.Exec(ctx, countAnew, headName, p.version, p.build, p.name)
+		} else if err == nil {
 			err = p.comesUp(ctx, tx)
 		}
-		if err == nil && !parked {
+		if err == nil && !how.parked {
 			err = nothingLost(ctx, tx, p)
 		}
 		if err == nil {
@@ -87,6 +108,11 @@ func (e *Engine) exchange(ctx context.Context, p *Projection, parked bool) error
 	e.cfg.Logger.InfoContext(ctx, "projection went live", "projection", p.Schema())
 	return nil
 }
+
+// countAnew lets the follower of the head begin again, in the store that a build is of.
+const countAnew = `UPDATE checkpoints h SET store_id = c.store_id, position = 0, events = 0, epoch = h.epoch + 1, holder = NULL, expires_at = NULL,
+		anchor_stream = NULL, anchor_revision = NULL, anchor_event = NULL, anchor_position = NULL
+	FROM checkpoints c WHERE h.projection = $1 AND c.projection = $4 AND c.version = $2 AND c.build = $3`
 
 // comesUp waits a moment for a build to be where the live one stands still.
 func (p *Projection) comesUp(ctx context.Context, tx pgx.Tx) error {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,6 +13,7 @@ import (
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/projections"
+	"daybook/projections/projectiontest"
 )
 
 // shelf is a house whose store is on disk, so that it can be backed up and restored.
@@ -182,4 +184,50 @@ func TestACheckpointThatBecameAnotherStoresIsNotMoved(t *testing.T) {
 
 	h.exec("UPDATE checkpoints SET store_id = $1", h.store.ID().Bytes())
 	h.wait(engine, "sample", last)
+}
+
+// TestARestoredStoreIsProjectedAnew, as its refusal advises, however much was lost: what is not there any more, nobody waits
+// for.
+func TestARestoredStoreIsProjectedAnew(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]int{"a few events": 5, "more than a replay may be behind": 5500} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			s.beat, s.limit = 10*time.Millisecond, 1000
+			s.append(3)
+			older := s.backup()
+			s.projected(s.appendAtOnce(lost))
+			s.open(older)
+			engine, _ := s.run(s.pool, sample)
+			s.status(engine, "sample", projections.StateStopped)
+			schema, err := engine.Rebuild(t.Context(), "sample")
+			require.NoError(t, err)
+			s.phase(schema, projections.PhaseReady)
+			require.NoError(t, engine.GoLive(t.Context(), "sample"))
+			last := s.append(2)
+			s.wait(engine, "sample", last)
+			s.wait(engine, "head", last)
+			require.EqualValues(t, 6, s.counted()) // with the store's own
+			s.consistent(schema, sample)
+		})
+	}
+}
+
+// appendAtOnce appends events in few appends.
+func (s *shelf) appendAtOnce(n int) (last events.Position) {
+	s.t.Helper()
+	for n > 0 {
+		proposed := make([]events.Proposed, min(n, 500))
+		for i := range proposed {
+			var err error
+			proposed[i], err = events.Encode(id.New[id.Event](), events.DeviceLinked{DeviceID: device(i), Name: "x"},
+				events.Envelope{RecordedAt: projectiontest.Epoch})
+			require.NoError(s.t, err)
+		}
+		appended, err := s.store.Append(s.t.Context(), "devices-1", events.Any, proposed)
+		require.NoError(s.t, err)
+		last, n = appended.Position, n-len(proposed)
+	}
+	return last
 }

@@ -141,10 +141,17 @@ func (w *worker) renewed(ctx context.Context, tx pgx.Tx) error {
 }
 
 // near tells whether all but a few events are projected. What the follower of the head has counted tells quickly when it is
-// more; it may not have counted all itself.
+// more; it may not have counted all itself, and may have counted what the store does not hold any more.
 func (w *worker) near(ctx context.Context) (bool, error) {
+	head, err := w.engine.cfg.Log.Head(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading the head of the log: %w", err)
+	}
+	if head <= w.at.position+nearEnough { // no two events have the same position
+		return true, nil
+	}
 	var all int64
-	err := w.engine.cfg.Pool.QueryRow(ctx, "SELECT coalesce(max(events), 0) FROM checkpoints WHERE projection = $1", headName).Scan(&all)
+	err = w.engine.cfg.Pool.QueryRow(ctx, "SELECT coalesce(max(events), 0) FROM checkpoints WHERE projection = $1", headName).Scan(&all)
 	if err != nil || all-w.at.events > nearEnough {
 		return false, w.failedTo("counting what is to come for", err)
 	}
@@ -168,7 +175,7 @@ func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
 	if err != nil || live.version >= p.version || e.knows(p.name, live.version) {
 		return err
 	}
-	err = e.exchange(ctx, p, true)
+	err = e.exchange(ctx, p, goLive{parked: true})
 	if _, behind := errors.AsType[*behindError](err); behind {
 		return nil // the next beat comes soon
 	}

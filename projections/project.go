@@ -198,8 +198,12 @@ func (w *worker) transact(ctx context.Context, write func(*pgx.Conn) error) erro
 }
 
 // durable tells whether a commit must outlast a crash of Postgres once readers can see it. Without rows, or where nobody
-// reads, a commit that is lost takes the checkpoint's step with it, and the batch comes again.
-func (w *worker) durable(writes bool) bool { return writes && w.currentPhase() == PhaseLive }
+// reads, a commit that is lost takes the checkpoint's step with it, and the batch comes again. What is ready, or retired,
+// may be live before this worker hears of it.
+func (w *worker) durable(writes bool) bool {
+	phase := w.currentPhase()
+	return writes && phase != PhaseScratch && phase != PhaseReplaying
+}
 
 // settle finds out how a commit ended. The checkpoint at the ceiling means that it is done, by whomever.
 func (w *worker) settle(ctx context.Context, b *Batch, unsure *commitError) error {

@@ -97,7 +97,10 @@ func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
 // GoLiveOption is what may be said of going live.
 type GoLiveOption func(*goLive)
 
-type goLive struct{ parked bool }
+type goLive struct {
+	parked bool // whatever waits in the build
+	anew   bool // the live build is not of the store's history
+}
 
 // WithParked lets a build go live although partitions wait in it that do not wait in the live one.
 func WithParked() GoLiveOption { return func(g *goLive) { g.parked = true } }
@@ -118,7 +121,7 @@ func (e *Engine) GoLive(ctx context.Context, name string, options ...GoLiveOptio
 	if b.phase != PhaseReady {
 		return &OrderError{name, fmt.Sprintf("build %s is still being made: see its status", b.schema())}
 	}
-	return e.putLive(ctx, b.projection(), how.parked)
+	return e.putLive(ctx, b.projection(), how)
 }
 
 // GoBack puts the build back that was live before, whatever waits in it. The present one stays, retired.
@@ -133,7 +136,7 @@ func (e *Engine) GoBack(ctx context.Context, name string) error {
 	if !found {
 		return &OrderError{name, "nothing that was live before is left to go back to"}
 	}
-	return e.putLive(ctx, b.projection(), true)
+	return e.putLive(ctx, b.projection(), goLive{parked: true})
 }
 
 // Abort removes the build that is being made, or was made and is not live yet.
