@@ -58,7 +58,7 @@ func (e *Engine) patrol(ctx context.Context, picks func(table) bool, options fun
 	}
 }
 
-// guarded does something of the audit. A panic is a failure like others: what verifies must not end what projects.
+// guarded does something beside the projecting, which a panic of it must not end: that is a failure like others.
 func guarded(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -165,3 +165,60 @@ func TestAnEngineWhoseSubscriberFailsAtFirstSaysSo(t *testing.T) {
 	require.EqualError(t, engine.Run(t.Context()), "subscribing to the log for projection sample_v1: not in the mood")
 	require.NoError(t, subscriber.Close())
 }
+
+// TestWhoReadsABuildHoldsUpNobodyElse: a build whose time is up, and that somebody still reads, is removed when that is over.
+func TestWhoReadsABuildHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, sample)
+	h.wait(engine, "sample", h.append(5))
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	reader, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = reader.Exec(t.Context(), "SELECT FROM sample_v1.trail")
+	require.NoError(t, err)
+	h.exec("UPDATE projections SET changed_at = changed_at - interval '2 hours' WHERE phase = 'retired'")
+	require.Eventually(t, func() bool {
+		return len(h.rows("SELECT FROM pg_stat_activity WHERE query LIKE 'DROP SCHEMA%' AND wait_event_type = 'Lock'")) > 0
+	}, 30*time.Second, 5*time.Millisecond)
+
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()), "another process starts")
+	next, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(next, projections.PhaseReady)
+
+	require.NoError(t, reader.Rollback(t.Context()))
+	h.phase("sample_v1", "")
+}
+
+// another projection than the sample.
+func another() *projections.Projection {
+	p := projections.New("another", 1, sampleSchema)
+	sampleState(p)
+	return p
+}
+
+// TestABuildOfWhichAnIndexIsMadeIsRemovedLater, and whoever asks is told.
+func TestABuildOfWhichAnIndexIsMadeIsRemovedLater(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, slowIndex, another)
+	h.wait(engine, "sample", h.append(5))
+	schema, goOn := h.stopAtIndex(engine)
+
+	_, err := engine.Abort(t.Context(), "sample")
+	require.ErrorContains(t, err, "is in use")
+	other, err := engine.Rebuild(t.Context(), "another")
+	require.NoError(t, err)
+	h.phase(other, projections.PhaseReady) // the life of other builds goes on
+
+	goOn()
+	h.phase(schema, projections.PhaseReady)
+	_, err = engine.Abort(t.Context(), "sample")
+	require.NoError(t, err)
+}

@@ -187,23 +187,35 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// tend takes builds through their lives. It may take long over one: nothing that has to be in time is done here.
+// tend takes builds through their lives, each by itself: one that takes long holds up no other.
 func (e *Engine) tend(ctx context.Context, router *message.Router) {
 	beat := time.NewTicker(e.cfg.Beat)
 	defer beat.Stop()
+	var tending sync.WaitGroup
+	defer tending.Wait()
 	for {
-		var err error
 		select {
 		case <-beat.C:
-			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
 		case <-e.woken:
-			err = errors.Join(e.follow(ctx, router), e.advance(ctx))
 		case <-ctx.Done():
 			return
 		}
-		if err != nil && ctx.Err() == nil {
-			e.cfg.Logger.WarnContext(ctx, "looking after projections, trying again", "error", err)
+		e.lookAfter(ctx, func() error { return e.follow(ctx, router) })
+		for _, w := range e.workers() {
+			if w.tended.CompareAndSwap(false, true) {
+				tending.Go(func() {
+					defer w.tended.Store(false)
+					e.lookAfter(ctx, func() error { return w.tend(ctx) })
+				})
+			}
 		}
+		e.lookAfter(ctx, func() error { return errors.Join(e.dropFound(ctx, expired), e.dropFound(ctx, abandoned)) })
+	}
+}
+
+func (e *Engine) lookAfter(ctx context.Context, do func() error) {
+	if err := guarded(do); err != nil && ctx.Err() == nil {
+		e.cfg.Logger.WarnContext(ctx, "looking after projections, trying again", "error", err)
 	}
 }
 

@@ -131,23 +131,9 @@ func TestLeasesAreKeptWhileIndexesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.beat, h.ttl = 10*time.Millisecond, time.Second
-	slow := func() *projections.Projection {
-		return sampleVersion(1, sampleSchema+`;
-			CREATE FUNCTION slow(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-				BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN x; END $$;
-			CREATE INDEX trail_slow ON trail (slow(type))`)
-	}
-	engine, _ := h.run(h.pool, slow)
+	engine, _ := h.run(h.pool, slowIndex)
 	h.wait(engine, "sample", h.append(5))
-	tx, err := h.pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(4711)")
-	require.NoError(t, err)
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		return len(h.rows("SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX trail_slow%' AND wait_event = 'advisory'")) == 1
-	}, 30*time.Second, 5*time.Millisecond)
+	schema, goOn := h.stopAtIndex(engine)
 
 	expiry := "SELECT expires_at FROM checkpoints WHERE projection = 'sample' AND build = 1"
 	var before, after time.Time
@@ -156,7 +142,7 @@ func TestLeasesAreKeptWhileIndexesAreMade(t *testing.T) {
 		err := h.pool.QueryRow(t.Context(), expiry).Scan(&after)
 		return err == nil && after.After(before.Add(h.ttl))
 	}, 30*time.Second, 5*time.Millisecond)
-	require.NoError(t, tx.Rollback(t.Context()))
+	goOn()
 	h.phase(schema, projections.PhaseReady)
 }
 

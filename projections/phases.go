@@ -35,21 +35,21 @@ func holdBack(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) {
 // nearEnough is how many events a replay may be behind when its indexes are made: about what arrives meanwhile.
 const nearEnough = 5000
 
-// advance takes the builds that this process projects through their phases.
-func (e *Engine) advance(ctx context.Context) error {
-	var errs []error
-	for _, w := range e.workers() {
-		state, _ := w.now()
-		if w.p.parks != nil && (state == StateRunning || state == StatePaused || state == StateRetrying) { // what is parked may be why
-			errs = append(errs, w.redrive(ctx))
-		}
-		if w.projecting() {
-			errs = append(errs, w.advanced(ctx, w.advance(ctx)))
-		}
+// tend takes the build through its life, as far as it is this worker's matter. It may take long over an index, or wait for
+// tables that somebody has locked.
+func (w *worker) tend(ctx context.Context) error {
+	var err error
+	state, _ := w.now()
+	if w.p.parks != nil && (state == StateRunning || state == StatePaused || state == StateRetrying) { // what is parked may be why
+		err = w.redrive(ctx)
 	}
-	return errors.Join(append(errs, e.dropFound(ctx, expired), e.dropFound(ctx, abandoned))...)
+	if w.projecting() {
+		err = errors.Join(err, w.advanced(ctx, w.advance(ctx)))
+	}
+	return err
 }
 
+// advance takes the build into its next phase.
 func (w *worker) advance(ctx context.Context) error {
 	switch w.currentPhase() {
 	case PhaseReplaying:
@@ -183,39 +183,40 @@ func (e *Engine) replaceUnreadable(ctx context.Context, p *Projection) error {
 }
 
 // expired finds what was live until a while ago.
-const expired = `SELECT name, version, build, phase FROM projections
-	WHERE phase = 'retired' AND changed_at < now() - make_interval(secs => $1)`
+const expired = `SELECT p.name, p.version, p.build, p.phase FROM projections p
+	WHERE p.phase = 'retired' AND p.changed_at < now() - make_interval(secs => $1)`
 
-// dropFound removes the builds that a query finds. It is asked once more when it is this engine's turn: one that was put
-// back meanwhile stays. How long builds are kept is measured by the database's clock, which all processes share.
+// dropFound removes the builds that a query finds, each by itself: one that is in use holds up no other. How long builds are
+// kept is measured by the database's clock, which all processes share.
 func (e *Engine) dropFound(ctx context.Context, query string) error {
-	var found bool
-	if err := e.cfg.Pool.QueryRow(ctx, "SELECT EXISTS ("+query+")", e.cfg.Keep.Seconds()).Scan(&found); err != nil {
+	rows, _ := e.cfg.Pool.Query(ctx, query, e.cfg.Keep.Seconds())
+	found, err := pgx.CollectRows(rows, scanBuild) // the query's error, too
+	if err != nil {
 		return fmt.Errorf("looking for builds whose time is up: %w", err)
 	}
-	if !found {
-		return nil
+	var errs []error
+	for _, b := range found {
+		if err := e.dropAgreed(ctx, query, b); err != nil {
+			errs = append(errs, fmt.Errorf("removing build %s, whose time is up: %w", b.schema(), err))
+		}
 	}
-	var dropped []build
+	return errors.Join(errs...)
+}
+
+// dropAgreed removes a build that the query still finds when it is this engine's turn: one that was put back meanwhile stays.
+func (e *Engine) dropAgreed(ctx context.Context, query string, b build) error {
+	gone := false
 	err := e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, query+" FOR UPDATE SKIP LOCKED", e.cfg.Keep.Seconds())
-		var err error
-		if dropped, err = pgx.CollectRows(rows, scanBuild); err != nil { // the query's error, too
-			return err
+		tag, err := tx.Exec(ctx, query+" AND p.name = $2 AND p.version = $3 AND p.build = $4 FOR UPDATE SKIP LOCKED",
+			e.cfg.Keep.Seconds(), b.name, b.version, b.number)
+		if gone = err == nil && tag.RowsAffected() > 0; gone {
+			err = dropWithin(ctx, tx, b, b.phase)
 		}
-		for _, b := range dropped {
-			if err = dropWithin(ctx, tx, b, b.phase); err != nil {
-				return err
-			}
-		}
-		return nil
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("removing builds whose time is up: %w", err)
-	}
-	for _, b := range dropped {
+	if err == nil && gone {
 		e.cfg.Logger.InfoContext(ctx, "removed a build whose time was up", "projection", b.schema(), "phase", b.phase)
+		e.wake()
 	}
-	e.wake()
-	return nil
+	return err
 }

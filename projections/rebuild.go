@@ -2,9 +2,11 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // OrderError says that something was asked of a projection that cannot be done as it stands. It says what can.
@@ -153,8 +155,23 @@ func (e *Engine) Abort(ctx context.Context, name string) (schema string, err err
 	return b.schema(), nil
 }
 
-// dropWithin removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint.
+// dropWithin removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint. It
+// does not wait for long for those who read the tables, or make an index: others wait for its turn.
 func dropWithin(ctx context.Context, tx pgx.Tx, b build, phases ...Phase) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+		return err
+	}
+	err := dropNow(ctx, tx, b, phases)
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && reply.Code == lockNotAvailable {
+		return &OrderError{b.name, fmt.Sprintf("build %s is in use: somebody reads its tables, or an index is being made: try again", b.schema())}
+	}
+	return err
+}
+
+// lockNotAvailable is the SQLSTATE of a lock that was not given in time.
+const lockNotAvailable = "55P03"
+
+func dropNow(ctx context.Context, tx pgx.Tx, b build, phases []Phase) error {
 	tag, err := tx.Exec(ctx, "DELETE FROM projections WHERE name = $1 AND version = $2 AND build = $3 AND phase = ANY($4)",
 		b.name, b.version, b.number, phases)
 	if err != nil {

@@ -28,6 +28,29 @@ func (h *house) phase(schema string, want projections.Phase) {
 	}, 30*time.Second, 5*time.Millisecond, "%s does not become %s", schema, want)
 }
 
+// slowIndex is the sample with an index that is made when stopAtIndex says so.
+func slowIndex() *projections.Projection {
+	return sampleVersion(1, sampleSchema+`;
+		CREATE FUNCTION slow(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+			BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN x; END $$;
+		CREATE INDEX trail_slow ON trail (slow(type))`)
+}
+
+// stopAtIndex rebuilds slowIndex up to where its index is being made.
+func (h *house) stopAtIndex(engine *projections.Engine) (schema string, goOn func()) {
+	h.t.Helper()
+	tx, err := h.pool.Begin(h.t.Context())
+	require.NoError(h.t, err)
+	_, err = tx.Exec(h.t.Context(), "SELECT pg_advisory_xact_lock(4711)")
+	require.NoError(h.t, err)
+	schema, err = engine.Rebuild(h.t.Context(), "sample")
+	require.NoError(h.t, err)
+	require.Eventually(h.t, func() bool {
+		return len(h.rows("SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX trail_slow%' AND wait_event = 'advisory'")) == 1
+	}, 30*time.Second, 5*time.Millisecond)
+	return schema, func() { require.NoError(h.t, tx.Rollback(h.t.Context())) }
+}
+
 func (h *house) live(engine *projections.Engine) string {
 	h.t.Helper()
 	schema, err := engine.Live(h.t.Context(), "sample")

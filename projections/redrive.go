@@ -13,21 +13,25 @@ import (
 	"daybook/events"
 )
 
-// redrive tries the partitions again for which that is wanted.
+// redrive tries the partitions again for which that is wanted. Batches come in between.
 func (w *worker) redrive(ctx context.Context) error {
+	list, err := w.wishes(ctx)
+	for _, wanted := range list {
+		if err == nil {
+			err = w.redriveOne(ctx, wanted)
+		}
+	}
+	return err
+}
+
+func (w *worker) redriveOne(ctx context.Context, wanted wish) error {
 	select {
 	case w.turn <- struct{}{}:
 		defer func() { <-w.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	list, err := w.wishes(ctx)
-	for _, wanted := range list {
-		if err == nil {
-			err = w.engine.within(ctx, "projection.redrive", w.p, func(ctx context.Context) error { return w.retry(ctx, wanted) })
-		}
-	}
-	return err
+	return w.engine.within(ctx, "projection.redrive", w.p, func(ctx context.Context) error { return w.retry(ctx, wanted) })
 }
 
 // retry applies all that waits of a partition, in order, in one transaction; or nothing of it. A try that fails leaves

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -29,6 +30,8 @@ type worker struct {
 	careful bool               // batches are written carefully, because one was refused that no event was to blame for
 
 	unbound *AlteredError // why the definition is not bound to the tables; nil: it is
+
+	tended atomic.Bool // whether somebody takes it through its life just now
 
 	stop context.CancelFunc // ends the subscription; nil until there is one
 	only func(table) bool   // which tables are written; nil: all of them
