@@ -16,7 +16,8 @@ import (
 //
 // A lease is renewed by every batch and, when there is none, every third of its time, whatever else the engine does. No session and no
 // lock outlives a transaction, so a pooler in between does no harm, and the clock is the database's. A process that
-// freezes within a transaction loses that, too: the server ends sessions that idle in one for as long as a lease lasts.
+// freezes within a transaction loses that, too: the server ends sessions that idle in one for as long as a lease lasts, and
+// whoever waits for the lease ends one that stopped while it was sending.
 
 // heldError says that another process projects the build.
 type heldError struct{ schema, holder string }
@@ -45,7 +46,28 @@ func (w *worker) acquire(ctx context.Context) (checkpoint, error) {
 	if holder != nil && *holder == w.holder {
 		return at, fmt.Errorf("projection %s: its last transaction has not ended yet", w.p.Schema())
 	}
+	if err = w.endFrozen(ctx); err != nil {
+		return at, err
+	}
 	return at, &heldError{w.p.Schema(), deref(holder, "another process")}
+}
+
+// endFrozen ends the session that has locked the checkpoint, if the lease has run out and the session has waited for its
+// client for as long: that is frozen, or its host is gone, while it was sending. No timeout of the server's applies to that.
+// The row names the transaction that has locked it.
+func (w *worker) endFrozen(ctx context.Context) error {
+	var pids []int32
+	err := w.engine.cfg.Pool.QueryRow(ctx, `SELECT coalesce(array_agg(a.pid) FILTER (WHERE pg_terminate_backend(a.pid)), '{}') FROM checkpoints c
+		JOIN pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = c.xmax AND l.granted AND l.mode = 'ExclusiveLock'
+		JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE c.projection = $1 AND c.version = $2 AND c.build = $3 AND c.expires_at <= now()
+			AND a.wait_event = 'ClientRead' AND a.query_start < now() - make_interval(secs => $4)`,
+		w.p.name, w.p.version, w.p.build, w.engine.cfg.TTL.Seconds()).Scan(&pids)
+	if len(pids) > 0 {
+		w.engine.cfg.Logger.WarnContext(ctx, "ended the session of a process that stands still within a transaction",
+			"projection", w.p.Schema(), "pid", pids)
+	}
+	return w.failedTo("looking for whoever has locked", err)
 }
 
 func (w *worker) failedTo(doing string, err error) error {

@@ -94,16 +94,27 @@ func TestAFrozenWorkerWritesNothing(t *testing.T) {
 	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 15)
 }
 
-// TestAProcessThatFreezesInATransactionIsCutOff stops the bytes of a commit. The server ends the session, and with it what
-// keeps others from taking over.
+// TestAProcessThatFreezesInATransactionIsCutOff stops the bytes of a commit, or those of a COPY. The session is ended, and
+// with it what keeps others from taking over.
 func TestAProcessThatFreezesInATransactionIsCutOff(t *testing.T) {
 	t.Parallel()
+	for name, at := range map[string]string{"idle": "COMMIT\x00", "sending": "PGCOPY\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			freezes(t, at)
+		})
+	}
+}
+
+// freezes stops a process where it sends something of a batch.
+func freezes(t *testing.T, at string) {
+	t.Helper()
 	h := newHouse(t)
 	h.ttl, h.limit = time.Second, 100
 	var prepared, stuck atomic.Bool
 	thaw, ctx := make(chan struct{}), t.Context()
 	pool := h.wired(t, func(sent []byte) bool {
-		if prepared.Load() && strings.Contains(string(sent), "COMMIT\x00") && stuck.CompareAndSwap(false, true) {
+		if prepared.Load() && strings.Contains(string(sent), at) && stuck.CompareAndSwap(false, true) {
 			select {
 			case <-thaw:
 			case <-ctx.Done():

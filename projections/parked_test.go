@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/events"
 	"daybook/events/id"
 	"daybook/projections"
 )
@@ -236,4 +237,52 @@ func TestWhatWaitsIsVerified(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, h.rows("SELECT FROM "+was.Schema+".devices"), 11)
 	h.parked(engine, 1) // a scratch build is not retried, so it is not listed
+}
+
+// TestBatchesComeBetweenRetries: the first partition that is tried again waits until an event is appended, and that one is
+// projected before the last of many.
+func TestBatchesComeBetweenRetries(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	h := newHouse(t)
+	h.beat, h.limit = 10*time.Millisecond, 1000
+	var healed atomic.Bool
+	var tried atomic.Int64
+	first, appended := make(chan struct{}), make(chan struct{})
+	var before atomic.Int64 // how many were tried when the new event came
+	define := func() *projections.Projection {
+		p := projections.New("sample", 1, wardSchema)
+		steps := projections.Append[wardStep](p, "steps")
+		projections.On(p, func(e events.DeviceRenamed, at projections.At) error {
+			if !healed.Load() {
+				return errSick
+			}
+			if tried.Add(1) == 1 {
+				close(first)
+				<-appended
+			}
+			return steps.Add(wardStep{at.Stream, at.Revision, e.DeviceID, e.Name})
+		})
+		projections.On(p, func(e events.DeviceLinked, at projections.At) error {
+			before.CompareAndSwap(0, tried.Load())
+			return steps.Add(wardStep{at.Stream, at.Revision, e.DeviceID, e.Name})
+		})
+		parkByDevice(p)
+		return p
+	}
+	h.given = n
+	for i := range n {
+		h.rename(i+1, "sick")
+	}
+	engine, _ := h.run(h.pool, define)
+	h.parked(engine, n)
+	healed.Store(true)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
+	<-first
+	last := h.append(1)
+	close(appended)
+	h.wait(engine, "sample", last)
+	require.Eventually(t, func() bool { return tried.Load() == n }, 30*time.Second, 5*time.Millisecond)
+	require.Positive(t, before.Load())
+	require.Less(t, before.Load(), int64(n))
 }
