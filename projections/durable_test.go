@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -54,10 +55,13 @@ func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
 	require.NoError(t, err)
 	h.phase("sample_v1_b2", projections.PhaseReady)
 	require.Equal(t, off, waits(without, "sample2"), "nobody reads what is built again")
-	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	written = h.append(1)
 	require.Eventually(t, func() bool {
-		written = h.append(1)
-		h.wait(engine, "sample", written)
-		return waits(written, "sample2") == on
+		return len(h.rows(fmt.Sprint("SELECT FROM checkpoints WHERE projection = 'sample' AND build = 2 AND position >= ", written))) == 1
 	}, 30*time.Second, 5*time.Millisecond)
+	require.Equal(t, on, waits(written, "sample2"), "it may be live at any moment")
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	written = h.append(1)
+	h.wait(engine, "sample", written)
+	require.Equal(t, on, waits(written, "sample2"))
 }

@@ -26,6 +26,9 @@ func (w *worker) late() bool {
 	return w.phase == PhaseLive && w.state == StateRunning && !w.since.IsZero() && time.Since(w.since) > tooLate
 }
 
+// tooLong is how long a batch may take before people are told of it.
+const tooLong = 10 * time.Second
+
 // A replay gives way to live builds that are late, and goes on after a while even so: it may be what mends them.
 const (
 	tooLate    = 100 * time.Millisecond

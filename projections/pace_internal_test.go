@@ -43,6 +43,23 @@ func TestAReplayGivesWay(t *testing.T) {
 	}
 }
 
+// TestABatchThatDoesNotEndIsTold, on an invented clock.
+func TestABatchThatDoesNotEndIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worker{state: StateRunning}
+		defer w.busy()()
+		_, wrong := w.wrong()
+		require.Nil(t, wrong)
+		began := time.Now()
+		<-time.After(tooLong + time.Second)
+		state, wrong := w.wrong()
+		require.Equal(t, StateRunning, state)
+		require.Equal(t, began.UTC(), wrong.since)
+		require.Contains(t, wrong.cause, "does not return")
+	})
+}
+
 // TestReplaysStayTogether lets one replay run ahead of another, on an invented clock.
 func TestReplaysStayTogether(t *testing.T) {
 	t.Parallel()
