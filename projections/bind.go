@@ -145,7 +145,7 @@ func (l *layout) checkKey(ctx context.Context, tx pgx.Tx, schema string) error {
 	var names, fields []string
 	for _, i := range l.keys {
 		c := &l.columns[i]
-		if c.encode == nil || c.typ.array() {
+		if c.encode == nil {
 			return nil
 		}
 		names, fields = append(names, c.name), append(fields, fmt.Sprintf("%s (field %s)", c.name, c.field))

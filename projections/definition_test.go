@@ -108,6 +108,36 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 				N  *int `db:"n"`
 			}](p, "rows")
 		},
+		"projection bad_v1: table rows: field Other: there is one partition already": func(p *projections.Projection) {
+			projections.Patch[struct {
+				ID    int  `db:"id,partition"`
+				Other int  `db:"other,partition"`
+				N     *int `db:"n"`
+			}](p, "rows")
+		},
+		`projection bad_v1: table rows: the projection parks streams, so the key has to contain the partition: tag one field db:"column,partition"`: func(p *projections.Projection) {
+			projections.Park(p, "streams", projections.ByStream)
+			projections.Patch[struct {
+				ID int  `db:"id,key"`
+				N  *int `db:"n"`
+			}](p, "rows")
+		},
+		"projection bad_v1: it parks twice": func(p *projections.Projection) {
+			for range 2 {
+				projections.Park(p, "streams", projections.ByStream)
+			}
+		},
+		"projection bad_v1: parking needs a name for the partitions, and their key": func(p *projections.Projection) {
+			projections.Park(p, "", projections.ByStream)
+		},
+		"projection bad_v1: table rows: more than 63 fields": func(p *projections.Projection) { // besides that they share a column
+			projections.Patch[struct {
+				ID                                                                                 int  `db:"id,key"`
+				A0, A1, A2, A3, A4, A5, A6, A7, A8, A9, B0, B1, B2, B3, B4, B5, B6, B7, B8, B9, C0 *int `db:"n"`
+				C1, C2, C3, C4, C5, C6, C7, C8, C9, D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, E0, E1 *int `db:"n"`
+				E2, E3, E4, E5, E6, E7, E8, E9, F0, F1, F2, F3, F4, F5, F6, F7, F8, F9, G0, G1, G2 *int `db:"n"`
+			}](p, "rows")
+		},
 		"projection bad_v1: the handler for event TermsAccepted is nil": func(p *projections.Projection) {
 			projections.On[events.TermsAccepted](p, nil)
 		},
@@ -119,6 +149,9 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 		define(p)
 		require.ErrorContains(t, newEngineError(p), want)
 	}
+	unkeyed := projections.New("bad", 1, "")
+	projections.Park(unkeyed, "streams", nil)
+	require.ErrorContains(t, newEngineError(unkeyed), "projection bad_v1: parking needs a name for the partitions, and their key")
 	require.ErrorContains(t, newEngineError(projections.New("Bad-Name", 1, "")), "the name must match")
 	require.ErrorContains(t, newEngineError(projections.New("pg_bad", 1, "")), "projection pg_bad_v1: the name must not begin with pg_")
 	require.ErrorContains(t, newEngineError(projections.New("bad", 0, "")), "version 0 is not positive")
@@ -139,6 +172,19 @@ func TestADefinitionThatMakesNothingIsRefused(t *testing.T) {
 		"projection Bad_v1: the name must match ^[a-z][a-z0-9_]{0,49}$")
 	_, misuse := errors.AsType[*projections.MisuseError](err)
 	require.True(t, misuse)
+}
+
+// TestADefinitionMakesAProjectionEachTime: two builds cannot share the rows of a batch.
+func TestADefinitionMakesAProjectionEachTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	engine := h.engine(h.pool, sample)
+	require.NoError(t, engine.Prepare(t.Context()))
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	err = h.engine(h.pool, always(sample())).Prepare(t.Context())
+	require.EqualError(t, err, "projection "+schema+": its definition returns the same projection twice: it has to make one each time")
+	require.ErrorAs(t, err, new(*projections.MisuseError))
 }
 
 func newEngineError(list ...*projections.Projection) error {
@@ -172,7 +218,19 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		require.ErrorContains(t, err, want, schema)
 		require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname = 'fit_v1'"))
 	}
-	p := projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
+	p := projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, names text[])")
+	projections.Patch[struct {
+		ID    int64    `db:"id,key"`
+		Names []string `db:"names"`
+	}](p, "rows")
+	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), "table rows: field Names: a Patch table cannot have array columns")
+	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint[] PRIMARY KEY, n bigint NOT NULL)")
+	projections.Sum[struct {
+		ID [2]int64 `db:"id,key"`
+		N  int64    `db:"n"`
+	}](p, "rows")
+	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), "table rows: field ID: a Sum table cannot have array columns")
+	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
 	projections.Patch[row](p, "rows")
 	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
 }

@@ -282,16 +282,19 @@ func TestAChangedDefinitionNeedsAnotherVersion(t *testing.T) {
 	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	changed := sampleSchema + "; CREATE INDEX ON trail (type)"
 
-	err := h.engine(h.pool, always(sampleVersion(1, changed))).Run(t.Context())
-	_, misuse := errors.AsType[*projections.MisuseError](err)
-	require.True(t, misuse)
-	require.ErrorContains(t, err, "projection sample_v1")
-	require.ErrorContains(t, err, "Give it version 2")
+	more := sample()
+	projections.On(more, func(events.PremiumSubscribed, projections.At) error { return nil })
+	for _, p := range []*projections.Projection{sampleVersion(1, changed), more} {
+		err := h.engine(h.pool, always(p)).Run(t.Context())
+		require.ErrorAs(t, err, new(*projections.MisuseError))
+		require.ErrorContains(t, err, "projection sample_v1")
+		require.ErrorContains(t, err, "Give it version 2")
+	}
 
 	engine, _ := h.run(h.pool, always(sampleVersion(2, changed)))
 	require.Eventually(t, func() bool { return len(h.rows("SELECT FROM projections WHERE name = 'sample'")) == 2 },
 		30*time.Second, 5*time.Millisecond)
-	_, err = engine.Live(t.Context(), "sample")
+	_, err := engine.Live(t.Context(), "sample")
 	_, unready := errors.AsType[*projections.UnreadyError](err)
 	require.True(t, unready, "the first version stays live until another is put there, and is nothing for readers of that: %v", err)
 	live, err := h.engine(h.pool, sample, always(sampleVersion(2, changed))).Live(t.Context(), "sample")
