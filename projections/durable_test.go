@@ -14,16 +14,19 @@ import (
 	"daybook/projections"
 )
 
-// TestACommitWaitsForTheDiskWhereReadersSeeItsRows looks at the setting with which each step of a checkpoint is committed.
-func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.beat = 10 * time.Millisecond
+// Whether commits wait.
+const on, off = "on", "off"
+
+// waiting opens a pool whose commits wait unless they are told not to, and notes of each step of a checkpoint whether its
+// commit waits.
+func (h *house) waiting() (pool *pgxpool.Pool, waits func(at events.Position, build string) string) {
+	t := h.t
+	t.Helper()
 	config, err := pgxpool.ParseConfig(h.url)
 	require.NoError(t, err)
 	config.ConnConfig.RuntimeParams["search_path"] = postgres.Schema
-	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	config.ConnConfig.RuntimeParams["synchronous_commit"] = on
+	pool, err = pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	h.exec(`CREATE TABLE steps (at bigint, build text, waits text);
@@ -34,13 +37,19 @@ func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
 		END $$;
 		CREATE CONSTRAINT TRIGGER note_step AFTER UPDATE OF position ON checkpoints DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW EXECUTE FUNCTION note_step()`)
-	waits := func(at events.Position, build string) (waits string) {
+	return pool, func(at events.Position, build string) (waits string) {
+		t.Helper()
 		err := h.pool.QueryRow(t.Context(), "SELECT string_agg(DISTINCT waits, ' ') FROM steps WHERE at = $1 AND build = $2", int64(at), build).Scan(&waits)
 		require.NoError(t, err)
 		return waits
 	}
-	const on, off = "on", "off"
+}
 
+func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	pool, waits := h.waiting()
 	engine, _ := h.run(pool, sample)
 	written := h.append(3)
 	h.wait(engine, "sample", written)
@@ -64,4 +73,22 @@ func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
 	written = h.append(1)
 	h.wait(engine, "sample", written)
 	require.Equal(t, on, waits(written, "sample2"))
+
+	h.exec(fmt.Sprintf("ALTER TABLE sample_v1_b2.devices ADD CONSTRAINT narrow CHECK (name <> 'device %d')", h.given+2))
+	h.many(2)
+	stands := h.status(engine, "sample", projections.StatePaused).Position
+	require.Greater(t, stands, written)
+	require.Equal(t, on, waits(stands, "sample2"), "what is written event by event is read as well")
+}
+
+// TestACommitWaitsForWhatAnEventWritesByItself, of which the engine knows nothing.
+func TestACommitWaitsForWhatAnEventWritesByItself(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	pool, waits := h.waiting()
+	engine, _ := h.run(pool, ranked(rankedSchema, never))
+	h.wait(engine, "sample", h.append(1))
+	last := h.rename(1, "well")
+	h.wait(engine, "sample", last)
+	require.Equal(t, on, waits(last, "sample1"))
 }
