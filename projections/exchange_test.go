@@ -3,6 +3,8 @@ package projections_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,12 +139,16 @@ func TestAnOldBinaryLeavesNewerVersionsAlone(t *testing.T) {
 	stop()
 	h.exec("UPDATE projections SET changed_at = changed_at - interval '2 hours' WHERE phase = 'retired'")
 	h.phase("sample_v1", "")
-	returned, _ := h.run(h.pool, indexed) // as if its binary were deployed again
+	var told strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	returned, leave := h.run(h.pool, indexed) // as if its binary were deployed again
 	h.phase("sample_v1_b2", projections.PhaseReady)
 	refused(returned.GoLive(t.Context(), "sample"), "live")
 	require.Equal(t, "sample_v2", h.live(after))
 	require.NoError(t, after.GoLive(t.Context(), "sample"), "one that knows the newer version may")
 	require.Equal(t, "sample_v1_b2", h.live(returned))
+	leave()
+	require.NotContains(t, told.String(), "knows none above version 1", "it does not try by itself")
 }
 
 // TestARetiredBuildThatWasPutBackIsNotRemoved: its time was up when it was looked for, and is not when it is removed.

@@ -1,7 +1,9 @@
 package projections_test
 
 import (
+	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,13 +160,33 @@ func meddling(meddle func()) (p *projections.Projection, calls *atomic.Int64) {
 
 func TestACheckpointOfAnotherEpochIsNotMoved(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p, calls := meddling(func() { h.exec("UPDATE checkpoints SET epoch = epoch + 1 WHERE projection = 'sample'") })
-	engine, _ := h.run(h.pool, always(p))
-	h.wait(engine, "sample", h.append(1))
-	h.wait(engine, "sample", h.record("account-1", events.PremiumSubscribed{}))
-	require.EqualValues(t, 2, calls.Load(), "the batch of the epoch before was given back, and projected in the new one")
-	require.Len(t, h.rows("SELECT FROM sample_v1.trail"), 3)
+	for name, c := range map[string]struct {
+		before int // events of the same batch
+		change string
+	}{
+		"InOneRoundTrip": {1, "epoch = epoch + 1"},
+		"InSeveral":      {50, "epoch = epoch + 1"},
+		"GivenBack":      {1, "holder = NULL, expires_at = NULL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.limit = 100
+			var told strings.Builder
+			h.log = slog.New(slog.NewTextHandler(&told, nil))
+			p, calls := meddling(func() { h.exec("UPDATE checkpoints SET " + c.change + " WHERE projection = 'sample'") })
+			engine := h.engine(h.pool, always(p))
+			require.NoError(t, engine.Prepare(t.Context()))
+			h.append(c.before)
+			last := h.record("account-1", events.PremiumSubscribed{})
+			stop := h.start(engine)
+			h.wait(engine, "sample", last)
+			stop()
+			require.EqualValues(t, 2, calls.Load(), "the batch of the epoch before was given back, and projected in the new one")
+			require.Len(t, h.rows("SELECT FROM sample_v1.trail"), c.before+2)
+			require.Empty(t, told.String(), "which is no failure")
+		})
+	}
 }
 
 func TestACheckpointThatBecameAnotherStoresIsNotMoved(t *testing.T) {
