@@ -172,6 +172,13 @@ func TestADefinitionThatMakesNothingIsRefused(t *testing.T) {
 		"projection Bad_v1: the name must match ^[a-z][a-z0-9_]{0,49}$")
 	_, misuse := errors.AsType[*projections.MisuseError](err)
 	require.True(t, misuse)
+
+	for _, lacking := range []projections.Config{
+		{Log: &embedded.Store{}, Now: time.Now}, {Pool: &pgxpool.Pool{}, Now: time.Now}, {Pool: &pgxpool.Pool{}, Log: &embedded.Store{}},
+	} {
+		_, err = projections.NewEngine(lacking, sample)
+		require.EqualError(t, err, "projection engine: Pool, Log and Now are needed")
+	}
 }
 
 // TestADefinitionMakesAProjectionEachTime: two builds cannot share the rows of a batch.
@@ -211,6 +218,7 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		"projection fit_v1: table rows: field N: column n: a *int cannot be stored as boolean": "CREATE TABLE rows (id bigint PRIMARY KEY, n boolean, at timestamptz)",
 		"projection fit_v1: table rows: column n is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int NOT NULL, at timestamptz)",
 		"projection fit_v1: table rows: column m is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int, m int NOT NULL, at timestamptz)",
+		`projection fit_v1: table rows: cannot insert a non-DEFAULT value into column "n"`:     "CREATE TABLE rows (id bigint PRIMARY KEY, n int GENERATED ALWAYS AS (id * 2) STORED, at timestamptz)",
 	} {
 		p := projections.New("fit", 1, schema)
 		projections.Patch[row](p, "rows")
@@ -224,6 +232,13 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		Names []string `db:"names"`
 	}](p, "rows")
 	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), "table rows: field Names: a Patch table cannot have array columns")
+	p = projections.New("fit", 1, "CREATE TABLE rows (stream text, revision bigint, n bigint GENERATED ALWAYS AS (revision * 2) STORED)")
+	projections.Append[struct {
+		Stream   string `db:"stream"`
+		Revision uint64 `db:"revision"`
+		N        int64  `db:"n"`
+	}](p, "rows")
+	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), `table rows: cannot insert a non-DEFAULT value into column "n"`)
 	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint[] PRIMARY KEY, n bigint NOT NULL)")
 	projections.Sum[struct {
 		ID [2]int64 `db:"id,key"`

@@ -3,8 +3,6 @@ package projections_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -139,8 +137,7 @@ func TestAnOldBinaryLeavesNewerVersionsAlone(t *testing.T) {
 	stop()
 	h.exec("UPDATE projections SET changed_at = changed_at - interval '2 hours' WHERE phase = 'retired'")
 	h.phase("sample_v1", "")
-	var told strings.Builder
-	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	told := h.hears()
 	returned, leave := h.run(h.pool, indexed) // as if its binary were deployed again
 	h.phase("sample_v1_b2", projections.PhaseReady)
 	refused(returned.GoLive(t.Context(), "sample"), "live")

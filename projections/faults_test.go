@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"strconv"
@@ -25,6 +26,13 @@ func (h *house) stands(engine *projections.Engine) (reason string) {
 	require.NotContains(h.t, status.Error, " at devices-", "no event is to blame")
 	require.Empty(h.t, h.rows("SELECT FROM parked_events"), "and none is parked")
 	return status.Error
+}
+
+// hears writes down what engines log that are made from now on, to be read when they have stopped.
+func (h *house) hears() *strings.Builder {
+	var told strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	return &told
 }
 
 // database is what messages call the house's.

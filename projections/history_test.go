@@ -1,9 +1,7 @@
 package projections_test
 
 import (
-	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -172,8 +170,7 @@ func TestACheckpointOfAnotherEpochIsNotMoved(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			h.limit = 100
-			var told strings.Builder
-			h.log = slog.New(slog.NewTextHandler(&told, nil))
+			told := h.hears()
 			p, calls := meddling(func() { h.exec("UPDATE checkpoints SET " + c.change + " WHERE projection = 'sample'") })
 			engine := h.engine(h.pool, always(p))
 			require.NoError(t, engine.Prepare(t.Context()))

@@ -1,7 +1,9 @@
 package projections_test
 
 import (
+	"bytes"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +99,37 @@ func takenNames() *projections.Projection {
 	projections.On(p, func(e events.DeviceRenamed, _ projections.At) error { return set(e.DeviceID, e.Name) })
 	parkByDevice(p)
 	return p
+}
+
+// TestARefusalInVainComesOnce: what is written together looked to the constraint as if the row were new, which no event was
+// to blame for. Batches after that show it rows as they become, and are written together again.
+func TestARefusalInVainComesOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var singly atomic.Int64
+	engine, _ := h.run(h.wired(t, func(sent []byte) bool {
+		singly.Add(int64(bytes.Count(sent, []byte("LOCK TABLE"))))
+		return false
+	}), func() *projections.Projection {
+		p := projections.New("sample", 1, `CREATE TABLE devices (device_id uuid PRIMARY KEY, name text, linked_at timestamptz, renames int,
+			CHECK (name IS NOT NULL))`)
+		devices := projections.Patch[deviceRow](p, "devices")
+		projections.On(p, func(e events.DeviceLinked, _ projections.At) error {
+			return devices.Set(deviceRow{DeviceID: e.DeviceID, Name: &e.Name})
+		})
+		projections.On(p, func(e events.DeviceRenamed, _ projections.At) error {
+			return devices.Set(deviceRow{DeviceID: e.DeviceID, Renames: new(1)})
+		})
+		return p
+	})
+	h.wait(engine, "sample", h.append(3))
+	require.Zero(t, singly.Load())
+	h.wait(engine, "sample", h.rename(1, "a"))
+	once := singly.Load()
+	require.Positive(t, once)
+	h.wait(engine, "sample", h.rename(2, "b"))
+	require.Equal(t, once, singly.Load())
+	require.Len(t, h.rows("SELECT FROM sample_v1.devices WHERE renames = 1"), 2)
 }
 
 func TestAUniqueValueMovesFromOneKeyToAnother(t *testing.T) {
