@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"strings"
@@ -39,6 +40,29 @@ func TestASkipDuringATryIsNotLost(t *testing.T) {
 			skipDuringATry(t, heals)
 		})
 	}
+}
+
+// TestASkipAtTheEndOfATryIsNotLost: the try has failed already, and only notes that.
+func TestASkipAtTheEndOfATryIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	var during atomic.Pointer[func()]
+	engine, _ := h.run(h.wired(t, func(sent []byte) bool {
+		if bytes.Contains(sent, []byte("UPDATE parked_keys SET wanted = xmin")) {
+			if skip := during.Swap(nil); skip != nil {
+				(*skip)()
+			}
+		}
+		return false
+	}), ward(&healed))
+	waits := h.sick(engine)
+	skip := func() { h.skip(h.engine(h.pool, ward(&healed)), waits) }
+	during.Store(&skip)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", ""))
+	h.parked(engine, 0)
+	require.Nil(t, during.Load())
 }
 
 func skipDuringATry(t *testing.T, heals bool) {
