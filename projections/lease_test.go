@@ -63,6 +63,22 @@ func TestAnIdleProcessKeepsItsLeases(t *testing.T) {
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
+// TestABatchRenewsTheLease: what is being projected is passed over by whoever renews leases.
+func TestABatchRenewsTheLease(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ttl = time.Hour // nothing but batches renews it meanwhile
+	engine, _ := h.run(h.pool, sample)
+	var before time.Time
+	for range 3 {
+		h.wait(engine, "sample", h.append(1))
+		var after time.Time
+		require.NoError(t, h.pool.QueryRow(t.Context(), "SELECT expires_at FROM checkpoints WHERE projection = 'sample'").Scan(&after))
+		require.Greater(t, after, before)
+		before = after
+	}
+}
+
 // TestAFrozenWorkerWritesNothing freezes a worker with a batch in its hands until another process has taken over.
 func TestAFrozenWorkerWritesNothing(t *testing.T) {
 	t.Parallel()

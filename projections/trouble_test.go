@@ -79,15 +79,18 @@ func TestEveryProcessTellsTheSame(t *testing.T) {
 	require.Nil(t, h.status(second, "sample", projections.StateRunning).Since)
 	require.Len(t, h.rows("SELECT FROM checkpoints WHERE projection = 'sample' AND state IS NULL AND cause IS NULL AND stuck_type IS NULL"), 1)
 
-	h.exec("ALTER TABLE sample_v1.devices RENAME TO elsewhere")
-	last = h.append(1)
-	away := h.told(onlooker, projections.StateRetrying)
-	require.Contains(t, away.Error, "table devices is gone")
-	require.Nil(t, away.Event, "it is not the event's fault")
-	require.Equal(t, h.now(), away.Since)
-	h.exec("ALTER TABLE sample_v1.elsewhere RENAME TO devices")
-	h.wait(second, "sample", last)
-	h.status(second, "sample", projections.StateRunning)
+	for range 2 { // the second time is not the first one
+		passed.Add(7)
+		h.exec("ALTER TABLE sample_v1.devices RENAME TO elsewhere")
+		last = h.append(1)
+		away := h.told(onlooker, projections.StateRetrying)
+		require.Contains(t, away.Error, "table devices is gone")
+		require.Nil(t, away.Event, "it is not the event's fault")
+		require.Equal(t, h.now(), away.Since)
+		h.exec("ALTER TABLE sample_v1.elsewhere RENAME TO devices")
+		h.wait(second, "sample", last)
+		h.status(second, "sample", projections.StateRunning)
+	}
 }
 
 // TestWhatResumingCuresIsNotToldAnyMore needs no event for that.
