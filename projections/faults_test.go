@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/postgres/pgtest"
@@ -254,6 +255,28 @@ func TestSessionsThatAreEndedAreWaitedFor(t *testing.T) {
 	require.Contains(t, h.stands(engine), "The server of "+h.database())
 	h.exec("DROP FUNCTION be_gone() CASCADE")
 	h.wait(engine, "sample", last)
+	h.consistent("sample_v1", sample)
+}
+
+// The last word to a session that is ended may come after a commit, instead of its answer.
+func TestASessionThatIsEndedMayHaveCommitted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	told := h.hears()
+	word, err := (&pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01", Message: "terminating connection",
+	}).Encode(nil)
+	require.NoError(t, err)
+	var ended atomic.Int64
+	engine, stop := h.run(h.wiredTo(t, func(sent []byte) bool {
+		return steps(string(sent), "sample") && ended.Add(1) <= 3
+	}, word), sample)
+	for range 6 {
+		h.wait(engine, "sample", h.append(1))
+	}
+	stop()
+	require.Empty(t, told.String(), "what was committed is not reported as a failure")
+	require.Greater(t, ended.Load(), int64(3))
 	h.consistent("sample_v1", sample)
 }
 
