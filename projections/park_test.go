@@ -115,6 +115,7 @@ func TestOneSickPartitionDoesNotHoldUpTheOthers(t *testing.T) {
 			last := h.rename(4, "better") // waits behind the one before
 			engine, stop := h.run(h.pool, ward(&healed))
 			h.wait(engine, "sample", last)
+			h.record("account-1", events.PremiumSubscribed{}) // is nothing to it, and belongs nowhere
 			h.wait(engine, "sample", h.rename(6, "well"))
 
 			list := h.parked(engine, 1)
@@ -219,6 +220,7 @@ func TestTooMuchTroubleIsNotOneEventsFault(t *testing.T) {
 	engine, _ := h.run(h.pool, ward(&healed))
 	status := h.status(engine, "sample", projections.StatePaused)
 	require.Contains(t, status.Error, "1024 events of one of the devices are parked already")
+	require.Len(t, h.rows("SELECT FROM parked_events"), 1024)
 	healed.Store(true)
 	require.Eventually(t, func() bool { // asked while it stands
 		return engine.Retry(t.Context(), "sample_v1", device(2).String()) != nil
@@ -226,6 +228,23 @@ func TestTooMuchTroubleIsNotOneEventsFault(t *testing.T) {
 	h.parked(engine, 0)
 	h.wait(engine, "sample", h.append(1))
 	require.Len(t, h.rows("SELECT FROM sample_v1.steps WHERE name = 'sick'"), 1030)
+}
+
+func TestTooMuchTroubleIsNotManyPartitionsFault(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.limit = 200
+	var healed atomic.Bool
+	for n := range 1026 {
+		h.rename(n, "sick")
+	}
+	engine, _ := h.run(h.pool, ward(&healed))
+	require.Contains(t, h.status(engine, "sample", projections.StatePaused).Error, "1024 devices are parked already")
+	require.Len(t, h.rows("SELECT FROM parked_keys"), 1024)
+	healed.Store(true) // those that wait have to be asked for, the others go on
+	h.wait(engine, "sample", h.rename(2000, "well"))
+	require.Len(t, h.rows("SELECT FROM parked_keys"), 1024)
+	require.Len(t, h.rows("SELECT FROM sample_v1.steps"), 3)
 }
 
 // TestAPauseStandsAtTheEvent lets the database refuse one of many events of a batch.
@@ -254,9 +273,10 @@ func TestParkingIsTheSameInTheEnd(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.beat = 5 * time.Millisecond
+	told := h.hears()
 	var sick, healed atomic.Bool
 	healed.Store(true)
-	engine, _ := h.run(h.pool, ward(&sick))
+	engine, stop := h.run(h.pool, ward(&sick))
 	h.append(12)
 	rapid.Check(t, func(rt *rapid.T) {
 		sick.Store(false)
@@ -269,6 +289,8 @@ func TestParkingIsTheSameInTheEnd(t *testing.T) {
 		_ = engine.Retry(t.Context(), "sample_v1", "")
 		h.parked(engine, 0)
 	})
+	stop()
+	require.NotContains(t, told.String(), "rolled back", "what waits is known, and what does not wait any more")
 	h.consistent("sample_v1", ward(&healed))
 }
 

@@ -169,6 +169,32 @@ func TestASkipHoldsForTheBuildsOfItsVersion(t *testing.T) {
 	next, _ := h.run(h.pool, ward(&healed), wardVersion(2, &healed))
 	h.phase("sample_v2", projections.PhaseReady)
 	require.Equal(t, "sample_v2", h.parked(next, 1)[0].Schema, "handlers of another version may be able to take it")
+	require.NoError(t, next.GoLive(t.Context(), "sample", projections.WithParked()))
+	_, err = next.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase("sample_v2_b2", projections.PhaseReady)
+	h.parked(next, 2)
+}
+
+// TestASkipOfTheLiveBuildHolds, and not what a newer one has, which was live in between.
+func TestASkipOfTheLiveBuildHolds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	var healed atomic.Bool
+	engine, _ := h.run(h.pool, ward(&healed))
+	waits := h.sick(engine)
+	newer, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(newer, projections.PhaseReady)
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	require.NoError(t, engine.GoBack(t.Context(), "sample"))
+	h.skip(engine, waits)
+	require.Equal(t, newer, h.parked(engine, 1)[0].Schema)
+	newest, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(newest, projections.PhaseReady)
+	require.Equal(t, newer, h.parked(engine, 1)[0].Schema)
 }
 
 // TestAnotherEventInASkippedOnesPlaceIsProjected restores an older copy of the store, which then grows anew.
@@ -180,12 +206,19 @@ func TestAnotherEventInASkippedOnesPlaceIsProjected(t *testing.T) {
 	engine, _ := h.run(h.pool, ward(&healed))
 	h.skip(engine, h.sick(engine))
 	h.parked(engine, 0)
-	h.exec("UPDATE parked_events SET event = $1", id.New[id.Event]().Bytes())
 	healed.Store(true)
-	schema, err := engine.Rebuild(t.Context(), "sample")
+	rebuilt := func() int {
+		schema, err := engine.Rebuild(t.Context(), "sample")
+		require.NoError(t, err)
+		h.phase(schema, projections.PhaseReady)
+		return h.named(schema, "sick")
+	}
+	h.exec("UPDATE parked_events SET event = NULL")
+	require.Zero(t, rebuilt(), "which event it was had not been noted once")
+	_, err := engine.Abort(t.Context(), "sample")
 	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
-	require.Equal(t, 1, h.named(schema, "sick"))
+	h.exec("UPDATE parked_events SET event = $1", id.New[id.Event]().Bytes())
+	require.Equal(t, 1, rebuilt())
 }
 
 func TestABuildInWhichMoreWaitsGoesLiveOnlyWhenTold(t *testing.T) {
