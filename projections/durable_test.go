@@ -62,7 +62,8 @@ func TestACommitWaitsForTheDiskWhereReadersSeeItsRows(t *testing.T) {
 
 	_, err = engine.Rebuild(t.Context(), "sample")
 	require.NoError(t, err)
-	h.phase("sample_v1_b2", projections.PhaseReady)
+	h.phase("sample_v1_b2", projections.PhaseReady) // which it is before the last batch
+	require.Eventually(t, func() bool { return h.position("sample_v1_b2") == without }, 30*time.Second, 5*time.Millisecond)
 	require.Equal(t, off, waits(without, "sample2"), "nobody reads what is built again")
 	written = h.append(1)
 	require.Eventually(t, func() bool {
