@@ -24,9 +24,14 @@ import (
 
 // kinds has a table of each kind: the sample's, and how many events there are of each type.
 func kinds() *projections.Projection {
+	return kindsFrom("SELECT type, count(*) AS n FROM trail GROUP BY type")
+}
+
+// kindsFrom declares something else of the sums.
+func kindsFrom(identity string) *projections.Projection {
 	p := projections.New("sample", 1, indexedSchema+"; CREATE TABLE totals (type text PRIMARY KEY, n bigint NOT NULL)")
 	trail := projections.Append[trailRow](p, "trail")
-	totals := projections.Sum[typeRow](p, "totals", projections.From("SELECT type, count(*) AS n FROM trail GROUP BY type"))
+	totals := projections.Sum[typeRow](p, "totals", projections.From(identity))
 	projections.OnAll(p, func(at projections.At) error {
 		row := trailRow{
 			Stream: at.Stream, Revision: at.Revision, Position: at.Position, Type: at.Type, EventID: at.ID,
