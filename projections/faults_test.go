@@ -297,3 +297,25 @@ func TestAnEventOfANewerVersionIsStoodAt(t *testing.T) {
 	require.Contains(t, status.Error, "Run a binary that can take it")
 	h.wait(engine, "sample", before)
 }
+
+// TestNoCutWhileABuildIsPreparedEndsTheProcess loses the connection at each statement in turn, until none is left.
+func TestNoCutWhileABuildIsPreparedEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var healed atomic.Bool
+	require.NoError(t, h.engine(h.pool, ward(&healed)).Prepare(t.Context()))
+	var refused int
+	for n, cut := int64(1), true; cut; n++ {
+		var sent atomic.Int64
+		pool := h.wired(t, func([]byte) bool { return sent.Add(1) == n })
+		err := h.engine(pool, ward(&healed)).Prepare(t.Context())
+		pool.Close()
+		if cut = sent.Load() >= n; !cut {
+			require.NoError(t, err)
+		}
+		if err != nil {
+			refused++
+		}
+	}
+	require.Greater(t, refused, 10, "of the statements that matter")
+}

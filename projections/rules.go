@@ -119,6 +119,9 @@ func (l *layout) bindChecks(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	satisfied, err := l.satisfied(ctx, tx, expressions)
+	if err != nil {
+		return err
+	}
 	keys := l.setOf(func(c *column) bool { return c.key })
 	for i := range sets {
 		if !satisfied[i] || sets[i]&keys != 0 {
@@ -127,7 +130,7 @@ func (l *layout) bindChecks(ctx context.Context, tx pgx.Tx) error {
 		l.rules.notNull &^= sets[i]
 	}
 	l.rules.judged = append(l.rules.judged, sets...)
-	return err
+	return nil
 }
 
 // satisfied tells which constraints a row satisfies that has nothing but defaults.
