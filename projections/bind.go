@@ -58,13 +58,21 @@ func (l *layout) parameters(want func(int) bool) string {
 }
 
 // describeSQL reads a table's columns. A required column must be given a value by every insert; one with a default gets that
-// of its type when it has none of its own.
+// of its type when it has none of its own. The name of a type is without length and precision, which a cast would cut values
+// to: "character" alone means one.
 const describeSQL = `
-	SELECT a.attname, a.atttypid, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, t.typtype = 'e',
-	       format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attidentity <> '',
+	SELECT a.attname, a.atttypid, beneath.base, beneath.enum,
+	       format_type(a.atttypid, -1), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attidentity <> '',
 	       CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0), '') ELSE '' END
 	FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+	CROSS JOIN LATERAL (
+		WITH RECURSIVE domains AS (
+			SELECT a.atttypid AS typ UNION ALL
+			SELECT typbasetype FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype = 'd'
+		)
+		SELECT typ AS base, typtype = 'e' AS enum FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype <> 'd'
+	) AS beneath
 	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped`
 
 // described is a column as the catalogue has it.
