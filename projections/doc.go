@@ -44,7 +44,7 @@
 //	float32, float64             double precision
 //	time.Time                    timestamptz (microseconds)
 //	[]byte and its kinds         bytea, text, json, jsonb
-//	anything else                whatever pgx encodes for the column
+//	anything else                what pgx encodes for the column, if it knows the type: not money
 //
 // Postgres text holds neither U+0000 nor broken UTF-8: rows show U+FFFD for them, and an enum or JSON column may refuse
 // what is left. The exact bytes are in the store, and in the audit entry of the event.

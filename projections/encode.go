@@ -207,9 +207,13 @@ func putTime(buffer []byte, v reflect.Value) ([]byte, error) {
 	return binary.BigEndian.AppendUint64(buffer, uint64(at.UnixMicro()-postgresEpoch)), nil
 }
 
-// otherPutter leaves every other pair of types to pgx.
+// otherPutter leaves every other pair of types to pgx. For a type of Postgres that it does not know it would choose by that
+// of Go alone, and Postgres would read the bytes as something else.
 func otherPutter(t reflect.Type, oid uint32) putter {
 	types := pgtype.NewMap()
+	if _, known := types.TypeForOID(oid); !known {
+		return nil
+	}
 	plan := types.PlanEncode(oid, pgtype.BinaryFormatCode, reflect.Zero(t).Interface())
 	if plan == nil {
 		return nil

@@ -114,3 +114,33 @@ func TestAPatchKeepsWhatFitsTheLength(t *testing.T) {
 	s.Given("devices-1", events.DeviceLinked{Name: "EURO"})
 	require.Contains(t, s.Refused(), "value too long for type character(3)")
 }
+
+// oneValue is a row of which only the type of one column is of interest.
+type oneValue[T any] struct {
+	Stream   string `db:"stream"`
+	Revision uint64 `db:"revision"`
+	V        T      `db:"v"`
+}
+
+// fits prepares a projection whose table has rows with such a value in a column of the type.
+func fits[T any](h *house, typ string) error {
+	h.t.Helper()
+	p := projections.New("fit", 1, "CREATE TYPE kind AS ENUM ('in', 'out'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN price AS money;"+
+		"CREATE TABLE rows (stream text, revision bigint, v "+typ+")")
+	projections.Append[oneValue[T]](p, "rows")
+	return h.engine(h.pool, always(p)).Prepare(h.t.Context())
+}
+
+// TestATypeThatNobodyKnowsIsAMisfit: pgx would write as text what is a string, and as a double what is a float64.
+func TestATypeThatNobodyKnowsIsAMisfit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const field = "projection fit_v1: table rows: field V: column v: a "
+	require.EqualError(t, fits[float64](h, "money"), field+"float64 cannot be stored as money")
+	require.EqualError(t, fits[string](h, "money"), field+"string cannot be stored as money")
+	require.EqualError(t, fits[int64](h, "price"), field+"int64 cannot be stored as fit_v1.price")
+	require.EqualError(t, fits[[]string](h, "kind[]"), field+"[]string cannot be stored as fit_v1.kind[]")
+	require.EqualError(t, fits[string](h, "pair"), field+"string cannot be stored as fit_v1.pair")
+	require.EqualError(t, fits[*string](h, "pg_lsn"), field+"*string cannot be stored as pg_lsn")
+	require.EqualError(t, fits[any](h, "date"), field+"interface {} cannot be stored as date")
+}
