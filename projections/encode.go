@@ -21,7 +21,7 @@ import (
 // NULL. A row of COPY and an array parameter are both made of cells.
 type encoder func(buffer []byte) ([]byte, error)
 
-// putter appends the bytes of one value that is not NULL.
+// putter appends the bytes of one value, or returns nil for NULL.
 type putter func(buffer []byte, v reflect.Value) ([]byte, error)
 
 // columnType is what the catalogue says of a column.
@@ -81,12 +81,15 @@ func encoderFor(field reflect.Value, t columnType) (encoder, error) {
 			v = v.Elem()
 		}
 		at := len(buffer)
-		buffer, err := put(append(buffer, 0, 0, 0, 0), v)
-		if err != nil {
+		filled, err := put(append(buffer, 0, 0, 0, 0), v)
+		switch {
+		case err != nil:
 			return nil, err
+		case filled == nil: // which is NULL to pgx, as a pgtype.Date that is not valid
+			return tables.AppendNull(buffer), nil
 		}
-		binary.BigEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
-		return buffer, nil
+		binary.BigEndian.PutUint32(filled[at:], uint32(len(filled)-at-4))
+		return filled, nil
 	}, nil
 }
 

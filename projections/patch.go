@@ -114,13 +114,9 @@ type cell struct{ from, to int }
 // an earlier event has made of them.
 func (t *patchRows) patch(changed uint64) (*patch, error) {
 	t.meet()
-	key := t.keyBuffer[:0]
-	for _, i := range t.keys {
-		c := &t.columns[i]
-		var err error
-		if key, err = c.encode(key); err != nil {
-			return nil, t.failed(c, err)
-		}
+	key, err := t.encodeKey(t.keyBuffer[:0])
+	if err != nil {
+		return nil, err
 	}
 	t.keyBuffer = key
 	round := 0
@@ -152,6 +148,7 @@ func (t *patchRows) set() error {
 	if err != nil {
 		return err
 	}
+	var null uint64
 	for i := range t.columns {
 		c := &t.columns[i]
 		if c.key || c.value.IsNil() {
@@ -164,8 +161,11 @@ func (t *patchRows) set() error {
 		}
 		t.arena = arena
 		t.write(p, i, from)
+		if tables.IsNull(arena[from:]) {
+			null |= 1 << i
+		}
 	}
-	p.becomes(written &^ t.rules.notNull)
+	p.becomes(written &^ (t.rules.notNull &^ null))
 	return nil
 }
 

@@ -89,13 +89,9 @@ type touched struct {
 
 func (t *sumRows) add() error {
 	t.meet()
-	key := t.keyBuffer[:0]
-	for _, i := range t.keys {
-		c := &t.columns[i]
-		var err error
-		if key, err = c.encode(key); err != nil {
-			return t.failed(c, err)
-		}
+	key, err := t.encodeKey(t.keyBuffer[:0])
+	if err != nil {
+		return err
 	}
 	t.keyBuffer = key
 	sums := t.sums[t.row(key).at:]

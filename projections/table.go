@@ -2,11 +2,14 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/projections/tables"
 )
 
 // table is one table of a projection: it gathers the rows of a batch and says how they are written.
@@ -136,6 +139,21 @@ func (l *layout) partitionedBy() (table, field string) {
 		field = l.columns[l.partition].field
 	}
 	return l.name, field
+}
+
+// encodeKey appends the key of the scratch row. Postgres finds no row by NULL.
+func (l *layout) encodeKey(buffer []byte) ([]byte, error) {
+	for _, i := range l.keys {
+		c, at := &l.columns[i], len(buffer)
+		var err error
+		if buffer, err = c.encode(buffer); err == nil && tables.IsNull(buffer[at:]) {
+			err = errors.New("the key cannot be NULL")
+		}
+		if err != nil {
+			return nil, l.failed(c, err)
+		}
+	}
+	return buffer, nil
 }
 
 // failed names the column that a row could not be written to.

@@ -144,3 +144,68 @@ func TestATypeThatNobodyKnowsIsAMisfit(t *testing.T) {
 	require.EqualError(t, fits[*string](h, "pg_lsn"), field+"*string cannot be stored as pg_lsn")
 	require.EqualError(t, fits[any](h, "date"), field+"interface {} cannot be stored as date")
 }
+
+func TestWhatIsNullToPgxIsNull(t *testing.T) {
+	t.Parallel()
+	type patched struct {
+		ID  id.Message   `db:"id,key"`
+		Day *pgtype.Date `db:"day"`
+	}
+	p := projections.New("nulls", 1, "CREATE TABLE rows (stream text, revision bigint, v date); CREATE TABLE patched (id uuid PRIMARY KEY, day date DEFAULT 'epoch')")
+	rows, patches := projections.Append[oneValue[pgtype.Date]](p, "rows"), projections.Patch[patched](p, "patched")
+	projections.On(p, func(_ events.DeviceLinked, at projections.At) error {
+		if err := rows.Add(oneValue[pgtype.Date]{Stream: at.Stream, Revision: at.Revision}); err != nil {
+			return err
+		}
+		return patches.Set(patched{ID: message(1), Day: &pgtype.Date{}})
+	})
+	s := projectiontest.For(t, always(p))
+	s.Given("few", events.DeviceLinked{}).Then("SELECT count(*), count(v) FROM rows", "1 | 0").Then("SELECT day FROM patched", "∅")
+	s.Given("many", slices.Repeat([]events.Event{events.DeviceLinked{}}, 100)...).Then("SELECT count(*), count(v) FROM rows", "101 | 0")
+}
+
+// TestANullOfPgxIsJudged although the next event of the batch makes it good.
+func TestANullOfPgxIsJudged(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		ID     id.Device      `db:"id,key"`
+		Weight *pgtype.Float8 `db:"weight"`
+	}
+	p := projections.New("nulls", 1, "CREATE TABLE rows (id uuid PRIMARY KEY, weight float8 NOT NULL DEFAULT 0)")
+	rows := projections.Patch[row](p, "rows")
+	projections.On(p, func(e events.DeviceLinked, at projections.At) error {
+		return rows.Set(row{e.DeviceID, &pgtype.Float8{Float64: 1, Valid: at.Revision > 0}})
+	})
+	s := projectiontest.For(t, always(p))
+	s.Given("devices", events.DeviceLinked{DeviceID: device(1)}, events.DeviceLinked{DeviceID: device(1)})
+	require.Contains(t, s.Refused(), "DeviceLinked at devices@0")
+}
+
+func TestAKeyIsNeverNull(t *testing.T) {
+	t.Parallel()
+	type patched struct {
+		Day  pgtype.Date `db:"day,key"`
+		Name *string     `db:"name"`
+	}
+	type summed struct {
+		Day pgtype.Date `db:"day,key"`
+		N   int64       `db:"n"`
+	}
+	for table, write := range map[string]func(*projections.Projection) func() error{
+		"(day date UNIQUE, name text)": func(p *projections.Projection) func() error {
+			rows := projections.Patch[patched](p, "rows")
+			return func() error { return rows.Set(patched{Name: new("nobody")}) }
+		},
+		"(day date UNIQUE, n bigint)": func(p *projections.Projection) func() error {
+			rows := projections.Sum[summed](p, "rows")
+			return func() error { return rows.Add(summed{N: 1}) }
+		},
+	} {
+		p := projections.New("nulls", 1, "CREATE TABLE rows "+table)
+		add := write(p)
+		projections.On(p, func(events.DeviceLinked, projections.At) error { return add() })
+		s := projectiontest.For(t, always(p))
+		s.Given("devices", events.DeviceLinked{})
+		require.Contains(t, s.Refused(), "DeviceLinked at devices@0: table rows: field Day for column day: the key cannot be NULL")
+	}
+}
