@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // the usual way are written after it.
 //
 // It is called again when the batch is tried again, so all that it does has to be done by tx. Its error is that of the
-// event, of which nothing is left then. In a projection that parks, it must not depend on rows of other partitions.
+// event, of which nothing is left then. Ending the transaction is one, by tx or by SQL: the server refuses the commit. In a
+// projection that parks, it must not depend on rows of other partitions.
 //
 // An event that is handled so costs its batch some round trips, and one more if rows have to be written before it.
 func OnTx[E events.Event](p *Projection, handle func(ctx context.Context, tx pgx.Tx, e E, at At) error, tables ...string) {
@@ -70,18 +72,26 @@ func (w *worker) hand(ctx context.Context, conn *pgx.Conn, r *Recorded) error {
 	if err != nil {
 		return err
 	}
-	// Committing or rolling back is not the handler's: it gets a savepoint.
 	outer, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "SET LOCAL search_path TO " + pgx.Identifier{w.p.Schema()}.Sanitize()})
 	if err != nil {
 		return err
 	}
-	tx, err := outer.Begin(ctx)
+	tx, err := outer.Begin(ctx) // a savepoint: what the handler ends with tx is not the transaction
 	if err != nil {
 		return err
 	}
 	err = caught(func() error { return w.p.handed[r.Type].handle(ctx, tx, At{r}) })
 	if reply, ok := errors.AsType[*pgconn.PgError](err); conn.PgConn().TxStatus() == 'E' && (err == nil || ok && reply.Code == "25P02") {
 		err = errIgnored
+	}
+	end := tx.Commit
+	if err != nil {
+		end = tx.Rollback
+	}
+	if failure := end(ctx); gone(failure) {
+		err = errEnded
+	} else {
+		err = cmp.Or(err, failure)
 	}
 	switch {
 	case err == nil:
@@ -90,13 +100,28 @@ func (w *worker) hand(ctx context.Context, conn *pgx.Conn, r *Recorded) error {
 	default:
 		return w.blame(r, err)
 	}
-	if err = tx.Commit(ctx); err == nil {
-		_, err = conn.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
-	}
+	_, err = conn.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
 	return err
 }
 
-var errIgnored = errors.New("its handler went on after the database had refused a statement")
+// While handlers get the transaction, a cursor is open whose rows a commit would have to keep. Working them out fails, and so
+// does the commit. It is older than every savepoint: only the end of the transaction takes it away, and closing it fails then.
+const (
+	guard   = "DECLARE handed NO SCROLL CURSOR WITH HOLD FOR SELECT refuse('" + codeEnded + "', 'a handler may not end the transaction')"
+	unguard = "CLOSE handed"
+)
+
+var (
+	errIgnored = errors.New("its handler went on after the database had refused a statement")
+	errEnded   = errors.New("its handler ended the transaction, which is the engine's to end: leave out Commit and Rollback of its tx, " +
+		"and COMMIT, ROLLBACK and RELEASE in SQL")
+)
+
+// gone tells whether a savepoint could not be ended because it is there no more.
+func gone(err error) bool {
+	reply, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, pgx.ErrTxClosed) || ok && (reply.Code == "3B001" || reply.Code == "25P01")
+}
 
 // refusedBy tells whether an error comes from the database.
 func refusedBy(err error) bool {

@@ -3,9 +3,11 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -86,7 +88,6 @@ func TestAFailureOnTxIsTheEvents(t *testing.T) {
 			_, _ = tx.Exec(ctx, "INSERT INTO ranks VALUES ($1, 0, 100)", e.DeviceID.Bytes())
 			return nil
 		}, "its handler went on after the database had refused a statement"},
-		"RolledBack": {func(ctx context.Context, tx pgx.Tx, _ events.DeviceRenamed) error { return tx.Rollback(ctx) }, "tx is closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,6 +118,100 @@ func TestAFailureOnTxIsTheEvents(t *testing.T) {
 			h.consistent("sample_v1", ranked(rankedSchema, never))
 		})
 	}
+}
+
+// comparedSchema has rows that are compared with others: batches are written one by one.
+const comparedSchema = rankedSchema + "CREATE TABLE notes (name text REFERENCES counts)"
+
+// TestAHandlerCannotEndTheTransaction lets one try, and not listen to what the server says.
+func TestAHandlerCannotEndTheTransaction(t *testing.T) {
+	t.Parallel()
+	said := func(statements ...string) func(context.Context, pgx.Tx) {
+		return func(ctx context.Context, tx pgx.Tx) {
+			for _, sql := range statements {
+				_, _ = tx.Exec(ctx, sql)
+			}
+		}
+	}
+	for name, ends := range map[string]func(context.Context, pgx.Tx){
+		"Commit":           func(ctx context.Context, tx pgx.Tx) { _ = tx.Commit(ctx) },
+		"Rollback":         func(ctx context.Context, tx pgx.Tx) { _ = tx.Rollback(ctx) },
+		"COMMIT":           said("COMMIT"),
+		"ROLLBACK":         said("ROLLBACK"),
+		"COMMIT AND CHAIN": said("COMMIT AND CHAIN"),
+		"COMMIT, BEGIN":    said("COMMIT", "BEGIN"),
+		"ROLLBACK, BEGIN":  said("ROLLBACK", "BEGIN"),
+		"By the savepoint": said("ROLLBACK TO SAVEPOINT event", "COMMIT"),
+		"The connection's": func(ctx context.Context, tx pgx.Tx) { _, _ = tx.Conn().Exec(ctx, "COMMIT; BEGIN") },
+	} {
+		for how, schema := range map[string]string{"Together": rankedSchema, "Singly": comparedSchema} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				h := newHouse(t)
+				var healed atomic.Bool
+				define := ranked(schema, func(ctx context.Context, tx pgx.Tx, e events.DeviceRenamed) error {
+					if e.Name == "sick" && !healed.Load() {
+						ends(ctx, tx)
+					}
+					return nil
+				})
+				h.append(3)
+				before := h.rename(1, "well")
+				h.rename(2, "sick")
+				last := h.append(3)
+				engine, _ := h.run(h.pool, define)
+				h.wait(engine, "sample", before)
+				status := h.status(engine, "sample", projections.StatePaused)
+				require.Contains(t, status.Error, "DeviceRenamed at devices-2@1: its handler ended the transaction, which is the engine's to end")
+				require.Equal(t, before, status.Position)
+				healed.Store(true)
+				h.wait(engine, "sample", last)
+				h.consistent("sample_v1", ranked(schema, never))
+			})
+		}
+	}
+}
+
+func TestAnEventWhoseHandlerEndsTheTransactionIsParked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var healed atomic.Bool
+	define := func() *projections.Projection {
+		p := ranked(rankedSchema, func(ctx context.Context, tx pgx.Tx, e events.DeviceRenamed) error {
+			if e.Name != "sick" || healed.Load() {
+				return nil
+			}
+			_, err := tx.Exec(ctx, "COMMIT")
+			return err
+		})()
+		parkByDevice(p)
+		return p
+	}
+	h.append(3)
+	h.rename(1, "sick")
+	h.rename(2, "sick")
+	h.rename(3, "well")
+	engine, _ := h.run(h.pool, define)
+	h.wait(engine, "sample", h.append(3))
+	parked, err := engine.Parked(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Len(t, parked, 2)
+	require.NoError(t, engine.Retry(t.Context(), "sample_v1", parked[0].Key))
+	require.Eventually(t, func() bool {
+		parked, err = engine.Parked(t.Context(), "sample")
+		return err == nil && slices.ContainsFunc(parked, func(p projections.Parked) bool { return p.Tries > 1 })
+	}, 30*time.Second, 5*time.Millisecond)
+	for _, p := range parked {
+		require.Contains(t, p.Cause, "its handler ended the transaction")
+		require.Equal(t, 1, p.Events)
+	}
+	require.Len(t, h.rows("SELECT FROM sample_v1.ranks"), 1)
+	require.Len(t, h.rows("SELECT FROM sample_v1.steps"), 7)
+	healed.Store(true)
+	for _, p := range parked {
+		require.NoError(t, engine.Retry(t.Context(), "sample_v1", p.Key))
+	}
+	require.Eventually(t, func() bool { return len(h.rows("SELECT FROM sample_v1.ranks")) == 3 }, 30*time.Second, 5*time.Millisecond)
 }
 
 // TestNoEventIsToBlameForTheDatabaseOnTx takes a table away that only the handler knows.

@@ -84,6 +84,9 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 		return a, w.commit(ctx, a, func(conn *pgx.Conn) error { return rows.once(ctx, conn) })
 	}
 	rows = slices.Insert(rows, 0, statement{sql: "BEGIN"})
+	if !whole {
+		rows = append(rows, statement{sql: guard})
+	}
 	return a, w.commit(ctx, a, func(conn *pgx.Conn) error {
 		for next < len(b.Events) {
 			if err := w.piece(ctx, conn, rows, b.Events[next]); err != nil {
@@ -93,6 +96,7 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 				return err
 			}
 			if rows = nil; next == len(b.Events) {
+				rows = work{{sql: unguard}}
 				w.flush(&rows, w.careful)
 			}
 		}

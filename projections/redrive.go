@@ -121,7 +121,7 @@ func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error
 		if err := w.unpark(ctx, tx, key, len(list)); err != nil {
 			return err
 		}
-		one, err := w.single(ctx, tx.Conn())
+		one, err := w.single(ctx, tx.Conn(), map[*Recorded]error{})
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (w *worker) replay(ctx context.Context, key string, list []*Recorded) error
 				return cmp.Or(err, cause)
 			}
 		}
-		return nil
+		return one.finish(ctx)
 	})
 }
 

@@ -116,6 +116,7 @@ func copies(s statement) bool { return s.rows != nil }
 const (
 	codeMoved    = "DB001"
 	codeUnproven = "DB002"
+	codeEnded    = "DB003"
 )
 
 // errMoved says that the checkpoint is no longer where the batch begins: another worker was here.
