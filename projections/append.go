@@ -51,7 +51,9 @@ type appendRows struct {
 }
 
 func (t *appendRows) add() error {
-	t.meet()
+	if err := t.admit(); err != nil {
+		return err
+	}
 	buffer := binary.BigEndian.AppendUint16(t.buffer, uint16(len(t.columns)))
 	for i := range t.columns {
 		c := &t.columns[i]

@@ -106,7 +106,7 @@ func (e *Engine) muster(ctx context.Context, conn *pgx.Conn) (gone []*worker, er
 			}
 			w := e.worker(b.schema())
 			if w == nil {
-				p := v.define()
+				p := v.define.anew()
 				p.build = b.number
 				if slices.ContainsFunc(crew, func(w *worker) bool { return w.p == p }) {
 					errs = append(errs, &MisuseError{p.Schema(), "its definition returns the same projection twice: it has to make one each time"})

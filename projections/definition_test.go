@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -248,4 +249,50 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
 	projections.Patch[row](p, "rows")
 	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
+}
+
+// TestRowsAreTakenFromTheHandlerAtWorkOnly keeps tables where every call of the definition replaces them, and a handler
+// past its end.
+func TestRowsAreTakenFromTheHandlerAtWorkOnly(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	linked := h.append(1)
+	for name, schema := range map[string]string{"trail": sampleSchema, "devices": sampleSchema, "counts": rankedSchema} {
+		var trail *projections.AppendTable[trailRow]
+		var devices *projections.PatchTable[deviceRow]
+		var counts *projections.SumTable[wardCount]
+		projection := "shares_" + name
+		engine, stop := h.run(h.pool, func() *projections.Projection {
+			p := projections.New(projection, 1, schema)
+			switch name {
+			case "trail":
+				trail = projections.Append[trailRow](p, name)
+			case "devices":
+				devices = projections.Patch[deviceRow](p, name)
+			case "counts":
+				counts = projections.Sum[wardCount](p, name)
+			}
+			projections.On(p, func(e events.DeviceLinked, at projections.At) error {
+				switch name {
+				case "trail":
+					return trail.Add(trailRow{Stream: at.Stream, Revision: at.Revision, Position: at.Position, Type: at.Type, EventID: at.ID})
+				case "devices":
+					return errors.Join(devices.Set(deviceRow{DeviceID: e.DeviceID}), devices.Clear(deviceRow{DeviceID: e.DeviceID}, "name"),
+						devices.Remove(deviceRow{DeviceID: e.DeviceID}))
+				}
+				return counts.Add(wardCount{"all", 1})
+			})
+			return p
+		})
+		refused := h.status(engine, projection, projections.StatePaused).Error
+		refusals := strings.Count(refused, "table "+name+": the row comes from no handler at work in its build: each call of the definition has to make "+
+			"tables and handlers of its own, so keep no table in a package variable")
+		require.Equal(t, map[string]int{"trail": 1, "devices": 3, "counts": 1}[name], refusals, refused)
+		stop()
+		_, err := engine.AsOf(t.Context(), projection, linked, nil)
+		require.ErrorContains(t, err, "keep no table in a package variable", "the last build that was made is no exception")
+	}
+	late := projections.New("late", 1, sampleSchema)
+	err := projections.Append[trailRow](late, "trail").Add(trailRow{})
+	require.ErrorContains(t, err, "write rows before the handler returns")
 }

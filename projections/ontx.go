@@ -80,7 +80,7 @@ func (w *worker) hand(ctx context.Context, conn *pgx.Conn, r *Recorded) error {
 	if err != nil {
 		return err
 	}
-	err = caught(func() error { return w.p.handed[r.Type].handle(ctx, tx, At{r}) })
+	err = w.p.work(r, func() error { return w.p.handed[r.Type].handle(ctx, tx, At{r}) })
 	if reply, ok := errors.AsType[*pgconn.PgError](err); conn.PgConn().TxStatus() == 'E' && (err == nil || ok && reply.Code == "25P02") {
 		err = errIgnored
 	}

@@ -113,7 +113,9 @@ type cell struct{ from, to int }
 // patch finds the patch for the key in the scratch row, or makes one: also where the change of some columns would hide what
 // an earlier event has made of them.
 func (t *patchRows) patch(changed uint64) (*patch, error) {
-	t.meet()
+	if err := t.admit(); err != nil {
+		return nil, err
+	}
 	key, err := t.encodeKey(t.keyBuffer[:0])
 	if err != nil {
 		return nil, err

@@ -13,7 +13,8 @@ import (
 )
 
 // Definition makes a projection anew. An engine asks for one per build: a projection holds the rows of the batch at
-// work, so no two builds can share it.
+// work, so no two builds can share it. Nor may its tables be kept where the next call replaces them: a table takes rows from
+// the handlers of its own projection only, while they are at work.
 type Definition func() *Projection
 
 // Projection is one version of one read model's writer. Make it with [New] and give it tables and handlers.
@@ -27,7 +28,7 @@ type Projection struct {
 	handed  map[string]*handed        // by stored event name, too
 	all     func(At) error            // every event, before the typed handler
 	parks   *parks                    // nil: it pauses at what fails
-	at      *Recorded                 // the event at work
+	at      *Recorded                 // the event at work; nil: none
 	misuse  []error
 
 	nth      int // of the events that were applied
@@ -140,8 +141,7 @@ func (p *Projection) Handles() []string {
 // apply runs the handlers of one event, but for one that gets the transaction.
 func (p *Projection) apply(r *Recorded) error {
 	p.nth++
-	p.at = r
-	return caught(func() error {
+	return p.work(r, func() error {
 		at := At{r}
 		if p.all != nil {
 			if err := p.all(at); err != nil {
@@ -155,9 +155,11 @@ func (p *Projection) apply(r *Recorded) error {
 	})
 }
 
-// caught runs a handler, whose panic is its error.
-func caught(handle func() error) (err error) {
+// work runs a handler of an event, whose panic is its error. Only meanwhile rows are taken.
+func (p *Projection) work(r *Recorded, handle func() error) (err error) {
+	p.at = r
 	defer func() {
+		p.at = nil
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("handler panicked: %v", cause)
 		}
@@ -197,6 +199,14 @@ func (define Definition) begin(n int) (*Projection, error) {
 		return nil, &MisuseError{fmt.Sprintf("number %d", n), "its definition returns nil: it has to make a projection each time"}
 	}
 	return p, p.check()
+}
+
+// anew makes the projection of a build. It asks for one more, which nobody projects: tables that are kept where another
+// call of the definition replaces them are that one's then, and take no rows. So the first event finds out.
+func (define Definition) anew() *Projection {
+	p := define()
+	_ = define()
+	return p
 }
 
 // MisuseError is a mistake in a projection's definition. Running again cannot cure it.

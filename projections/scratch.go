@@ -47,7 +47,7 @@ func (e *Engine) newScratch(ctx context.Context, v *version, only func(table) bo
 	if err != nil {
 		return nil, err
 	}
-	w := newWorker(e, v.define(), PhaseScratch)
+	w := newWorker(e, v.define.anew(), PhaseScratch)
 	w.holder, w.only = e.holder+" scratch "+rand.Text(), only // of its own: what renews one build must not keep others
 	s := &scratch{worker: w, began: e.cfg.Now(), end: func() {}}
 	err = e.inTurn(ctx, e.cfg.Pool, func(tx pgx.Tx) error {

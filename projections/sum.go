@@ -88,7 +88,9 @@ type touched struct {
 }
 
 func (t *sumRows) add() error {
-	t.meet()
+	if err := t.admit(); err != nil {
+		return err
+	}
 	key, err := t.encodeKey(t.keyBuffer[:0])
 	if err != nil {
 		return err

@@ -156,6 +156,16 @@ func (l *layout) encodeKey(buffer []byte) ([]byte, error) {
 	return buffer, nil
 }
 
+// admit lets the handler at work write a row, and no other.
+func (l *layout) admit() error {
+	if l.of.at == nil {
+		return fmt.Errorf("table %s: the row comes from no handler at work in its build: each call of the definition has to make "+
+			"tables and handlers of its own, so keep no table in a package variable, and write rows before the handler returns", l.name)
+	}
+	l.meet()
+	return nil
+}
+
 // failed names the column that a row could not be written to.
 func (l *layout) failed(c *column, err error) error {
 	return fmt.Errorf("table %s: field %s for column %s: %w", l.name, c.field, c.name, err)
