@@ -209,7 +209,8 @@ func (s *server) atWork(ctx context.Context, state *readiness) bool {
 	can := map[string]bool{}
 	for i, p := range list.Projections {
 		can[p.Name] = can[p.Name] || canBeRead(p)
-		list.Projections[i].Reason, list.Projections[i].Event, list.Projections[i].Holder = "", nil, ""
+		shown := &list.Projections[i]
+		shown.Reason, shown.Audit, shown.Event, shown.Holder = "", "", nil, ""
 		if p.Live && p.State == string(projections.StateStopped) {
 			s.Log.WarnContext(ctx, "not ready: projection stopped", "projection", p.Name, "reason", p.Reason)
 			ready = false

@@ -21,6 +21,7 @@ import (
 	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
+	"daybook/projections"
 )
 
 func TestHealthAndReadiness(t *testing.T) {
@@ -77,16 +78,30 @@ func (lostStore) Head(context.Context) (events.Position, error) {
 	return events.Start, errors.New("secret disk full")
 }
 
+// troubled are projections that stand still, and could not be verified before.
+type troubled struct{ web.Projections }
+
+func (p troubled) Status(ctx context.Context) ([]projections.Status, error) {
+	list, err := p.Projections.Status(ctx)
+	for i := range list {
+		s := &list[i]
+		s.State, s.Error, s.Audit, s.Holder = projections.StateStopped, "secret disk full", "secret host unreachable", "secret process"
+		s.Event = &projections.Standing{Place: projections.Place{Stream: "secret"}, Type: "secret"}
+	}
+	return list, err
+}
+
 func TestNotReadySaysWhatIsMissingAndNotWhy(t *testing.T) {
 	t.Parallel()
-	for part, change := range map[string]func(*web.Config){
-		"postgres": func(c *web.Config) { c.Database = lostDatabase{c.Database} },
-		"store":    func(c *web.Config) { c.Store = lostStore{c.Store} },
+	for said, change := range map[string]func(*web.Config){
+		`"postgres":"unreachable"`: func(c *web.Config) { c.Database = lostDatabase{c.Database} },
+		`"store":"unreachable"`:    func(c *web.Config) { c.Store = lostStore{c.Store} },
+		`"state":"stopped"`:        func(c *web.Config) { c.Projections = troubled{c.Projections} },
 	} {
 		s := start(t, change)
 		a := s.raw(http.MethodGet, "/readyz", "")
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-		require.Contains(t, string(a.body), `"`+part+`":"unreachable"`)
+		require.Contains(t, string(a.body), said)
 		require.NotContains(t, string(a.body), "secret")
 		require.Contains(t, s.log.String(), "secret")
 	}
