@@ -23,6 +23,8 @@ type AsOf struct {
 	Asked      events.Position `json:"asked"`
 	Position   events.Position `json:"position"` // of the last record that was read; not after Asked
 	Events     int64           `json:"events"`   // projected or passed over, without the store's own
+	Parked     int64           `json:"parked"`   // partitions that wait, whose rows are as they were before what failed
+	Skipped    int64           `json:"skipped"`  // of the events: left out for good, whether or not they had been then
 	Tables     []TableRows     `json:"tables"`
 }
 
@@ -70,10 +72,21 @@ func (s *scratch) asOf(ctx context.Context, at events.Position) (AsOf, error) {
 	if err != nil {
 		return AsOf{}, err
 	}
+	parked, skipped, err := s.missing(ctx)
 	return AsOf{
-		Projection: s.p.name, Version: s.p.version, Build: s.p.build, Schema: s.p.Schema(),
-		Asked: at, Position: s.at.position, Events: s.at.events, Tables: tables,
-	}, nil
+		Projection: s.p.name, Version: s.p.version, Build: s.p.build, Schema: s.p.Schema(), Asked: at,
+		Position: s.at.position, Events: s.at.events, Parked: parked, Skipped: skipped, Tables: tables,
+	}, err
+}
+
+// missing counts the partitions that wait, and the events that were skipped, of those that were projected: a new build knows
+// of later ones, too.
+func (s *scratch) missing(ctx context.Context) (parked, skipped int64, err error) {
+	err = s.engine.cfg.Pool.QueryRow(ctx, `SELECT
+			(SELECT count(*) FROM parked_keys WHERE projection = $1 AND version = $2 AND build = $3),
+			(SELECT count(*) FROM parked_events WHERE projection = $1 AND version = $2 AND build = $3 AND skipped_at IS NOT NULL AND n <= $4)`,
+		s.p.name, s.p.version, s.p.build, s.at.events).Scan(&parked, &skipped)
+	return parked, skipped, s.failedTo("counting what is missing of", err)
 }
 
 // count counts the rows of all tables, those that the definition does not name too.

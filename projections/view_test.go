@@ -115,6 +115,32 @@ d",2026-10-05 10:00:00.5+00,"{""a"": [1, null]}",0.030000,\x00ff,900719925474099
 		`"doc":{"a": [1, null]},"amount":0.030000,"octets":"\\x00ff","big":9007199254740993}`}, objects(t, v, "odd")[1:2])
 }
 
+// TestThePastTellsWhatIsNotInIt: what waits, and what was skipped up to there.
+func TestThePastTellsWhatIsNotInIt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, ward(new(atomic.Bool)))
+	before := h.append(10)
+	waits := h.sick(engine, "better")
+	last := h.rename(2, "well")
+	missing := func(at events.Position) []int64 { // parked and skipped, and how many steps there are
+		kept, err := engine.AsOf(t.Context(), "sample", at, nil)
+		require.NoError(t, err)
+		v, err := engine.View(t.Context(), "sample", at, "")
+		require.NoError(t, err)
+		defer v.Close()
+		require.Equal(t, []int64{kept.Parked, kept.Skipped}, []int64{v.Parked, v.Skipped})
+		return []int64{v.Parked, v.Skipped, v.Tables[2].Rows}
+	}
+	require.Equal(t, []int64{0, 0, 10}, missing(before))
+	require.Equal(t, []int64{1, 0, 21}, missing(last))
+	h.skip(engine, waits)
+	h.parked(engine, 0)
+	require.Equal(t, []int64{0, 0, 10}, missing(before))
+	require.Equal(t, []int64{0, 1, 22}, missing(last))
+}
+
 // TestAViewIsRefusedBeforeItIsMade: projecting may take long.
 func TestAViewIsRefusedBeforeItIsMade(t *testing.T) {
 	t.Parallel()

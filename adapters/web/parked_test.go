@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,12 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	require.Equal(t, "messages_v3", build.Schema)
 	require.Equal(t, &api.Blast{Text: "1 of 2 conversations", Parked: 1, Total: 2, Of: "conversations"}, build.Blast)
 	require.Empty(t, build.Skipped)
+	at := strconv.FormatUint(uint64(s.head()), 10)
+	past, err := s.AsOf(ctx, "messages", at)
+	require.NoError(t, err)
+	require.Equal(t, []int64{1, 0}, []int64{past.Parked, past.Skipped})
+	shown, _ := s.readAsOf(client.AsOfFilter{Projection: "messages", At: at, Table: "messages", Format: "csv"})
+	require.EqualValues(t, 1, shown.Parked)
 	waits := build.Parked[0]
 	require.Equal(t, key, waits.Key)
 	require.Equal(t, &bad, waits.First)
@@ -130,6 +137,9 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	skip.EventPlace, skip.Schema = second, "messages_v3"
 	_, err = s.SkipParked(ctx, "messages", skip)
 	require.NoError(t, err)
+	past, err = s.AsOf(ctx, "messages", strconv.FormatUint(uint64(s.head()), 10))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, past.Skipped)
 	last := s.parked(waiting(0))
 	require.Len(t, last.Skipped, 2)
 	require.Equal(t, int64(0), last.Blast.Parked)

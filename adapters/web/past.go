@@ -126,8 +126,8 @@ func (s *server) passed(text string) (time.Time, error) {
 
 func asOfAnswer(v *projections.View, position events.Position, asked *time.Time, table string) api.AsOf {
 	head := api.AsOf{
-		Name: v.Projection, Version: v.Version, Position: position, AskedTime: asked, Events: v.Events, Note: asOfNote,
-		Tables: make([]api.TableRows, len(v.Tables)), Table: table,
+		Name: v.Projection, Version: v.Version, Position: position, AskedTime: asked, Events: v.Events,
+		Parked: v.Parked, Skipped: v.Skipped, Note: asOfNote, Tables: make([]api.TableRows, len(v.Tables)), Table: table,
 	}
 	for i, t := range v.Tables {
 		head.Tables[i] = api.TableRows(t)

@@ -94,5 +94,14 @@ func asOfLines(a api.AsOf) string {
 	if l := a.LastEvent; l != nil {
 		after = fmt.Sprintf("after %s at %s@%d, recorded %s", l.Type, l.Stream, l.Revision, l.RecordedAt.Format(time.RFC3339Nano))
 	}
-	return fmt.Sprintf("%s, as of position %d: %s\n%s", what, a.Position, after, a.Note)
+	return fmt.Sprintf("%s, as of position %d: %s%s\n%s", what, a.Position, after, missingAsOf(a), a.Note)
+}
+
+// missingAsOf says what the rows do not tell of the events up to there.
+func missingAsOf(a api.AsOf) string {
+	if a.Parked == 0 && a.Skipped == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nnot in it: what waits under %d keys, and %d events that were skipped: see daybook projection parked %s",
+		a.Parked, a.Skipped, a.Name)
 }

@@ -84,6 +84,15 @@ func TestThePastIsReadFromTheCommandLine(t *testing.T) {
 	}
 }
 
+// TestThePastSaysWhatIsNotInIt above the rows.
+func TestThePastSaysWhatIsNotInIt(t *testing.T) {
+	t.Parallel()
+	past := api.AsOf{Name: "messages", Version: 3, Position: 7, Parked: 2, Skipped: 1, Note: "a note"}
+	require.Equal(t, `messages, version 3, as of position 7: before the first event
+not in it: what waits under 2 keys, and 1 events that were skipped: see daybook projection parked messages
+a note`, asOfLines(past))
+}
+
 // TestThePastIsSeenAsTheHowToShows runs each verb that it shows, in that order, at an instant of its own.
 func TestThePastIsSeenAsTheHowToShows(t *testing.T) {
 	now := runWithDevice(t)

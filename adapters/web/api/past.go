@@ -19,10 +19,12 @@ type AsOfQuery struct {
 type AsOf struct {
 	Name      string          `json:"name"            doc:"The projection." example:"messages"`
 	Version   int             `json:"version"         doc:"The version of it that was projected: the newest that this server knows." example:"3"`
-	Position  events.Position `json:"position"        doc:"All events up to this position were projected. Asked for again, it gives the same." example:"4711"`
+	Position  events.Position `json:"position"        doc:"The events up to this position were projected. Asked for again, it gives the same, until the projector changes or an event is skipped." example:"4711"`
 	AskedTime *time.Time      `json:"asked_time"      doc:"The instant that was asked for; null when a position was."`
 	LastEvent *AsOfEvent      `json:"last_event"      doc:"The last of these events; null when there was none."`
 	Events    int64           `json:"events"          doc:"How many there were." example:"1234"`
+	Parked    int64           `json:"parked"          doc:"Partitions that wait because one of these events failed: their rows are as they were before it." example:"0"`
+	Skipped   int64           `json:"skipped"         doc:"How many of these events somebody has skipped, then or since: they are left out." example:"0"`
 	Note      string          `json:"note"            doc:"What to keep in mind of it."`
 	Tables    []TableRows     `json:"tables"          nullable:"false" doc:"How many rows each table had."`
 	Table     string          `json:"table,omitempty" doc:"The table whose rows follow; missing when none was asked for." example:"messages"`
