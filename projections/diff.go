@@ -33,7 +33,7 @@ func (d Diff) String() string {
 
 // Diff compares the live build with the one that is ready, row by row. The live one is read as of one moment, and the other
 // one brought to the very position that it had then, and held there meanwhile; so this process has to be the one that
-// projects it. The live one goes on.
+// projects it. The live one goes on. Where it stands still, and the other one is past it, it is refused.
 func (e *Engine) Diff(ctx context.Context, name string) (Diff, error) {
 	done, err := e.look(ctx, name)
 	if err != nil {
@@ -74,14 +74,18 @@ var errAhead = errors.New("it is ahead of the live build")
 func (w *worker) diff(ctx context.Context) (d Diff, err error) {
 	d.Projection = w.p.name
 	err = pgx.BeginTxFunc(ctx, w.engine.cfg.Pool, tables.Snapshot, func(live pgx.Tx) error {
-		var schema string
-		err := live.QueryRow(ctx, `SELECT p.schema_name, c.position FROM projections p
+		var schema, stands string
+		err := live.QueryRow(ctx, `SELECT p.schema_name, c.position,
+				coalesce(c.cause, CASE WHEN c.expires_at > now() THEN '' ELSE 'no process projects it' END) FROM projections p
 			JOIN checkpoints c ON c.projection = p.name AND c.version = p.version AND c.build = p.build
-			WHERE p.name = $1 AND p.phase = 'live'`, w.p.name).Scan(&schema, &d.Position)
-		if err != nil {
+			WHERE p.name = $1 AND p.phase = 'live'`, w.p.name).Scan(&schema, &d.Position, &stands)
+		switch {
+		case err != nil:
 			return w.failedTo("finding the live build beside", err)
-		}
-		if d.Position < w.at.position {
+		case d.Position < w.at.position && stands != "":
+			return &OrderError{w.p.name, fmt.Sprintf("build %s cannot be compared with the live one, which stands still at position %d, before it. "+
+				"Mend that, or let it go live without a comparison, for which the live one need not run. What is wrong there: %s", w.p.Schema(), d.Position, stands)}
+		case d.Position < w.at.position:
 			return errAhead
 		}
 		if err = (&scratch{worker: w}).fill(ctx, d.Position); errors.Is(err, errMoved) {

@@ -2,11 +2,13 @@ package projections_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/events"
 	"daybook/projections"
 	"daybook/projections/tables"
 )
@@ -76,4 +78,46 @@ func TestADiffIsForTheProcessThatProjects(t *testing.T) {
 		_, otherErr := other.Diff(t.Context(), "sample")
 		return (err == nil) != (otherErr == nil) && (err != nil || mine.Comparison.Equal())
 	}, 30*time.Second, 5*time.Millisecond)
+}
+
+// TestADiffIsRefusedWhileTheLiveBuildStandsStill where the other one has gone on: it may stand there for ever.
+func TestADiffIsRefusedWhileTheLiveBuildStandsStill(t *testing.T) {
+	t.Parallel()
+	poisoned := func() *projections.Projection {
+		p := sample()
+		projections.On(p, func(events.PremiumSubscribed, projections.At) error { return errors.New("out of luck") })
+		return p
+	}
+	healed := always(sampleVersion(2, sampleSchema))
+	for why, c := range map[string]struct {
+		live  projections.Definition // which another process projects before
+		knows []projections.Definition
+	}{
+		"PremiumSubscribed at account-1@0: out of luck": {poisoned, []projections.Definition{poisoned, healed}},
+		"no process projects it":                        {sample, []projections.Definition{healed}},
+	} {
+		t.Run(why, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.beat, h.confirm = 10*time.Millisecond, true
+			before, stop := h.run(h.pool, c.live)
+			h.wait(before, "sample", h.append(3))
+			stop()
+			h.record("account-1", events.PremiumSubscribed{})
+			last := h.append(3)
+			engine, _ := h.run(h.pool, c.knows...)
+			h.phase("sample_v2", projections.PhaseReady)
+			require.Eventually(t, func() bool { return h.position("sample_v2") == last }, 30*time.Second, 5*time.Millisecond)
+			if len(c.knows) > 1 {
+				h.status(engine, "sample", projections.StatePaused)
+			}
+			_, err := engine.Diff(t.Context(), "sample")
+			var refused *projections.OrderError
+			require.ErrorAs(t, err, &refused)
+			require.ErrorContains(t, err, "or let it go live without a comparison")
+			require.ErrorContains(t, err, why)
+			require.NoError(t, engine.GoLive(t.Context(), "sample"))
+			require.Equal(t, "sample_v2", h.live(engine))
+		})
+	}
 }
