@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,11 @@ func TestEveryProcessTellsTheSame(t *testing.T) {
 	require.Contains(t, want.Error, "projection sample_v1: PremiumSubscribed at account-1@0: out of luck")
 	for _, engine := range []*projections.Engine{first, second, onlooker} {
 		require.Equal(t, want, h.told(engine, projections.StatePaused))
+		bounded, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		late, ok := errors.AsType[*projections.WaitError](engine.WaitFor(bounded, "sample", last))
+		cancel()
+		require.True(t, ok)
+		require.EqualError(t, late.Trouble, want.Error, "whoever waits hears it, too")
 	}
 	passed.Store(7)
 	stop()

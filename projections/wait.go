@@ -149,7 +149,20 @@ func (e *Engine) tooLate(ctx context.Context, name string, wanted events.Positio
 	if w := e.worker(live); w != nil {
 		_, late.Trouble = w.now()
 	}
+	if late.Trouble == nil {
+		late.Trouble = e.elsewhere(ctx, live)
+	}
 	return late
+}
+
+// elsewhere is what is wrong with a build in another process, if that can be asked for: whoever waited is to be answered.
+func (e *Engine) elsewhere(ctx context.Context, schema string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if all, err := e.troubles(ctx); err == nil && all[schema] != nil {
+		return errors.New(all[schema].cause)
+	}
+	return nil
 }
 
 // WaitError says that a projection did not get there in time.
@@ -157,7 +170,7 @@ type WaitError struct {
 	Projection string
 	Wanted     events.Position
 	Position   events.Position // where the build was that is read
-	Trouble    error           // what is wrong with that in this process; nil when it is just not there yet
+	Trouble    error           // what is wrong with that, in whichever process; nil when it is just not there yet
 	Err        error           // of the context
 }
 

@@ -114,7 +114,7 @@ func (s *server) await(ctx context.Context, target events.Position, from sources
 	return read, nil
 }
 
-// waited words why a wait ended early, with what holds it up as far as this process knows.
+// waited words why a wait ended early, with what holds it up as far as that is known.
 func waited(bounded context.Context, err error, whom string, target events.Position) error {
 	if !errors.Is(context.Cause(bounded), errWaitedEnough) {
 		return fmt.Errorf("waiting for the %s: %w", whom, err)
