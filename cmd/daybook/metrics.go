@@ -65,8 +65,8 @@ func (*metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. When the projections cannot be asked, their metrics are missing, which an alert
-// on absence sees. Those of the policies are there all the same: that they retry is what an alert is about.
+// Collect implements prometheus.Collector. When Postgres or the log cannot be asked, positions and lags of the projections
+// are missing. Whether they and the policies run is there all the same: that they do not is what an alert is about.
 func (m *metrics) Collect(values chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -58,6 +60,7 @@ func buildCounter(name, help string) *prometheus.Desc {
 // batches are measured in this process: those of a projection as they are committed, those of a policy when it has reacted.
 type batches struct {
 	events, seconds *prometheus.HistogramVec
+	builds          *sync.Map // physical schemas of those that were measured
 }
 
 // newBatches counts by labels, without a phase, as buildCounter does.
@@ -69,30 +72,44 @@ func newBatches(prefix string, labels ...string) batches {
 	return batches{
 		histogram("events", "Events of a batch that was dealt with here.", prometheus.ExponentialBuckets(1, 4, 8)),
 		histogram("seconds", "Time to project and commit a batch, or to react to it.", prometheus.ExponentialBuckets(0.001, 2, 14)),
+		&sync.Map{},
 	}
 }
 
 func (b batches) observe(c projections.Committed) {
+	b.builds.Store(c.Schema, nil)
 	b.events.WithLabelValues(c.Projection, c.Schema).Observe(float64(c.Events))
 	b.seconds.WithLabelValues(c.Projection, c.Schema).Observe(c.Took.Seconds())
 }
 
+// forget removes what was measured of builds that are gone: there is a new one with each rebuild.
+func (b batches) forget(there []projections.Status) {
+	b.builds.Range(func(build, _ any) bool {
+		if !slices.ContainsFunc(there, func(s projections.Status) bool { return s.Schema == build }) {
+			b.builds.Delete(build)
+			b.events.DeletePartialMatch(prometheus.Labels{"build": build.(string)})
+			b.seconds.DeletePartialMatch(prometheus.Labels{"build": build.(string)})
+		}
+		return true
+	})
+}
+
+// collectProjections leaves out what Postgres and the log tell when they cannot be asked: 0 would be good news.
 func (m *metrics) collectProjections(ctx context.Context, values chan<- prometheus.Metric) {
 	states, err := m.app.engine.Status(ctx)
-	if err != nil {
+	if err != nil { // what this process knows by itself comes beside it
 		m.app.log.Warn("reading the projections for metrics", "error", err)
-		return
+	} else {
+		m.batches.forget(states)
 	}
 	for _, p := range states {
-		running := oneIf(p.State == projections.StateRunning || p.State == projections.StateStandby)
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 			values <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 		}
+		running, labels := oneIf(p.State == projections.StateRunning || p.State == projections.StateStandby), buildLabels(p)
+		gauge(buildRunningMetric, running, labels...)
+		gauge(buildStateMetric, 1, append(labels, string(p.State))...)
 		if p.Live() {
-			gauge(positionMetric, float64(p.Position), p.Name)
-			values <- prometheus.MustNewConstMetric(eventsMetric, prometheus.CounterValue, float64(p.Events), p.Name)
-			gauge(lagMetric, float64(p.Lag.Events), p.Name)
-			gauge(lagTimeMetric, p.Lag.Seconds, p.Name)
 			gauge(runningMetric, running, p.Name)
 		}
 		if p.Live() && p.Drift != nil {
@@ -100,21 +117,34 @@ func (m *metrics) collectProjections(ctx context.Context, values chan<- promethe
 				gauge(driftMetric, count, p.Name, reason)
 			}
 		}
-		if p.Live() && p.Parked != nil {
-			gauge(parkedPartitionsMetric, float64(p.Parked.Partitions), p.Name)
-			gauge(parkedEventsMetric, float64(p.Parked.Events), p.Name)
+		if err == nil {
+			collectCounts(p, values, gauge)
 		}
-		labels := []string{p.Name, p.Schema, string(p.Phase)}
-		gauge(buildPositionMetric, float64(p.Position), labels...)
-		values <- prometheus.MustNewConstMetric(buildEventsMetric, prometheus.CounterValue, float64(p.Events), p.Name, p.Schema)
-		gauge(buildLagMetric, float64(p.Lag.Events), labels...)
-		gauge(buildLagTimeMetric, p.Lag.Seconds, labels...)
-		gauge(buildRunningMetric, running, labels...)
-		gauge(buildStateMetric, 1, append(labels, string(p.State))...)
-		gauge(buildHereMetric, oneIf(p.Here), labels...)
-		if p.Progress != nil {
-			gauge(buildProgressMetric, p.Progress.Done, labels...)
-		}
+	}
+}
+
+func buildLabels(p projections.Status) []string { return []string{p.Name, p.Schema, string(p.Phase)} }
+
+// collectCounts is how far a build has come.
+func collectCounts(p projections.Status, values chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
+	if p.Live() {
+		gauge(positionMetric, float64(p.Position), p.Name)
+		values <- prometheus.MustNewConstMetric(eventsMetric, prometheus.CounterValue, float64(p.Events), p.Name)
+		gauge(lagMetric, float64(p.Lag.Events), p.Name)
+		gauge(lagTimeMetric, p.Lag.Seconds, p.Name)
+	}
+	if p.Live() && p.Parked != nil {
+		gauge(parkedPartitionsMetric, float64(p.Parked.Partitions), p.Name)
+		gauge(parkedEventsMetric, float64(p.Parked.Events), p.Name)
+	}
+	labels := buildLabels(p)
+	gauge(buildPositionMetric, float64(p.Position), labels...)
+	values <- prometheus.MustNewConstMetric(buildEventsMetric, prometheus.CounterValue, float64(p.Events), p.Name, p.Schema)
+	gauge(buildLagMetric, float64(p.Lag.Events), labels...)
+	gauge(buildLagTimeMetric, p.Lag.Seconds, labels...)
+	gauge(buildHereMetric, oneIf(p.Here), labels...)
+	if p.Progress != nil {
+		gauge(buildProgressMetric, p.Progress.Done, labels...)
 	}
 }
 

@@ -15,6 +15,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"daybook/adapters/postgres/pgtest"
+	"daybook/events"
+	"daybook/events/id"
 )
 
 // TestMetricsOfBuilds scrapes a server during a rebuild. Names and labels of the live build are those of dashboards.
@@ -50,6 +54,10 @@ func TestMetricsOfBuilds(t *testing.T) {
 		after := scrape(t, base)
 		require.Equal(t, 1, strings.Count(after, `daybook_projection_position{projection="audit"}`), "only the live one has the name alone")
 		require.Contains(t, after, `daybook_projection_batch_events_sum{build="audit_v1_b2",projection="audit"} 2`)
+		_, err = a.engine.Abort(t.Context(), "audit")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return !strings.Contains(scrape(t, base), "audit_v1_b2") }, 30*time.Second, 50*time.Millisecond)
+		require.Contains(t, scrape(t, base), `daybook_projection_batch_events_sum{build="audit_v1",projection="audit"} 2`)
 		return nil
 	}))
 	require.NoError(t, a.engine.Prepare(t.Context()))
@@ -58,6 +66,37 @@ func TestMetricsOfBuilds(t *testing.T) {
 	unserved := httptest.NewServer(a.metrics.handler())
 	defer unserved.Close()
 	require.Contains(t, scrape(t, unserved.URL), `daybook_projection_build_progress_ratio{build="routing_v1_b2",phase="replaying",projection="routing"} 0`)
+}
+
+// TestMetricsWhilePostgresIsAway tell what the process knows by itself, and nothing else.
+func TestMetricsWhilePostgresIsAway(t *testing.T) {
+	server, config := pgtest.Restartable(t), testConfig(t)
+	config.VaultURL, config.DatabaseURL = config.DatabaseURL, server.URL()
+	a, err := open(t.Context(), config, time.Now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	base := run(t, a)
+	require.NoError(t, a.caughtUp(t.Context()))
+	const position = `daybook_projection_position{projection="audit"}`
+	require.Contains(t, scrape(t, base), position)
+
+	server.Kill()
+	_, err = a.store.Append(t.Context(), "foreign-1", events.Any, []events.Proposed{{ID: id.New[id.Event](), Type: "Foreign"}})
+	require.NoError(t, err)
+	var away string
+	require.Eventually(t, func() bool {
+		away = scrape(t, base)
+		return strings.Contains(away, `daybook_projection_running{projection="audit"} 0`)
+	}, 30*time.Second, 50*time.Millisecond)
+	require.Contains(t, away, `daybook_projection_build_state{build="audit_v1",phase="live",projection="audit",state="retrying"} 1`)
+	for _, unknown := range []string{"position", "events_total", "lag_events", "lag_seconds", "parked_events", "here"} {
+		require.NotRegexp(t, `(?m)^daybook_projection_(build_)?`+unknown+`\{`, away)
+	}
+
+	server.Start()
+	require.Eventually(t, func() bool {
+		back := scrape(t, base)
+		return strings.Contains(back, `daybook_projection_running{projection="audit"} 1`) && strings.Contains(back, position)
+	}, 30*time.Second, 50*time.Millisecond)
 }
 
 func scrape(t *testing.T, base string) string {
@@ -86,7 +125,7 @@ func TestMetricsInDocumentsExist(t *testing.T) {
 		described.WriteString(d.String())
 	}
 	for document, names := range map[string]int{
-		"how-to/rebuild-a-projection.md": 7, "how-to/parked-events.md": 2, "reference/metrics.md": 7,
+		"how-to/rebuild-a-projection.md": 7, "how-to/parked-events.md": 2, "reference/metrics.md": 10,
 	} {
 		text, err := os.ReadFile("../../docs/" + document)
 		require.NoError(t, err)
