@@ -49,7 +49,9 @@ const (
 	onStore   = "Bring the event store back; the projection then goes on by itself"
 	onAltered = "Undo the change, and the projection goes on by itself; or rebuild it: daybook projection rebuild %s --go-live"
 	onProof   = "Find who writes there and stop it; then rebuild the projection: daybook projection rebuild %s --go-live"
-	onAway    = "%s cannot be reached: start its server, or mend the way there. The projection then goes on by itself"
+	onNoEnd   = "It has not come to the end of a batch since then: a handler does not return, or Postgres does not answer. " +
+		"See pg_stat_activity for who has locked its tables"
+	onAway = "%s cannot be reached: start its server, or mend the way there. The projection then goes on by itself"
 )
 
 // advised adds what to do about an error. Some say it themselves.

@@ -321,8 +321,7 @@ func (w *worker) wrong() (State, *trouble) {
 		return w.hitch.state, w.hitch
 	}
 	if w.state == StateRunning && !w.since.IsZero() && time.Since(w.since) > tooLong {
-		return w.state, &trouble{state: w.state, since: w.since.UTC(), cause: "it has not come to the end of a batch since then: " +
-			"a handler does not return, or Postgres does not answer. See pg_stat_activity for who has locked its tables"}
+		return w.state, &trouble{state: w.state, since: w.since.UTC(), cause: onNoEnd}
 	}
 	return w.state, w.trouble
 }
