@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,52 +13,30 @@ import (
 )
 
 // OnTx handles one event of the catalogue within the transaction of its batch, for what follows from rows and not from
-// events alone. It names the tables of the projection that it reads or writes by itself: what the events before came to
-// is there when it is called. Tables are found without their schema. Rows that it gives to tables of the projection in
-// the usual way are written after it.
+// events alone. What the events before came to is there when it is called. Tables are found without their schema. Rows that
+// it gives to tables of the projection in the usual way are written after it.
 //
 // It is called again when the batch is tried again, so all that it does has to be done by tx. Its error is that of the
 // event, of which nothing is left then. Ending the transaction is one, by tx or by SQL: the server refuses the commit. In a
 // projection that parks, it must not depend on rows of other partitions.
 //
-// An event that is handled so costs its batch some round trips, and one more if rows have to be written before it.
-func OnTx[E events.Event](p *Projection, handle func(ctx context.Context, tx pgx.Tx, e E, at At) error, tables ...string) {
+// An event that is handled so costs its batch some round trips: what was merged up to there is written before it.
+func OnTx[E events.Event](p *Projection, handle func(ctx context.Context, tx pgx.Tx, e E, at At) error) {
 	name, free := newHandler[E](p, handle == nil)
 	if !free {
 		return
 	}
-	p.handed[name] = &handed{tables, func(ctx context.Context, tx pgx.Tx, at At) error {
+	p.handed[name] = func(ctx context.Context, tx pgx.Tx, at At) error {
 		e, err := decodeAs[E](at)
 		if err != nil {
 			return err
 		}
 		return handle(ctx, tx, e, at)
-	}}
-}
-
-// handed is what is done about an event that is handed the transaction.
-type handed struct {
-	tables []string
-	handle func(context.Context, pgx.Tx, At) error
-}
-
-// checkHanded finds tables that are named, and are none.
-func (p *Projection) checkHanded() {
-	for _, event := range slices.Sorted(maps.Keys(p.handed)) {
-		for _, name := range p.handed[event].tables {
-			if !slices.ContainsFunc(p.tables, func(t table) bool { return t.tableName() == name }) {
-				p.misusedf("the handler of %s names table %s, which the projection does not define", event, name)
-			}
-		}
 	}
 }
 
-// awaits tells whether rows are still to be written that an event's handler wants to find.
-func (p *Projection) awaits(r *Recorded) bool {
-	return slices.ContainsFunc(p.tables, func(t table) bool {
-		return t.pending() && slices.Contains(p.handed[r.Type].tables, t.tableName())
-	})
-}
+// onTx handles an event that is handed the transaction.
+type onTx func(context.Context, pgx.Tx, At) error
 
 // hand runs the handlers of an event that is handed the transaction.
 func (w *worker) hand(ctx context.Context, conn *pgx.Conn, r *Recorded) error {
@@ -80,7 +56,7 @@ func (w *worker) hand(ctx context.Context, conn *pgx.Conn, r *Recorded) error {
 	if err != nil {
 		return err
 	}
-	err = w.p.work(r, func() error { return w.p.handed[r.Type].handle(ctx, tx, At{r}) })
+	err = w.p.work(r, func() error { return w.p.handed[r.Type](ctx, tx, At{r}) })
 	if reply, ok := errors.AsType[*pgconn.PgError](err); conn.PgConn().TxStatus() == 'E' && (err == nil || ok && reply.Code == "25P02") {
 		err = errIgnored
 	}

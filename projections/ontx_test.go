@@ -41,7 +41,7 @@ func ranked(schema string, refuse func(context.Context, pgx.Tx, events.DeviceRen
 				return err
 			}
 			return step(events.DeviceLinked{DeviceID: e.DeviceID, Name: e.Name}, at)
-		}, "steps", "counts")
+		})
 		return p
 	}
 }
@@ -251,11 +251,10 @@ func TestAnEventIsParkedOnTx(t *testing.T) {
 	require.Equal(t, 2, s.Parked()[0].Events)
 }
 
-func TestOnTxNamesTablesOfItsProjection(t *testing.T) {
+func TestAnEventHasOneHandlerOnTxOrNot(t *testing.T) {
 	t.Parallel()
 	p := projections.New("bad", 1, "")
-	projections.OnTx(p, func(context.Context, pgx.Tx, events.DeviceRenamed, projections.At) error { return nil }, "steps")
-	require.ErrorContains(t, newEngineError(p), "projection bad_v1: the handler of DeviceRenamed names table steps, which the projection does not define")
+	projections.OnTx(p, func(context.Context, pgx.Tx, events.DeviceRenamed, projections.At) error { return nil })
 	require.Equal(t, []string{"DeviceRenamed"}, p.Handles())
 	projections.On(p, func(events.DeviceRenamed, projections.At) error { return nil })
 	require.ErrorContains(t, newEngineError(p), "projection bad_v1: two handlers for event DeviceRenamed")

@@ -109,14 +109,9 @@ func (w *worker) together(ctx context.Context, b *Batch) (*applied, error) {
 
 // piece writes what was gathered for the event that is handed the transaction, and lets that do its work.
 func (w *worker) piece(ctx context.Context, conn *pgx.Conn, rows work, r *Recorded) error {
-	awaited := w.p.awaits(r)
-	if awaited {
-		w.flush(&rows, w.careful)
-	}
+	w.flush(&rows, w.careful)
 	err := rows.run(ctx, conn)
-	if awaited {
-		w.p.reset()
-	}
+	w.p.reset()
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type Projection struct {
 	ddl     string
 	tables  []table
 	handler map[string]func(At) error // by stored event name
-	handed  map[string]*handed        // by stored event name, too
+	handed  map[string]onTx           // by stored event name, too
 	all     func(At) error            // every event, before the typed handler
 	parks   *parks                    // nil: it pauses at what fails
 	at      *Recorded                 // the event at work; nil: none
@@ -39,7 +39,7 @@ type Projection struct {
 // New begins a projection. The name is lower-case letters, digits and underscores, and not [Reserved]; the version counts
 // from 1 and must rise whenever rows would come out differently; ddl creates the tables, with unqualified names.
 func New(name string, version int, ddl string) *Projection {
-	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}, handed: map[string]*handed{}}
+	p := &Projection{name: name, version: version, build: 1, ddl: ddl, handler: map[string]func(At) error{}, handed: map[string]onTx{}}
 	if !validName.MatchString(name) {
 		p.misusedf("the name must match %s", validName)
 	}
@@ -185,7 +185,6 @@ func (p *Projection) misusedf(format string, args ...any) {
 // check reports every mistake of the definition that can be seen without a database.
 func (p *Projection) check() error {
 	p.checkPartitions()
-	p.checkHanded()
 	return errors.Join(p.misuse...)
 }
 

@@ -78,7 +78,7 @@ type single struct {
 // change the tables until it is known who is to blame.
 func (w *worker) single(ctx context.Context, conn *pgx.Conn, ended map[*Recorded]error) (*single, error) {
 	s := &single{worker: w, conn: conn, ended: ended}
-	if err := s.onTx(ctx, guard); err != nil {
+	if err := s.ifHanded(ctx, guard); err != nil {
 		return nil, err
 	}
 	for _, t := range w.p.tables {
@@ -104,10 +104,10 @@ func (w *worker) single(ctx context.Context, conn *pgx.Conn, ended map[*Recorded
 }
 
 // finish is due after the last event.
-func (s *single) finish(ctx context.Context) error { return s.onTx(ctx, unguard) }
+func (s *single) finish(ctx context.Context) error { return s.ifHanded(ctx, unguard) }
 
-// onTx runs a statement if any handlers get the transaction.
-func (s *single) onTx(ctx context.Context, sql string) error {
+// ifHanded runs a statement if any handlers get the transaction.
+func (s *single) ifHanded(ctx context.Context, sql string) error {
 	if len(s.p.handed) == 0 {
 		return nil
 	}
