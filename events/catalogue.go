@@ -124,8 +124,13 @@ func Rehearse[E Event](name string, upcasters ...Upcaster) {
 // Names lists the stored names of the catalogue.
 func Names() []string { return append([]string(nil), catalogue.names...) }
 
-// NameOf returns the stored name of E.
-func NameOf[E Event]() string { return catalogue.byType[reflect.TypeFor[E]()].name }
+// NameOf returns the stored name of E; empty when that is not in the catalogue, as a pointer or an interface never is.
+func NameOf[E Event]() string {
+	if k := catalogue.byType[reflect.TypeFor[E]()]; k != nil {
+		return k.name
+	}
+	return ""
+}
 
 // Encode turns an event and its envelope into bytes. The envelope's version is filled in.
 func Encode(eventID id.Event, e Event, envelope Envelope) (Proposed, error) {

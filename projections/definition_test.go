@@ -1,11 +1,13 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -142,6 +144,17 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 		"projection bad_v1: the handler for event TermsAccepted is nil": func(p *projections.Projection) {
 			projections.On[events.TermsAccepted](p, nil)
 		},
+		"projection bad_v1: a handler takes one event of the catalogue by value, as in " +
+			"On(p, func(e events.TermsAccepted, at projections.At) error { … }), and *events.TermsAccepted is none": func(p *projections.Projection) {
+			projections.On(p, func(*events.TermsAccepted, projections.At) error { return nil })
+		},
+		"and events.Event is none": func(p *projections.Projection) {
+			projections.On(p, func(events.Event, projections.At) error { return nil })
+		},
+		"and struct { events.TermsAccepted } is none": func(p *projections.Projection) {
+			type own = struct{ events.TermsAccepted }
+			projections.OnTx(p, func(context.Context, pgx.Tx, own, projections.At) error { return nil })
+		},
 		"projection bad_v1: the handler for all events is nil": func(p *projections.Projection) {
 			projections.OnAll(p, nil)
 		},
@@ -153,6 +166,7 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 	unkeyed := projections.New("bad", 1, "")
 	projections.Park(unkeyed, "streams", nil)
 	require.ErrorContains(t, newEngineError(unkeyed), "projection bad_v1: parking needs a name for the partitions, and their key")
+	require.ErrorContains(t, newEngineError(projections.New("bad", 1, "")), "projection bad_v1: it handles no event: give it handlers by On, OnAll or OnTx")
 	require.ErrorContains(t, newEngineError(projections.New("Bad-Name", 1, "")), "the name must match")
 	require.ErrorContains(t, newEngineError(projections.New("pg_bad", 1, "")), "projection pg_bad_v1: the name must not begin with pg_")
 	require.ErrorContains(t, newEngineError(projections.New("bad", 0, "")), "version 0 is not positive")
@@ -166,7 +180,9 @@ func TestMistakesOfADefinitionAreErrorsOfTheEngine(t *testing.T) {
 func TestADefinitionThatMakesNothingIsRefused(t *testing.T) {
 	t.Parallel()
 	nothing := func() *projections.Projection { return nil }
-	bad := always(projections.New("Bad", 1, ""))
+	p := projections.New("Bad", 1, "")
+	projections.OnAll(p, func(projections.At) error { return nil })
+	bad := always(p)
 	_, err := projections.NewEngine(projections.Config{Pool: &pgxpool.Pool{}, Log: &embedded.Store{}, Now: time.Now}, sample, nil, nothing, bad)
 	require.EqualError(t, err, "projection number 2: its definition is nil\n"+
 		"projection number 3: its definition returns nil: it has to make a projection each time\n"+
@@ -221,32 +237,32 @@ func TestMisfitsOfRowsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		"projection fit_v1: table rows: column m is NOT NULL without a default":                "CREATE TABLE rows (id bigint PRIMARY KEY, n int, m int NOT NULL, at timestamptz)",
 		`projection fit_v1: table rows: cannot insert a non-DEFAULT value into column "n"`:     "CREATE TABLE rows (id bigint PRIMARY KEY, n int GENERATED ALWAYS AS (id * 2) STORED, at timestamptz)",
 	} {
-		p := projections.New("fit", 1, schema)
+		p := fitting(schema)
 		projections.Patch[row](p, "rows")
 		err := h.engine(h.pool, always(p)).Prepare(t.Context())
 		require.ErrorContains(t, err, want, schema)
 		require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname = 'fit_v1'"))
 	}
-	p := projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, names text[])")
+	p := fitting("CREATE TABLE rows (id bigint PRIMARY KEY, names text[])")
 	projections.Patch[struct {
 		ID    int64    `db:"id,key"`
 		Names []string `db:"names"`
 	}](p, "rows")
 	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), "table rows: field Names: a Patch table cannot have array columns")
-	p = projections.New("fit", 1, "CREATE TABLE rows (stream text, revision bigint, n bigint GENERATED ALWAYS AS (revision * 2) STORED)")
+	p = fitting("CREATE TABLE rows (stream text, revision bigint, n bigint GENERATED ALWAYS AS (revision * 2) STORED)")
 	projections.Append[struct {
 		Stream   string `db:"stream"`
 		Revision uint64 `db:"revision"`
 		N        int64  `db:"n"`
 	}](p, "rows")
 	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), `table rows: cannot insert a non-DEFAULT value into column "n"`)
-	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint[] PRIMARY KEY, n bigint NOT NULL)")
+	p = fitting("CREATE TABLE rows (id bigint[] PRIMARY KEY, n bigint NOT NULL)")
 	projections.Sum[struct {
 		ID [2]int64 `db:"id,key"`
 		N  int64    `db:"n"`
 	}](p, "rows")
 	require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), "table rows: field ID: a Sum table cannot have array columns")
-	p = projections.New("fit", 1, "CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
+	p = fitting("CREATE TABLE rows (id bigint PRIMARY KEY, n int DEFAULT 3 NOT NULL, at timestamptz)")
 	projections.Patch[row](p, "rows")
 	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
 }

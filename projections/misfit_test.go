@@ -24,7 +24,7 @@ func (h *house) misfits(schema string) []string {
 	h.t.Helper()
 	defer h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints; DELETE FROM build_numbers")
 	err := h.engine(h.pool, func() *projections.Projection {
-		p := projections.New("fit", 1, schema)
+		p := fitting(schema)
 		projections.Patch[misfit](p, "rows")
 		projections.Append[trailRow](p, "trail")
 		return p
@@ -135,7 +135,7 @@ func TestSchemaSQLCannotEndTheTransaction(t *testing.T) {
 		"BEGIN; " + good + "; COMMIT;", good + "; COMMIT; BEGIN", "ROLLBACK; " + good, "END; " + good, good + "; SAVEPOINT s", good + "; ABORT AND CHAIN",
 		good + "; COPY rows FROM STDIN",
 	} {
-		p := projections.New("fit", 1, schema)
+		p := fitting(schema)
 		projections.Patch[misfit](p, "rows")
 		err := h.engine(h.pool, always(p)).Prepare(t.Context())
 		require.ErrorContains(t, err, "projection fit_v1: schema.sql: it runs within a transaction of the engine", schema)

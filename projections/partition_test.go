@@ -123,7 +123,7 @@ func TestWhatNamesNoPartitionIsRefused(t *testing.T) {
 		Name *string   `db:"name"`
 	}
 	err := h.engine(h.pool, func() *projections.Projection {
-		p := projections.New("sample", 1, "CREATE TABLE times (at timestamptz PRIMARY KEY, name text)")
+		p := fitting("CREATE TABLE times (at timestamptz PRIMARY KEY, name text)")
 		projections.Patch[at](p, "times")
 		projections.Park(p, "moments", projections.ByStream)
 		return p

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,6 +94,11 @@ func On[E events.Event](p *Projection, handle func(e E, at At) error) {
 // newHandler names an event that gets a handler, if it has none yet.
 func newHandler[E events.Event](p *Projection, none bool) (name string, free bool) {
 	name = events.NameOf[E]()
+	if name == "" {
+		p.misusedf("a handler takes one event of the catalogue by value, as in On(p, func(e events.TermsAccepted, at projections.At) error { … }), "+
+			"and %s is none", reflect.TypeFor[E]())
+		return name, false
+	}
 	if none {
 		p.misusedf("the handler for event %s is nil", name)
 	}
@@ -185,6 +191,9 @@ func (p *Projection) misusedf(format string, args ...any) {
 // check reports every mistake of the definition that can be seen without a database.
 func (p *Projection) check() error {
 	p.checkPartitions()
+	if len(p.Handles()) == 0 && p.name != headName {
+		p.misusedf("it handles no event: give it handlers by On, OnAll or OnTx")
+	}
 	return errors.Join(p.misuse...)
 }
 

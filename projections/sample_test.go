@@ -58,6 +58,13 @@ func always(p *projections.Projection) projections.Definition {
 	return func() *projections.Projection { return p }
 }
 
+// fitting is a projection of which only matters whether rows fit its tables.
+func fitting(schema string) *projections.Projection {
+	p := projections.New("fit", 1, schema)
+	projections.OnAll(p, func(projections.At) error { return nil })
+	return p
+}
+
 func sampleVersion(version int, schema string) *projections.Projection {
 	p := projections.New("sample", version, schema)
 	trail := projections.Append[trailRow](p, "trail")

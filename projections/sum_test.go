@@ -351,7 +351,7 @@ func TestMisfitsOfSumsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		"From: the query must not have parameters":                      {good, "SELECT id, n FROM rows WHERE id = $1"},
 		"From: cannot insert multiple commands":                         {good, "SELECT id, n FROM rows; SELECT 1"},
 	} {
-		p := projections.New("fit", 1, c.schema)
+		p := fitting(c.schema)
 		var options []projections.SumOption
 		if c.identity != "" {
 			options = append(options, projections.From(c.identity))
@@ -362,7 +362,7 @@ func TestMisfitsOfSumsAndTablesAreErrorsOfTheEngine(t *testing.T) {
 		require.ErrorContains(t, err, want, c)
 		h.exec("DROP SCHEMA IF EXISTS fit_v1 CASCADE; DELETE FROM projections; DELETE FROM checkpoints")
 	}
-	p := projections.New("fit", 1, good)
+	p := fitting(good)
 	projections.Sum[row](p, "rows", projections.From("SELECT n, id FROM rows"))
 	require.NoError(t, h.engine(h.pool, always(p)).Prepare(t.Context()))
 }

@@ -125,8 +125,8 @@ type oneValue[T any] struct {
 // fits prepares a projection whose table has rows with such a value in a column of the type.
 func fits[T any](h *house, typ string) error {
 	h.t.Helper()
-	p := projections.New("fit", 1, "CREATE TYPE kind AS ENUM ('in', 'out'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN price AS money;"+
-		"CREATE TABLE rows (stream text, revision bigint, v "+typ+")")
+	p := fitting("CREATE TYPE kind AS ENUM ('in', 'out'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN price AS money;" +
+		"CREATE TABLE rows (stream text, revision bigint, v " + typ + ")")
 	projections.Append[oneValue[T]](p, "rows")
 	return h.engine(h.pool, always(p)).Prepare(h.t.Context())
 }
