@@ -2,10 +2,13 @@ package projections
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"daybook/projections/tables"
 )
@@ -17,7 +20,7 @@ type AppendTable[R any] struct {
 }
 
 // Append defines a table that rows are added to, by COPY. Rows carry the stream and revision of the event they come
-// from, in columns "stream" and "revision", so that each can be traced and checked.
+// from, in columns "stream" and "revision", so that each can be traced and checked: other values are refused.
 func Append[R any](p *Projection, name string) *AppendTable[R] {
 	scratch := new(R)
 	rows := &appendRows{layout: newLayout(p, name, reflect.ValueOf(scratch).Elem())}
@@ -65,6 +68,47 @@ func (t *appendRows) add() error {
 	t.buffer = buffer
 	t.count++
 	return nil
+}
+
+// bindOrigin makes the columns that say where a row comes from refuse anything else. A verification of samples takes a
+// stream's rows for what becomes of its events, but for names that Postgres does not store as they are, which may be written
+// in any way that no other stream is.
+func (t *appendRows) bindOrigin(schema string) error {
+	var errs []error
+	for i := range t.columns {
+		switch c := &t.columns[i]; {
+		case c.name == "stream" && (c.typ.base == pgtype.TextOID || c.typ.base == pgtype.VarcharOID || c.typ.base == pgtype.ByteaOID):
+			c.encode = t.origin(c.encode, func(value []byte, r *Recorded) bool {
+				return string(value) == r.Stream || odd(r.Stream) && odd(string(value))
+			})
+		case c.name == "stream":
+			errs = append(errs, t.misused(schema, "column stream is %s: names of streams are text, varchar or bytea", c.typ.name))
+		case c.name == "revision" && (c.typ.base == pgtype.Int8OID || c.typ.base == pgtype.Int4OID || c.typ.base == pgtype.Int2OID):
+			c.encode = t.origin(c.encode, func(value []byte, r *Recorded) bool {
+				var n uint64
+				for _, b := range value {
+					n = n<<8 | uint64(b)
+				}
+				return n == r.Revision && len(value) > 0
+			})
+		case c.name == "revision":
+			errs = append(errs, t.misused(schema, "column revision is %s: revisions are bigint, integer or smallint", c.typ.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// origin encodes what has to be the same of a row and of the event at work.
+func (t *appendRows) origin(encode encoder, same func(value []byte, r *Recorded) bool) encoder {
+	return func(buffer []byte) ([]byte, error) {
+		at := len(buffer)
+		buffer, err := encode(buffer)
+		if r := t.of.at; err == nil && !same(buffer[at+4:], r) {
+			err = fmt.Errorf("the event is %s@%d: a row of an Append table has the stream and the revision of the event that adds it; "+
+				"what it says of another one belongs in other columns", r.Stream, r.Revision)
+		}
+		return buffer, err
+	}
 }
 
 func (t *appendRows) pending() bool { return t.count > 0 }

@@ -198,6 +198,9 @@ func (t *appendRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
 	if err := t.bindColumns(ctx, tx, schema); err != nil {
 		return err
 	}
+	if err := t.bindOrigin(schema); err != nil {
+		return err
+	}
 	t.prepareSQL()
 	if t.insertSQL == "" {
 		return nil

@@ -26,17 +26,18 @@ func TestRowsMayReferToTablesDefinedBefore(t *testing.T) {
 	type entry struct {
 		Stream   string `db:"stream"`
 		Revision uint64 `db:"revision"`
+		N        int    `db:"n"`
 	}
 	s := projectiontest.For(t, func() *projections.Projection {
-		p := projections.New("notes", 1, `CREATE TABLE entries (stream text, revision bigint, PRIMARY KEY (stream, revision));
+		p := projections.New("notes", 1, `CREATE TABLE entries (stream text, revision bigint, n int, PRIMARY KEY (stream, revision, n));
 			CREATE TABLE counts (name text PRIMARY KEY, n bigint NOT NULL);
 			CREATE TABLE notes (stream text, revision bigint, note text REFERENCES counts, PRIMARY KEY (stream, revision),
-				FOREIGN KEY (stream, revision) REFERENCES entries)`)
+				first int DEFAULT 0, FOREIGN KEY (stream, revision, first) REFERENCES entries)`)
 		entries, counts := projections.Append[entry](p, "entries"), projections.Sum[wardCount](p, "counts")
 		notes := projections.Patch[footnote](p, "notes")
 		projections.On(p, func(e events.DeviceLinked, at projections.At) error {
 			for n := range 40 {
-				if err := entries.Add(entry{at.Stream, at.Revision + uint64(n)*100}); err != nil {
+				if err := entries.Add(entry{at.Stream, at.Revision, n}); err != nil {
 					return err
 				}
 			}

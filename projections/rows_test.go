@@ -207,9 +207,9 @@ func TestNumbersThatDoNotFitAreTheEventsFault(t *testing.T) {
 		N        int    `db:"n"`
 	}
 	for want, bad := range map[string]row{
-		"table rows: field N for column n: 32768 does not fit in 2 bytes":                       {N: math.MaxInt16 + 1},
-		"table rows: field N for column n: -32769 does not fit in 2 bytes":                      {N: math.MinInt16 - 1},
-		"table rows: field Revision for column revision: 9223372036854775808 does not fit in 8": {Revision: 1 << 63},
+		"table rows: field N for column n: 32768 does not fit in 2 bytes":                       {Stream: "devices-1", N: math.MaxInt16 + 1},
+		"table rows: field N for column n: -32769 does not fit in 2 bytes":                      {Stream: "devices-1", N: math.MinInt16 - 1},
+		"table rows: field Revision for column revision: 9223372036854775808 does not fit in 8": {Stream: "devices-1", Revision: 1 << 63},
 	} {
 		h := newHouse(t)
 		p := projections.New("bad", 1, "CREATE TABLE rows (stream text, revision bigint, n smallint)")
@@ -268,4 +268,44 @@ func TestAnyTextCanBeProjected(t *testing.T) {
 		require.Equal(rt, []string{want + " | " + want + " | " + want},
 			s.Rows("SELECT s.text, s.short, l.text FROM said s JOIN last_said l ON l.key = s.text ORDER BY revision DESC LIMIT 1"))
 	})
+}
+
+// TestRowsSayOfWhichEventTheyAre, or a sample would find drift where there is none.
+func TestRowsSayOfWhichEventTheyAre(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Stream   *string `db:"stream"`
+		Revision *int64  `db:"revision"`
+	}
+	for name, c := range map[string]struct {
+		of   func(projections.At) row
+		want string
+	}{
+		"AnotherStream":   {func(at projections.At) row { return row{new(at.Stream + "0"), new(int64(at.Revision))} }, "field Stream for column stream"},
+		"NoStream":        {func(at projections.At) row { return row{nil, new(int64(at.Revision))} }, "field Stream for column stream"},
+		"LikeAnOddStream": {func(at projections.At) row { return row{new(`"` + at.Stream), new(int64(at.Revision))} }, "field Stream for column stream"},
+		"AnotherRevision": {func(at projections.At) row { return row{&at.Stream, new(int64(at.Revision + 256))} }, "field Revision for column revision"},
+		"NoRevision":      {func(at projections.At) row { return row{&at.Stream, nil} }, "field Revision for column revision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reason := projectiontest.For(t, func() *projections.Projection {
+				p := projections.New("sample", 1, "CREATE TABLE trail (stream varchar, revision int)")
+				trail := projections.Append[row](p, "trail")
+				projections.On(p, func(_ events.DeviceLinked, at projections.At) error { return trail.Add(c.of(at)) })
+				return p
+			}).Given("devices-1", events.DeviceLinked{DeviceID: device(1)}).Refused()
+			require.Contains(t, reason, "table trail: "+c.want+": the event is devices-1@0: a row of an Append table has the stream and the revision "+
+				"of the event that adds it")
+		})
+	}
+	h := newHouse(t)
+	for want, schema := range map[string]string{
+		"projection fit_v1: table trail: column stream is json: names of streams are text, varchar or bytea":    "stream json, revision bigint",
+		"projection fit_v1: table trail: column revision is numeric: revisions are bigint, integer or smallint": "stream text, revision numeric",
+	} {
+		p := fitting("CREATE TABLE trail (" + schema + ")")
+		projections.Append[row](p, "trail")
+		require.ErrorContains(t, h.engine(h.pool, always(p)).Prepare(t.Context()), want)
+	}
 }
