@@ -29,7 +29,8 @@ import (
 //   - poison: an event that cannot be read lets its partition wait, or the projection pause at it; nothing else is amiss
 //   - old versions: every golden file of an event that it handles can be read, and one of an older version leaves the rows
 //     that the same fact leaves in the current one; see OldVersions
-//   - parks: what waits in a projection that parks, and what was skipped there, is no drift
+//   - parks: what waits in a projection that parks, and what was skipped there, is no drift; it says so when the partition
+//     cannot be told of what cannot be read, so that nothing waits and this is not shown
 //   - strangers: unknown types, unknown envelopes and the store's own events do not stop it, and unless it handles all
 //     events they leave no trace
 //
