@@ -49,8 +49,9 @@
 // Postgres text holds neither U+0000 nor broken UTF-8: rows show U+FFFD for them, and an enum or JSON column may refuse
 // what is left. The exact bytes are in the store, and in the audit entry of the event.
 //
-// Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. They run one at a time, in
-// log order, in batches. What must never fail, such as an audit trail, uses [OnAll] and does not decode. What follows from
+// Handlers must be pure: no clock, no I/O, nothing kept between events but through tables. An event, and whatever its
+// pointers and slices lead to, is shared by all projections of the process: read only. Handlers run one at a time, in log
+// order, in batches. What must never fail, such as an audit trail, uses [OnAll] and does not decode. What follows from
 // rows that are there already uses [OnTx], and gets the transaction.
 //
 // # A batch means what its events mean one after another
