@@ -63,15 +63,20 @@ func (l *layout) parameters(want func(int) bool) string {
 const describeSQL = `
 	SELECT a.attname, a.atttypid, beneath.base, beneath.enum,
 	       format_type(a.atttypid, -1), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attidentity <> '',
-	       CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0), '') ELSE '' END
+	       CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0), '') ELSE '' END,
+	       format_type(a.atttypid, a.atttypmod), beneath.fitted, coalesce((
+	           SELECT min(collname) FROM pg_collation WHERE NOT collisdeterministic AND oid IN (
+	               SELECT a.attcollation UNION ALL
+	               SELECT compared.by FROM pg_index, unnest(indkey::int2[], indcollation::oid[]) AS compared(attnum, by)
+	               WHERE indrelid = c.oid AND indisunique AND compared.attnum = a.attnum)), '')
 	FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	CROSS JOIN LATERAL (
 		WITH RECURSIVE domains AS (
-			SELECT a.atttypid AS typ UNION ALL
-			SELECT typbasetype FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype = 'd'
+			SELECT a.atttypid AS typ, a.atttypmod >= 0 AS fitted UNION ALL
+			SELECT typbasetype, fitted OR typtypmod >= 0 FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype = 'd'
 		)
-		SELECT typ AS base, typtype = 'e' AS enum FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype <> 'd'
+		SELECT typ AS base, typtype = 'e' AS enum, fitted FROM domains JOIN pg_type ON pg_type.oid = typ AND typtype <> 'd'
 	) AS beneath
 	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped`
 
@@ -81,6 +86,9 @@ type described struct {
 
 	identity  bool
 	otherwise string // the default; empty when there is none
+	declared  string // the type with its length or precision
+	fitted    bool   // values are cut, padded or rounded to such, perhaps of a domain
+	loose     string // a collation, of the column or of a unique index on it, to which different texts are equal
 }
 
 // bindColumns finds the columns of the table and fits the fields to them. Every misfit is reported.
@@ -107,6 +115,9 @@ func (l *layout) bindColumns(ctx context.Context, tx pgx.Tx, schema string) erro
 		c.typ = found.columnType
 		if c.encode, err = encoderFor(c.value, c.typ); err == nil && i == l.partition && l.of.parks != nil {
 			c.encode, err = l.of.within(c.encode, c.typ)
+		}
+		if err == nil && c.key {
+			err = found.identifies()
 		}
 		if err != nil {
 			errs = append(errs, l.misused(schema, "field %s: column %s: %s", c.field, c.name, err))
@@ -183,7 +194,7 @@ func describe(ctx context.Context, tx pgx.Tx, schema, name string) (map[string]d
 	columns := map[string]described{}
 	var columnName string
 	var d described
-	into := []any{&columnName, &d.oid, &d.base, &d.enum, &d.name, &d.must, &d.identity, &d.otherwise}
+	into := []any{&columnName, &d.oid, &d.base, &d.enum, &d.name, &d.must, &d.identity, &d.otherwise, &d.declared, &d.fitted, &d.loose}
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		columns[columnName] = d
 		return nil
@@ -220,6 +231,10 @@ func (t *patchRows) bind(ctx context.Context, tx pgx.Tx, schema string) error {
 		return err
 	}
 	t.prepareSQL()
+	reply, err := refusal(ctx, tx, t.deleteSQL, len(t.keys))
+	if err = t.refused(schema, reply, err); err != nil {
+		return err
+	}
 	return t.try(ctx, tx, schema, t.upsert(t.everything()))
 }
 
@@ -236,6 +251,11 @@ func (e *refusedError) Unwrap() error { return e.MisuseError }
 // as a generated column.
 func (l *layout) try(ctx context.Context, tx pgx.Tx, schema, sql string) error {
 	reply, err := refusal(ctx, tx, sql, len(l.columns))
+	return l.refused(schema, reply, err)
+}
+
+// refused is what came of a statement that was tried.
+func (l *layout) refused(schema string, reply *pgconn.PgError, err error) error {
 	if err != nil {
 		return fmt.Errorf("trying the statement for %s.%s: %w", schema, l.name, err)
 	}

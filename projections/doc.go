@@ -46,6 +46,10 @@
 //	[]byte and its kinds         bytea, text, json, jsonb
 //	anything else                what pgx encodes for the column, if it knows the type: not money
 //
+// Keys are compared by their bytes before Postgres sees them, so theirs are the types of which values are equal only if their
+// bytes are: text, varchar, uuid, the integers, boolean, bytea, date, time, timestamp, timestamptz and enums, all without a
+// length or precision, and text without a collation that is not deterministic. Demand a length by a CHECK.
+//
 // Postgres text holds neither U+0000 nor broken UTF-8: rows show U+FFFD for them, and an enum or JSON column may refuse
 // what is left. The exact bytes are in the store, and in the audit entry of the event.
 //

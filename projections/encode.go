@@ -38,7 +38,7 @@ func (t columnType) array() bool { return strings.HasSuffix(t.name, "[]") }
 // text returns what prints values of the type as Postgres does; nil for types that name no partition.
 func (t columnType) text() func(value []byte) string {
 	switch {
-	case t.enum || t.base == pgtype.TextOID || t.base == pgtype.VarcharOID || t.base == pgtype.BPCharOID:
+	case t.enum || t.base == pgtype.TextOID || t.base == pgtype.VarcharOID:
 		return func(value []byte) string { return string(value) }
 	case t.base == pgtype.UUIDOID:
 		return func(value []byte) string {
