@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,8 @@ const (
 	onProof   = "Find who writes there and stop it; then rebuild the projection: daybook projection rebuild %s --go-live"
 	onNoEnd   = "It has not come to the end of a batch since then: a handler does not return, or Postgres does not answer. " +
 		"See pg_stat_activity for who has locked its tables"
+	onFunction = "%s does not find it. Unless somebody removed it, the function looks in the wrong schema: write SET search_path FROM CURRENT " +
+		"into its definition in schema.sql, and give the projection another version"
 	onAway = "%s cannot be reached: start its server, or mend the way there. The projection then goes on by itself"
 )
 
@@ -88,7 +91,17 @@ func (e *Engine) advice(err error, name string) string {
 	return ""
 }
 
+// missedByFunction tells whether a function, not the engine, names what Postgres does not find: a table, function, type or
+// schema. A trigger runs with the search_path of the engine, which is that of no build.
+func missedByFunction(reply *pgconn.PgError) bool {
+	return reply.InternalQuery != "" && slices.Contains([]string{"42P01", "42883", "42704", "3F000"}, reply.Code)
+}
+
 func onReply(reply *pgconn.PgError, database string) string {
+	if missedByFunction(reply) {
+		where, _, _ := strings.Cut(reply.Where, "\n")
+		return fmt.Sprintf(onFunction, where)
+	}
 	for _, known := range onDatabase {
 		if strings.HasPrefix(reply.Code, known.code) {
 			return strings.Replace(known.advice, "%s", database, 1)

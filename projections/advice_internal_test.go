@@ -30,7 +30,7 @@ func said() (out []string) {
 	for _, err := range list {
 		out = append(out, err.Error())
 	}
-	return append(out, onEvent, onStore, onNoEnd, fmt.Sprintf(onAway, "database …"))
+	return append(out, onEvent, onStore, onNoEnd, fmt.Sprintf(onFunction, "PL/pgSQL function …"), fmt.Sprintf(onAway, "database …"))
 }
 
 // TestTheHowToKnowsWhatIsSaid looks for each message in its table, and for each line of the table among the messages.

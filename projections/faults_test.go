@@ -319,3 +319,34 @@ func TestNoCutWhileABuildIsPreparedEndsTheProcess(t *testing.T) {
 	}
 	require.Greater(t, refused, 10, "of the statements that matter")
 }
+
+// A function is made with the search_path of its build, and run with another one, unless it says that it keeps it.
+func TestAFunctionThatLooksInTheWrongSchemaIsToldFromAChange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	noting := func(keeps string) projections.Definition {
+		return func() *projections.Projection {
+			return sampleVersion(1, sampleSchema+`; CREATE TABLE notes (position bigint);
+				CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql `+keeps+` AS $$ BEGIN INSERT INTO notes VALUES (NEW.position); RETURN NEW; END $$;
+				CREATE TRIGGER note AFTER INSERT ON trail FOR EACH ROW EXECUTE FUNCTION note()`)
+		}
+	}
+	engine, stop := h.run(h.pool, noting(""))
+	h.append(1)
+	require.Contains(t, h.stands(engine), `relation "notes" does not exist (SQLSTATE 42P01). PL/pgSQL function sample_v1.note() line 1 at SQL statement `+
+		"does not find it. Unless somebody removed it, the function looks in the wrong schema: write SET search_path FROM CURRENT into its definition")
+	stop()
+	engine, _ = h.run(h.pool, noting("SET search_path FROM CURRENT"))
+	last := h.append(100)
+	h.wait(engine, "sample", last)
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	h.phase(schema, projections.PhaseReady)
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	h.wait(engine, "sample", last)
+	require.Len(t, h.rows("SELECT FROM "+schema+".notes"), len(h.rows("SELECT FROM "+schema+".trail")))
+	verified, err := engine.Verify(t.Context(), "sample", projections.VerifyOptions{})
+	require.NoError(t, err)
+	require.True(t, verified.Clean())
+}
