@@ -89,11 +89,16 @@ func (e *Engine) look(ctx context.Context, name string) (done func(), err error)
 		return nil, &OrderError{name, fmt.Sprintf("comparing or reading builds takes connections from those that project: "+
 			"the pool has %d, give it %d or more (pool_max_conns)", has, lookConnections)}
 	}
+	return takeTurn(ctx, name, e.looking, "verify, diff or as-of")
+}
+
+// takeTurn waits until fewer are at the same thing in this process than may be.
+func takeTurn(ctx context.Context, name string, turns chan struct{}, others string) (done func(), err error) {
 	select {
-	case e.looking <- struct{}{}:
-		return func() { <-e.looking }, nil
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("projection %s: waiting for another verify, diff or as-of of this process to end: %w", name, ctx.Err())
+		return nil, fmt.Errorf("projection %s: waiting for another %s of this process to end: %w", name, others, ctx.Err())
 	}
 }
 

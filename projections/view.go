@@ -50,14 +50,37 @@ func (e *UnknownTableError) Error() string {
 	return fmt.Sprintf("projection %s has no table %s: it has %s", e.Projection, e.Table, strings.Join(e.Known, ", "))
 }
 
+// views is how many there are at once: each holds a connection for as long as its reader takes, and those that project and
+// compare need theirs.
+func views(connections int32) int { return int(min(2, max(1, connections-lookConnections))) }
+
 // View projects a read model as AsOf does, to be read here and now. A table that there is not is refused before anything is
-// projected; "" is none.
+// projected; "" is none. Two views of an engine are open at a time, one if there are few connections; others wait.
 func (e *Engine) View(ctx context.Context, name string, at events.Position, table string) (*View, error) {
 	newest := e.newest(name)
 	if newest == nil {
 		return nil, &UnknownError{name}
 	}
-	done, err := e.look(ctx, name)
+	leave, err := takeTurn(ctx, name, e.viewing, "view")
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.view(ctx, newest, at, table)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	v.close = sync.OnceFunc(func() {
+		v.scratch.discard(ctx)
+		leave()
+	})
+	v.stop = context.AfterFunc(ctx, v.close)
+	return v, nil
+}
+
+// view projects what is to be read.
+func (e *Engine) view(ctx context.Context, newest *version, at events.Position, table string) (*View, error) {
+	done, err := e.look(ctx, newest.name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,16 +89,15 @@ func (e *Engine) View(ctx context.Context, name string, at events.Position, tabl
 	if err != nil {
 		return nil, errors.Join(ctx.Err(), err)
 	}
-	v := &View{scratch: s, close: sync.OnceFunc(func() { s.discard(ctx) })}
+	v := &View{scratch: s}
 	if err = v.describe(ctx, table); err == nil {
 		v.AsOf, err = s.asOf(ctx, at)
 	}
 	if err != nil {
-		v.close()
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("projecting %s as of position %d: %w", name, at, err))
+		s.discard(ctx)
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("projecting %s as of position %d: %w", newest.name, at, err))
 	}
 	v.Last = s.last
-	v.stop = context.AfterFunc(ctx, v.close)
 	return v, nil
 }
 

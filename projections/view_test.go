@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -205,6 +206,59 @@ func TestAViewWhoseReaderLeavesIsRemoved(t *testing.T) {
 	require.ErrorIs(t, v.JSON(t.Context(), "trail", func(json.RawMessage) error { return errFull }), errFull)
 	v.Close()
 	require.Empty(t, h.scratches())
+}
+
+// TestSlowReadersLeaveConnectionsToOthers: each holds one for as long as it likes.
+func TestSlowReadersLeaveConnectionsToOthers(t *testing.T) {
+	t.Parallel()
+	for connections, views := range map[int32]int{4: 1, 8: 2} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			engine, _ := h.run(h.small(connections), kinds)
+			last := h.many(300)
+			h.wait(engine, "sample", last)
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			held, read := make(chan struct{}), make(chan error, views)
+			release := sync.OnceFunc(func() { close(held) })
+			defer release()
+			for range views {
+				v, err := engine.View(ctx, "sample", last, "trail")
+				require.NoError(t, err)
+				go func() { read <- v.CSV(ctx, "trail", slow{held}) }()
+			}
+			bounded, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			_, err := engine.View(bounded, "sample", last, "trail")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "waiting for another view of this process to end")
+			_, err = engine.AsOf(t.Context(), "sample", last, nil)
+			require.NoError(t, err)
+			h.wait(engine, "sample", h.append(1))
+
+			release()
+			for range views {
+				require.NoError(t, <-read)
+			}
+			leave()
+			for range views {
+				_, err = engine.View(t.Context(), "sample", last, "nothing")
+				require.Error(t, err)
+			}
+			v, err := engine.View(t.Context(), "sample", last, "trail")
+			require.NoError(t, err, "those who left and those who were refused hold nothing")
+			v.Close()
+		})
+	}
+}
+
+// slow takes nothing until it is released.
+type slow struct{ held chan struct{} }
+
+func (s slow) Write(p []byte) (int, error) {
+	<-s.held
+	return len(p), nil
 }
 
 // full takes nothing.
