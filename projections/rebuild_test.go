@@ -235,3 +235,32 @@ func TestARebuildSurvivesItsWorkers(t *testing.T) {
 	h.consistent(schema, indexed)
 	require.Equal(t, h.indexes("sample_v1"), h.indexes(schema))
 }
+
+// TestWhatWasGivenUpIsNotSaidToBeBuilt where the live build is of a version that this process does not know.
+func TestWhatWasGivenUpIsNotSaidToBeBuilt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat, h.confirm = 10*time.Millisecond, true
+	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
+	second := always(sampleVersion(2, indexedSchema))
+	unready := func(engine *projections.Engine) error {
+		_, err := engine.Live(t.Context(), "sample")
+		var unready *projections.UnreadyError
+		require.ErrorAs(t, err, &unready)
+		return err
+	}
+	require.ErrorContains(t, unready(h.engine(h.pool, second)), "is being built", "it will be, once somebody prepares")
+	engine, _ := h.run(h.pool, second)
+	h.phase("sample_v2", projections.PhaseReady)
+	require.ErrorContains(t, unready(engine), "is being built")
+	_, err := engine.Abort(t.Context(), "sample")
+	require.NoError(t, err)
+	require.EqualError(t, unready(engine),
+		"read model sample has no build that can be read here, and none is being made: daybook projection rebuild sample")
+	schema, err := engine.Rebuild(t.Context(), "sample")
+	require.NoError(t, err)
+	require.ErrorContains(t, unready(engine), "is being built")
+	h.phase(schema, projections.PhaseReady)
+	require.NoError(t, engine.GoLive(t.Context(), "sample"))
+	require.Equal(t, schema, h.live(engine))
+}

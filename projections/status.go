@@ -193,7 +193,7 @@ func (e *Engine) readable(ctx context.Context, name string) (Readable, error) {
 	err := e.cfg.Pool.QueryRow(ctx, "SELECT schema_name, position FROM ("+readable+") r WHERE name = $3", e.names, e.numbers, name).
 		Scan(&r.Schema, &r.Position)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return r, &UnreadyError{name}
+		return r, e.unready(ctx, name)
 	}
 	if err != nil {
 		return r, fmt.Errorf("finding the live build of %s: %w", name, err)
@@ -202,10 +202,26 @@ func (e *Engine) readable(ctx context.Context, name string) (Readable, error) {
 }
 
 // UnreadyError says that no build of a read model was live yet of a version that this process can read.
-type UnreadyError struct{ Projection string }
+type UnreadyError struct {
+	Projection string
+	Absent     bool // nor is one being made: somebody has given it up
+}
 
 func (e *UnreadyError) Error() string {
+	if e.Absent {
+		return "read model " + e.Projection + " has no build that can be read here, and none is being made: daybook projection rebuild " + e.Projection
+	}
 	return "read model " + e.Projection + " is being built and cannot be read yet: see the projections for how far it is"
+}
+
+// unready tells why nothing can be read. Whoever has not prepared may still begin the build.
+func (e *Engine) unready(ctx context.Context, name string) error {
+	_, found, err := findBuild(ctx, e.cfg.Pool, name, `phase <> 'scratch'
+		AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))`, e.names, e.numbers)
+	if err != nil {
+		return err
+	}
+	return &UnreadyError{Projection: name, Absent: !found && e.prepared.Load()}
 }
 
 // readable picks the build of each name that readers read, among the names ($1) and versions ($2) that they know.

@@ -122,7 +122,7 @@ func (e *Engine) verifier(ctx context.Context, name string, o VerifyOptions) (*v
 		return nil, err
 	}
 	if !found {
-		return nil, &UnreadyError{name}
+		return nil, e.unready(ctx, name)
 	}
 	i := slices.IndexFunc(e.versions, func(v version) bool { return v.name == live.name && v.version == live.version })
 	if i < 0 {

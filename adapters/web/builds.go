@@ -142,6 +142,9 @@ func (s *server) nowLive(ctx context.Context, name string, err error) (*body[api
 
 // unready words that no build of a read model can be read yet, and how far the one is that is being made.
 func (s *server) unready(ctx context.Context, err *projections.UnreadyError) *api.Problem {
+	if err.Absent {
+		return api.NewProblem(http.StatusServiceUnavailable, "NotReady", err.Error())
+	}
 	p := api.NewProblem(http.StatusServiceUnavailable, "NotReady", "the read model "+err.Projection+" is being built and cannot be read yet")
 	list, failed := s.Projections.Status(ctx)
 	if failed != nil {
