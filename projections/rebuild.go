@@ -100,12 +100,17 @@ func (e *Engine) underWay(ctx context.Context, name string) (build, error) {
 type GoLiveOption func(*goLive)
 
 type goLive struct {
-	parked bool // whatever waits in the build
-	anew   bool // the live build is not of the store's history
+	parked bool   // whatever waits in the build
+	schema string // of the build; "": whichever is ready
+	anew   bool   // the live build is not of the store's history
 }
 
 // WithParked lets a build go live although partitions wait in it that do not wait in the live one.
 func WithParked() GoLiveOption { return func(g *goLive) { g.parked = true } }
+
+// OnlyBuild lets no other build go live than the one of a physical schema, such as one that was compared: another one may be
+// ready by then.
+func OnlyBuild(schema string) GoLiveOption { return func(g *goLive) { g.schema = schema } }
 
 // GoLive puts the build that is ready in the place of the live one, which stays readable, and is kept up, for a while.
 // It waits until the new one has come near the old one, which then stands still until both are at the same position: so
@@ -119,6 +124,9 @@ func (e *Engine) GoLive(ctx context.Context, name string, options ...GoLiveOptio
 	b, err := e.underWay(ctx, name)
 	if err != nil {
 		return err
+	}
+	if how.schema != "" && how.schema != b.schema() {
+		return &OrderError{name, fmt.Sprintf("build %s is not under way any more, but %s is: compare that one", how.schema, b.schema())}
 	}
 	if b.phase != PhaseReady {
 		return &OrderError{name, fmt.Sprintf("build %s is still being made: see its status", b.schema())}

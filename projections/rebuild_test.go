@@ -264,3 +264,27 @@ func TestWhatWasGivenUpIsNotSaidToBeBuilt(t *testing.T) {
 	require.NoError(t, engine.GoLive(t.Context(), "sample"))
 	require.Equal(t, schema, h.live(engine))
 }
+
+// TestNoOtherBuildGoesLiveThanTheOneThatWasCompared: somebody else may have begun another one.
+func TestNoOtherBuildGoesLiveThanTheOneThatWasCompared(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.beat = 10 * time.Millisecond
+	engine, _ := h.run(h.pool, sample)
+	h.wait(engine, "sample", h.append(3))
+	ready := func() string {
+		schema, err := engine.Rebuild(t.Context(), "sample")
+		require.NoError(t, err)
+		h.phase(schema, projections.PhaseReady)
+		return schema
+	}
+	compared := ready()
+	_, err := engine.Abort(t.Context(), "sample")
+	require.NoError(t, err)
+	another := ready()
+	require.EqualError(t, engine.GoLive(t.Context(), "sample", projections.OnlyBuild(compared)),
+		"projection sample: build "+compared+" is not under way any more, but "+another+" is: compare that one")
+	require.Equal(t, "sample_v1", h.live(engine))
+	require.NoError(t, engine.GoLive(t.Context(), "sample", projections.OnlyBuild(another)))
+	require.Equal(t, another, h.live(engine))
+}

@@ -120,7 +120,7 @@ func driftOf(d *projections.Drift) *api.Drift {
 }
 
 func (s *server) goLive(ctx context.Context, in *api.GoLive) (*body[api.ProjectionBuild], error) {
-	var options []projections.GoLiveOption
+	options := []projections.GoLiveOption{projections.OnlyBuild(in.Schema)}
 	if in.WithParked {
 		options = append(options, projections.WithParked())
 	}

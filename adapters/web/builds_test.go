@@ -87,7 +87,9 @@ func TestAReadModelIsBuiltAgainGoesLiveAndBack(t *testing.T) {
 	require.Equal(t, "entries", diff.Tables[0].Table)
 	require.Positive(t, diff.Tables[0].Equal)
 
-	live, err := s.GoLive(ctx, "audit")
+	_, err = s.GoLive(ctx, "audit", client.OnlyBuild("audit_v1_b9"))
+	require.ErrorContains(t, err, "build audit_v1_b9 is not under way any more, but audit_v1_b2 is: compare that one")
+	live, err := s.GoLive(ctx, "audit", client.OnlyBuild("audit_v1_b2"))
 	require.NoError(t, err)
 	require.Equal(t, build, live)
 	both := s.builds("audit")

@@ -77,7 +77,7 @@ func (r *rebuild) run(ctx context.Context) error {
 		return err
 	}
 	if r.goLive && phase == phaseReady {
-		if err = r.exchange(ctx); err != nil {
+		if build, err = r.exchange(ctx, build); err != nil {
 			return fmt.Errorf("%s is ready, and did not go live: %w", build.Schema, err)
 		}
 		phase = phaseLive
@@ -90,17 +90,19 @@ func (r *rebuild) run(ctx context.Context) error {
 	return err
 }
 
-// exchange compares the build that is ready with the one that is read, and lets it be read.
-func (r *rebuild) exchange(ctx context.Context) error {
+// exchange compares the build that is ready with the one that is read, and lets it be read, and no other.
+func (r *rebuild) exchange(ctx context.Context, ready api.ProjectionBuild) (live api.ProjectionBuild, err error) {
 	equal, err := printDiff(ctx, r.server, r.name, r.out)
 	if err != nil {
-		return err
+		return ready, err
 	}
 	if !equal && !r.differing {
-		return fmt.Errorf("it differs from what is read; if it is right: daybook projection go-live %s", r.name)
+		return ready, fmt.Errorf("it differs from what is read; if it is right: daybook projection go-live %s", r.name)
 	}
-	_, err = r.server.GoLive(ctx, r.name)
-	return err
+	if live, err = r.server.GoLive(ctx, r.name, client.OnlyBuild(ready.Schema)); err != nil {
+		return ready, err
+	}
+	return live, nil
 }
 
 // askEvery is how often the server is asked how far it is.

@@ -69,7 +69,9 @@ func rebuilding(t *testing.T, equal bool, answers ...http.HandlerFunc) *rebuild 
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 	}
 	mux.HandleFunc("POST /api/v1/projections/audit/rebuild", say(`{"name":"audit","schema":"audit_v1_b2"}`))
-	mux.HandleFunc("POST /api/v1/projections/audit/go-live", say(`{"name":"audit","schema":"audit_v1_b2"}`))
+	mux.HandleFunc("POST /api/v1/projections/audit/go-live", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"name":"audit","schema":%q}`, r.FormValue("schema"))
+	})
 	mux.HandleFunc("GET /api/v1/projections/audit/diff", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"equal":%t,"position":7,"text":"audit_v1 and audit_v1_b2 …\n"}`, equal)
 	})

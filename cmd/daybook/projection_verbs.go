@@ -236,13 +236,18 @@ func verdictOn(v api.ProjectionVerdict) error {
 
 func goLiveCommand() *cobra.Command {
 	var parked bool
+	var schema string
 	command := exchangeCommand("go-live NAME", "Let the build be read that is ready",
 		func(server *client.Client, ctx context.Context, name string, options ...client.CallOption) (api.ProjectionBuild, error) {
 			if parked {
 				options = append(options, client.WithParked())
 			}
+			if schema != "" {
+				options = append(options, client.OnlyBuild(schema))
+			}
 			return server.GoLive(ctx, name, options...)
 		})
+	command.Flags().StringVar(&schema, "build", "", "the build, if it has to be that one; by default whichever is ready")
 	command.Flags().BoolVar(&parked, "with-parked", false, "even if partitions wait in it that do not wait in the build that is read")
 	return command
 }

@@ -37,7 +37,8 @@ type TableDiff struct {
 type GoLive struct {
 	ProjectionNamed
 
-	WithParked bool `query:"with_parked" doc:"Whether it may go live although partitions wait in it that do not wait in the build that is read."`
+	Schema     string `query:"schema" doc:"The physical schema of the build, if it has to be that one; missing: whichever is ready." example:"audit_v1_b2"`
+	WithParked bool   `query:"with_parked" doc:"Whether it may go live although partitions wait in it that do not wait in the build that is read."`
 }
 
 // VerifyProjection asks for a comparison of the live build with the log.

@@ -151,6 +151,11 @@ func WithParked() CallOption {
 	return func(c *call) { c.set("with_parked", "true") }
 }
 
+// OnlyBuild lets no other build go live than that of a physical schema.
+func OnlyBuild(schema string) CallOption {
+	return func(c *call) { c.set("schema", schema) }
+}
+
 // GoLive lets the build be read that is ready.
 func (c *Client) GoLive(ctx context.Context, projection string, options ...CallOption) (api.ProjectionBuild, error) {
 	return send[api.ProjectionBuild](ctx, c, call{method: http.MethodPost, path: projectionPath(projection, "/go-live")}, options)
