@@ -27,7 +27,8 @@ type Sample struct {
 	Not      []string `json:"not,omitempty"`    // tables that were not compared
 }
 
-// No more than this is held in memory and projected for a sample. A stream that is longer is passed over.
+// No more than this is held in memory and projected for a sample. A stream that is longer is passed over. So more streams
+// cannot be asked for, either: see the maximum of api.VerifyProjection.
 const sampledEvents = 20_000
 
 // sampling chooses streams.

@@ -106,7 +106,8 @@ func skipParkedCommand() *cobra.Command {
 		Use:   "skip NAME KEY --event STREAM@REVISION --reason TEXT",
 		Short: "Leave the event out for good for which a key waits",
 		Long: `Leave the event out for good for which a key waits, and let what waits behind it through. That is recorded, with the
-reason, as ProjectionEventSkipped. The event stays in the store, and a rebuild meets it again.`,
+reason, as ProjectionEventSkipped. It is left out of this build, and of every build of the same version that is begun from then
+on. The event stays in the store. A new version of the projection meets it again, because its handlers may be able to take it.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			skip.Key = arguments[1]

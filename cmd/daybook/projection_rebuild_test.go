@@ -136,3 +136,14 @@ func TestARebuildThatDiffersGoesLiveWhenToldTo(t *testing.T) {
 	require.NoError(t, r.run(t.Context()))
 	require.Equal(t, "As of position 7, audit_v1 and audit_v1_b2 …\naudit_v1_b2 is live\n", r.out.(*strings.Builder).String())
 }
+
+// TestTheListSaysWhenThereMayBeMoreToCome than was counted.
+func TestTheListSaysWhenThereMayBeMoreToCome(t *testing.T) {
+	t.Parallel()
+	for atLeast, want := range map[bool]string{false: " 7 events, 0.5 s ", true: " ≥ 7 events, 0.5 s "} {
+		var out strings.Builder
+		b := api.ProjectionStatus{Name: "audit", LagEvents: 7, LagAtLeast: atLeast, LagSeconds: 0.5}
+		require.NoError(t, printProjections(&out, api.Projections{Projections: []api.ProjectionStatus{b}}))
+		require.Contains(t, out.String(), want)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func listProjectionsCommand() *cobra.Command {
 func printProjections(out io.Writer, state api.Projections) error {
 	w := table(out, "PROJECTION", "BUILD", "PHASE", "STATE", "POSITION", "EVENTS", "LAG", "PARKED", "HOLDER", "REASON")
 	for _, p := range state.Projections {
-		lag := fmt.Sprintf("%d events, %.1f s", p.LagEvents, p.LagSeconds)
+		lag := fmt.Sprintf("%s events, %.1f s", behind(p), p.LagSeconds)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n",
 			p.Name, p.Schema, p.Phase, p.State, p.Position, p.Events, lag, parkedIn(p), shortHolder(p.Holder), p.Reason)
 	}
@@ -49,6 +50,14 @@ func printProjections(out io.Writer, state api.Projections) error {
 		return err
 	}
 	return printPolicies(out, state.Policies)
+}
+
+// behind is how many events a build has before it, as far as they are counted.
+func behind(p api.ProjectionStatus) string {
+	if p.LagAtLeast {
+		return fmt.Sprintf("≥ %d", p.LagEvents)
+	}
+	return strconv.FormatInt(p.LagEvents, 10)
 }
 
 // parkedIn is how much of a build waits, in few words; nothing for one that pauses.
@@ -124,8 +133,8 @@ func printBuilds(out io.Writer, builds []api.ProjectionStatus) error {
 		if b.Progress != nil {
 			done, rate, left = percent(*b.Progress), fmt.Sprintf("%.0f", *b.Rate), secondsLeft(b)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n",
-			b.Schema, b.Phase, b.State, done, rate, left, b.LagEvents, parkedIn(b), b.UpdatedAt.Format(time.RFC3339), since, b.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			b.Schema, b.Phase, b.State, done, rate, left, behind(b), parkedIn(b), b.UpdatedAt.Format(time.RFC3339), since, b.Reason)
 		if b.Phase == phaseReady {
 			hints = append(hints, fmt.Sprintf("\n%s can go live: daybook projection go-live %s\n", b.Schema, b.Name))
 		}
@@ -220,7 +229,7 @@ func verifyCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().IntVar(&sample, "sample", 0, "about how many streams to compare; 0: all of the log")
+	command.Flags().IntVar(&sample, "sample", 0, "about how many streams to compare, at most 20000; 0: all of the log")
 	return command
 }
 

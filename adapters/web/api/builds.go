@@ -45,7 +45,7 @@ type GoLive struct {
 type VerifyProjection struct {
 	ProjectionNamed
 
-	Sample int `query:"sample" minimum:"0" doc:"About how many streams to project anew. 0: all of the log, which proves most and takes as long as a rebuild." example:"200"`
+	Sample int `query:"sample" minimum:"0" maximum:"20000" doc:"About how many streams to project anew, at most as many as it takes events. 0: all of the log, which proves most and takes as long as a rebuild." example:"200"`
 }
 
 // ProjectionVerdict is what a comparison with the log found.
