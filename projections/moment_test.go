@@ -139,6 +139,16 @@ func TestATimeIsTheLastEventBeforeTheFirstLaterOne(t *testing.T) {
 	})
 }
 
+// TestATimeIsNotThatOfALaterRun: after the first event that is later there are earlier ones, which halving may find.
+func TestATimeIsNotThatOfALaterRun(t *testing.T) {
+	t.Parallel()
+	l := &times{}
+	for _, seconds := range []int{0, 50, 10, 60} {
+		l.add("ours", 1, seconds)
+	}
+	require.Equal(t, l.records[0].Position, l.at(t, 20))
+}
+
 // TestATimeInALogOutOfOrder: what is returned is still not later, the next event is, and it stays so when the log grows.
 func TestATimeInALogOutOfOrder(t *testing.T) {
 	t.Parallel()

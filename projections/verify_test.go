@@ -170,8 +170,10 @@ func TestASampleFindsRowsOfItsStreamsAndSums(t *testing.T) {
 			require.True(t, v.Clean(), "a Patch row is not compared, and the verdict says so: %s", c.name)
 		}
 	}
-	small := h.verify(engine, projections.VerifyOptions{Sample: 1})
-	require.True(t, small.Complete, "a short log is compared whole")
+	for limit, complete := range map[int64]bool{0: true, 11: true, 10: false} {
+		v := h.verify(engine, projections.VerifyOptions{Sample: 1, Complete: limit})
+		require.Equal(t, complete, v.Complete, "a short log is compared whole")
+	}
 }
 
 // TestASamplePassesOverWhatTheLogDoesNotTell: names that Postgres cannot hold, and streams that may have been hidden.
