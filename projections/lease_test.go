@@ -40,6 +40,10 @@ func TestOneProcessProjectsAndTheOthersStandBy(t *testing.T) {
 	require.Equal(t, holder, h.status(second, "sample", projections.StateStandby).Holder)
 	h.wait(second, "sample", h.append(20)) // it learns of what the first one does
 	require.Equal(t, holder, h.holder())
+	third, stopThird := h.run(h.pool, sample)
+	h.status(third, "sample", projections.StateStandby)
+	stopThird()
+	require.Equal(t, holder, h.holder(), "whoever stands by has nothing to give back")
 
 	stopFirst() // gives the lease back
 	h.wait(second, "sample", h.append(5))

@@ -211,7 +211,7 @@ func TestWhatCannotBeReadPauses(t *testing.T) {
 func TestTooMuchTroubleIsNotOneEventsFault(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.beat = 10 * time.Millisecond
+	h.beat, h.limit = 10*time.Millisecond, 200
 	var healed atomic.Bool
 	h.append(3)
 	for range 1030 {
