@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -212,7 +213,7 @@ func TestAViewWhoseReaderLeavesIsRemoved(t *testing.T) {
 func TestSlowReadersLeaveConnectionsToOthers(t *testing.T) {
 	t.Parallel()
 	for connections, views := range map[int32]int{4: 1, 8: 2} {
-		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+		t.Run(strconv.Itoa(int(connections)), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			engine, _ := h.run(h.small(connections), kinds)

@@ -84,11 +84,12 @@ func (b batches) observe(c projections.Committed) {
 
 // forget removes what was measured of builds that are gone: there is a new one with each rebuild.
 func (b batches) forget(there []projections.Status) {
-	b.builds.Range(func(build, _ any) bool {
+	b.builds.Range(func(key, _ any) bool {
+		build, _ := key.(string)
 		if !slices.ContainsFunc(there, func(s projections.Status) bool { return s.Schema == build }) {
 			b.builds.Delete(build)
-			b.events.DeletePartialMatch(prometheus.Labels{"build": build.(string)})
-			b.seconds.DeletePartialMatch(prometheus.Labels{"build": build.(string)})
+			b.events.DeletePartialMatch(prometheus.Labels{"build": build})
+			b.seconds.DeletePartialMatch(prometheus.Labels{"build": build})
 		}
 		return true
 	})
