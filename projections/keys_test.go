@@ -22,8 +22,8 @@ func keyed[K any](h *house, before, column, after string) error {
 		K K     `db:"k,key"`
 		N int64 `db:"n"`
 	}
-	p := projections.New("fit", 1, before+"; CREATE TABLE patched (k "+column+" PRIMARY KEY, n int);"+
-		"CREATE TABLE summed (k "+column+" PRIMARY KEY, n bigint); "+after)
+	p := fitting(before + "; CREATE TABLE patched (k " + column + " PRIMARY KEY, n int);" +
+		"CREATE TABLE summed (k " + column + " PRIMARY KEY, n bigint); " + after)
 	projections.Patch[patched](p, "patched")
 	projections.Sum[summed](p, "summed")
 	return h.engine(h.pool, always(p)).Prepare(h.t.Context())
