@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -216,6 +217,9 @@ func otherPutter(t reflect.Type, oid uint32) putter {
 	types := pgtype.NewMap()
 	if _, known := types.TypeForOID(oid); !known {
 		return nil
+	}
+	if slices.Contains([]reflect.Kind{reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128}, t.Kind()) {
+		return nil // JSON would say so of each event
 	}
 	plan := types.PlanEncode(oid, pgtype.BinaryFormatCode, reflect.Zero(t).Interface())
 	if plan == nil {

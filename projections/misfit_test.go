@@ -145,3 +145,33 @@ func TestSchemaSQLCannotEndTheTransaction(t *testing.T) {
 		require.Empty(t, h.rows("SELECT FROM pg_namespace WHERE nspname = 'fit_v1'"))
 	}
 }
+
+// TestSchemaSQLStaysWithinItsBuild: what it makes elsewhere, the next build would find there.
+func TestSchemaSQLStaysWithinItsBuild(t *testing.T) {
+	t.Parallel()
+	const good = "CREATE TABLE rows (part text, id bigint, n int, at timestamptz, PRIMARY KEY (part, id))" + trail + ")"
+	h := newHouse(t)
+	h.exec("CREATE TABLE public.old (id bigint PRIMARY KEY); CREATE SCHEMA aside")
+	for sql, named := range map[string]string{
+		"CREATE TABLE public.made (id int)":                                                      "public.made",
+		"CREATE TABLE aside.made (name text)":                                                    "aside.made",
+		"CREATE VIEW public.made AS SELECT 1":                                                    "public.made",
+		"CREATE SEQUENCE public.made":                                                            "public.made",
+		"ALTER TABLE public.old ADD n int":                                                       "public.old",
+		"CREATE TEMPORARY TABLE made (id int) ON COMMIT DROP":                                    "",
+		"CREATE TABLE IF NOT EXISTS public.old (id int)":                                         "",
+		"CREATE TABLE made (id bigint REFERENCES public.old)":                                    "",
+		"CREATE TABLE made AS SELECT * FROM public.old":                                          "",
+		"DO $$ BEGIN CREATE TABLE public.made (id int); EXCEPTION WHEN others THEN NULL; END $$": "public.made",
+	} {
+		found := h.misfits(good + "; " + sql)
+		if named == "" {
+			require.Empty(t, found, sql)
+			continue
+		}
+		require.Equal(t, []string{"projection fit_v1: schema.sql: it makes or alters " + named + ", which all builds would share: " +
+			"leave out the name of the schema, so that each build has its own"}, found, sql)
+		require.Len(t, h.rows("SELECT FROM pg_attribute WHERE attrelid = 'public.old'::regclass AND attnum > 0"), 1)
+		require.Empty(t, h.rows("SELECT FROM pg_class WHERE relname = 'made'"))
+	}
+}

@@ -176,6 +176,9 @@ func (e *Engine) createSchema(ctx context.Context, tx pgx.Tx, p *Projection) err
 	if err := p.execute(ctx, tx); err != nil {
 		return err
 	}
+	if err := p.staysWithin(ctx, tx); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", path)
 	return err
 }
@@ -195,6 +198,21 @@ func (p *Projection) execute(ctx context.Context, tx pgx.Tx) error {
 			"nor copy from the client: leave out BEGIN, SAVEPOINT, COMMIT, ROLLBACK and COPY … FROM STDIN"}
 	}
 	return &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: %s%s", p.line(reply), reply)}
+}
+
+// staysWithin refuses what schema.sql made or altered outside its schema, where all builds would meet. The transaction has
+// had to lock that, and still does. A temporary table is nobody else's.
+func (p *Projection) staysWithin(ctx context.Context, tx pgx.Tx) error {
+	var outside string
+	err := tx.QueryRow(ctx, `SELECT coalesce(min(format('%I.%I', nspname, relname)), '')
+		FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock' AND nspname <> $1
+			AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relpersistence <> 't'`, p.Schema()).Scan(&outside)
+	if err == nil && outside != "" {
+		err = &MisuseError{p.Schema(), fmt.Sprintf("schema.sql: it makes or alters %s, which all builds would share: "+
+			"leave out the name of the schema, so that each build has its own", outside)}
+	}
+	return err
 }
 
 // line finds the line of schema.sql that an error is in, if it is known: "line 3, “name text,”: ".

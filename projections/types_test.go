@@ -50,7 +50,7 @@ type modified struct {
 	Double   float64         `db:"double"`
 	Bits     pgtype.Bits     `db:"bits"`
 	More     pgtype.Bits     `db:"more"`
-	Inet     netip.Addr      `db:"inet"`
+	Inet     netip.Addr      `db:"address"`
 }
 
 const modifiedSchema = `
@@ -63,7 +63,7 @@ const modifiedSchema = `
 		stream text, revision bigint, char char(3), letter char, octets char(3), code code, narrower narrower, varchar varchar(3), name name,
 		kind way, id key, big big, middle middle, small small, yes yes, bytes octets, document document, moment moment,
 		second timestamptz(0), plain timestamp, milli timestamp(3), day date, clock time, hour time(0), took interval, took_s interval(0),
-		price numeric(6,2), exact numeric, "real" real, double double precision, bits bit(3), more varbit(5), inet inet
+		price numeric(6,2), exact numeric, "real" real, double float8, bits bit(3), more varbit(5), address inet
 	)`
 
 func TestATypeIsStoredAlikeBothWays(t *testing.T) {
@@ -87,7 +87,7 @@ func TestATypeIsStoredAlikeBothWays(t *testing.T) {
 		return rows.Add(row)
 	})
 	const query = `SELECT DISTINCT char, letter, octets, code, narrower, varchar, name, kind, id, big, middle, small, yes, bytes, document, moment,
-		second, plain, milli, day, clock, hour, took, took_s, price, exact, "real", double, bits, more, inet FROM rows WHERE stream = `
+		second, plain, milli, day, clock, hour, took, took_s, price, exact, "real", double, bits, more, address FROM rows WHERE stream = `
 	s := projectiontest.For(t, always(p))
 	s.Given("few", events.DeviceLinked{}).Then(query+"'few'", want)                                          // by INSERT
 	s.Given("many", slices.Repeat([]events.Event{events.DeviceLinked{}}, 100)...).Then(query+"'many'", want) // by COPY
@@ -142,6 +142,7 @@ func TestATypeThatNobodyKnowsIsAMisfit(t *testing.T) {
 	require.EqualError(t, fits[[]string](h, "kind[]"), field+"[]string cannot be stored as fit_v1.kind[]")
 	require.EqualError(t, fits[string](h, "pair"), field+"string cannot be stored as fit_v1.pair")
 	require.EqualError(t, fits[*string](h, "pg_lsn"), field+"*string cannot be stored as pg_lsn")
+	require.EqualError(t, fits[chan int](h, "jsonb"), field+"chan int cannot be stored as jsonb")
 	require.EqualError(t, fits[any](h, "date"), field+"interface {} cannot be stored as date")
 }
 
