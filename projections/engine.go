@@ -96,8 +96,8 @@ type Engine struct {
 	crew     []*worker // one for each build, in the order of registration
 	prepared atomic.Bool
 	woken    chan struct{}
-	looking  chan struct{} // held by what compares or makes builds on demand: one at a time, see look
-	viewing  chan struct{} // held by each View until it is closed
+	looking  chan struct{}        // held by what compares or makes builds on demand: one at a time, see look
+	viewing  func() chan struct{} // held by each View until it is closed
 }
 
 // version is one that this process can project and read.
@@ -116,8 +116,8 @@ func NewEngine(cfg Config, definitions ...Definition) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, tracer: cfg.Tracer.Tracer("daybook/projections"), holder: strings.TrimSpace(cfg.Process + " " + rand.Text()),
 		marks: map[string]*mark{}, woken: make(chan struct{}, 1), looking: make(chan struct{}, 1),
-		viewing: make(chan struct{}, views(cfg.Pool.Config().MaxConns)),
 	}
+	e.viewing = sync.OnceValue(func() chan struct{} { return make(chan struct{}, views(cfg.Pool.Config().MaxConns)) })
 	var errs []error
 	known := map[string]bool{}
 	for i, define := range append(definitions[:len(definitions):len(definitions)], head) {

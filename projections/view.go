@@ -61,7 +61,7 @@ func (e *Engine) View(ctx context.Context, name string, at events.Position, tabl
 	if newest == nil {
 		return nil, &UnknownError{name}
 	}
-	leave, err := takeTurn(ctx, name, e.viewing, "view")
+	leave, err := takeTurn(ctx, name, e.viewing(), "view")
 	if err != nil {
 		return nil, err
 	}

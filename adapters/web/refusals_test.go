@@ -52,7 +52,7 @@ func TestBadInputNamesRuleAndField(t *testing.T) {
 		"unknown time zone":    {"POST", accounts, register("timezone", "Rome"), 422, "TimezoneUnknown", "body.timezone"},
 		"no numbers":           {"POST", accounts, register("numbers", []any{}), 422, "NumberRequired", "body.numbers"},
 		"number taken":         {"POST", accounts, register("name", "Bianchi"), 409, "NumberTaken", ""},
-		"too large a sample":   {"POST", "/projections/audit/verify?sample=20001", "", 422, "ValidationFailed", "query.sample"},
+		"too large a sample":   {"POST", "/api/v1/projections/audit/verify?sample=20001", "", 422, "ValidationFailed", "query.sample"},
 		"account is no UUID":   {"POST", accounts + "/" + canary + "/terms", `{"terms_version":"1","privacy_version":"1"}`, 422, "ValidationFailed", "path.id"},
 		"unknown account":      {"POST", accounts + "/" + nobody + "/terms", `{"terms_version":"1","privacy_version":"1"}`, 404, "AccountUnknown", ""},
 		"empty terms version":  {"POST", mine + "/terms", `{"terms_version":"","privacy_version":"1"}`, 422, "TermsVersionRequired", "body.terms_version"},

@@ -84,12 +84,11 @@ func (b batches) observe(c projections.Committed) {
 
 // forget removes what was measured of builds that are gone: there is a new one with each rebuild.
 func (b batches) forget(there []projections.Status) {
-	b.builds.Range(func(key, _ any) bool {
-		build, _ := key.(string)
-		if !slices.ContainsFunc(there, func(s projections.Status) bool { return s.Schema == build }) {
+	b.builds.Range(func(build, _ any) bool {
+		if schema, _ := build.(string); !slices.ContainsFunc(there, func(s projections.Status) bool { return s.Schema == schema }) {
 			b.builds.Delete(build)
-			b.events.DeletePartialMatch(prometheus.Labels{"build": build})
-			b.seconds.DeletePartialMatch(prometheus.Labels{"build": build})
+			b.events.DeletePartialMatch(prometheus.Labels{"build": schema})
+			b.seconds.DeletePartialMatch(prometheus.Labels{"build": schema})
 		}
 		return true
 	})
