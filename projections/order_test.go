@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -89,6 +90,23 @@ func TestConstraintsJudgeRowsAsTheyBecome(t *testing.T) {
 				Then("SELECT name FROM devices", "done").Then("SELECT n FROM counts", "3")
 		})
 	}
+}
+
+// TestSumsThatAreJudgedAreAddedToInRounds: no statement has a key twice, however many keys and rounds there are.
+func TestSumsThatAreJudgedAreAddedToInRounds(t *testing.T) {
+	t.Parallel()
+	s := projectiontest.For(t, func() *projections.Projection {
+		p := projections.New("sample", 1, "CREATE TABLE counts (name text PRIMARY KEY, n bigint NOT NULL CHECK (n >= 0))")
+		counts := projections.Sum[wardCount](p, "counts")
+		projections.On(p, func(events.DeviceLinked, projections.At) error {
+			return errors.Join(counts.Add(wardCount{"b", 1}), counts.Add(wardCount{"a", 2}), counts.Add(wardCount{"c", 3}))
+		})
+		return p
+	})
+	for n := range 3 {
+		s.Given("devices-1", events.DeviceLinked{DeviceID: device(n), Name: "new"})
+	}
+	s.Then("SELECT name, n FROM counts ORDER BY name", "a | 6", "b | 3", "c | 9")
 }
 
 // takenNames parks by device, each of which has a name that no other one has.
