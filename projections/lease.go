@@ -38,16 +38,19 @@ func (w *worker) acquire(ctx context.Context) (checkpoint, error) {
 		return at, w.failedTo("taking the lease of", err)
 	}
 	var holder *string
-	err = w.engine.cfg.Pool.QueryRow(ctx, "SELECT holder FROM checkpoints WHERE projection = $1 AND version = $2 AND build = $3",
-		w.p.name, w.p.version, w.p.build).Scan(&holder)
+	var over bool
+	err = w.engine.cfg.Pool.QueryRow(ctx, `SELECT holder, coalesce(expires_at <= now(), false) FROM checkpoints
+		WHERE projection = $1 AND version = $2 AND build = $3`, w.p.name, w.p.version, w.p.build).Scan(&holder, &over)
 	if err != nil {
 		return at, w.failedTo("finding the holder of", err)
 	}
 	if holder != nil && *holder == w.holder {
 		return at, fmt.Errorf("projection %s: its last transaction has not ended yet", w.p.Schema())
 	}
-	if err = w.endFrozen(ctx); err != nil {
-		return at, err
+	if over {
+		if err = w.endFrozen(ctx); err != nil {
+			return at, err
+		}
 	}
 	return at, &heldError{w.p.Schema(), deref(holder, "another process")}
 }

@@ -40,8 +40,12 @@ func (e *Engine) giveWay(ctx context.Context) {
 	e.waitWhile(ctx, longEnough, func() bool { return slices.ContainsFunc(e.workers(), (*worker).late) })
 }
 
-// unhurried is how long the follower of the head, for whom nobody waits, lets events gather: it counts them as it finds time.
-const unhurried = 50 * time.Millisecond
+// The follower of the head, for whom nobody waits, lets events gather where there are few: it counts them as it finds time.
+// Where there are many it is not at the head, and others soon ask how many are to come.
+const (
+	handful   = 10
+	unhurried = 50 * time.Millisecond
+)
 
 func gather(ctx context.Context) {
 	select {

@@ -106,7 +106,8 @@ func (w *worker) setPhase(phase Phase) {
 // handle is the Watermill handler: an error is a Nack, and the subscriber begins again where resume says.
 func (w *worker) handle(msg *message.Message) error {
 	ctx := msg.Context()
-	if w.p.name == headName {
+	b, ok := BatchOf(ctx)
+	if ok && w.p.name == headName && len(b.Events) < handful {
 		gather(ctx)
 	}
 	defer w.busy()()
@@ -120,7 +121,6 @@ func (w *worker) handle(msg *message.Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	b, ok := BatchOf(ctx)
 	if !ok {
 		return w.failed(ctx, fmt.Errorf("projection %s: a message without a batch", w.p.Schema()))
 	}
