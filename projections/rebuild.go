@@ -164,9 +164,10 @@ func (e *Engine) Abort(ctx context.Context, name string) (schema string, err err
 }
 
 // dropWithin removes a build that is in one of some phases, with its tables. Whoever projects it loses its checkpoint. It
-// does not wait for long for those who read the tables, or make an index: others wait for its turn.
+// does not wait for long for those who read the tables, or make an index: others wait for its turn. Only autovacuum gives way,
+// after the server's deadlock_timeout of a second.
 func dropWithin(ctx context.Context, tx pgx.Tx, b build, phases ...Phase) error {
-	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+	if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '3s'"); err != nil {
 		return err
 	}
 	err := dropNow(ctx, tx, b, phases)
