@@ -56,7 +56,7 @@ type modified struct {
 const modifiedSchema = `
 	CREATE TYPE kind AS ENUM ('in', 'out');
 	CREATE DOMAIN code AS char(3);
-	CREATE DOMAIN narrower AS code CHECK (VALUE <> 'XXX');
+	CREATE DOMAIN narrower AS code CHECK (VALUE <> 'ZZZ');
 	CREATE DOMAIN way AS kind; CREATE DOMAIN key AS uuid; CREATE DOMAIN big AS bigint; CREATE DOMAIN middle AS int; CREATE DOMAIN small AS smallint;
 	CREATE DOMAIN yes AS boolean; CREATE DOMAIN octets AS bytea; CREATE DOMAIN document AS jsonb; CREATE DOMAIN moment AS timestamptz;
 	CREATE TABLE rows (
