@@ -18,7 +18,8 @@ type appender interface {
 }
 
 func (e MessageCharged) appendJSON(b []byte) ([]byte, bool) {
-	if !plain(&e.Delivery.DeliveredAt, &e.Delivery.QueuedAt, e.Delivery.WindowUntil, e.WasDeliveredAt) {
+	if !plain(&e.Delivery.DeliveredAt, &e.Delivery.QueuedAt, e.Delivery.WindowUntil, e.Delivery.EntryPointUntil,
+		e.WasDeliveredAt) {
 		return b, false
 	}
 	return appendCharged(b, &e), true
@@ -90,6 +91,12 @@ func appendDelivered(b []byte, d *Delivered) []byte {
 	if d.WindowUntil != nil {
 		b = appendTime(append(b, `,"window_until":`...), *d.WindowUntil)
 	}
+	if d.EntryPointUntil != nil {
+		b = appendTime(append(b, `,"entry_point_until":`...), *d.EntryPointUntil)
+	}
+	if d.Campaign != nil {
+		b = appendCampaign(append(b, `,"campaign":`...), d.Campaign)
+	}
 	b = appendTime(append(b, `,"delivered_at":`...), d.DeliveredAt)
 	if d.Inferred {
 		b = append(b, `,"inferred":true`...)
@@ -103,7 +110,16 @@ func appendDelivered(b []byte, d *Delivered) []byte {
 		b = appendOptional(appendOptional(b, `,"model":`, p.Model), `,"type":`, p.Type)
 		b = closeOptional(appendOptional(b, `,"category":`, p.Category), from)
 	}
+	if d.Within != nil {
+		b = appendID(append(b, `,"within":`...), d.Within.UUID)
+	}
 	return append(appendRef(append(b, `,"source":`...), &d.Source), '}')
+}
+
+func appendCampaign(b []byte, c *CampaignRef) []byte {
+	b = appendID(append(b, `{"campaign_id":`...), c.CampaignID.UUID)
+	b = strconv.AppendInt(append(b, `,"chunk":`...), int64(c.Chunk), 10)
+	return append(strconv.AppendInt(append(b, `,"reserved":`...), c.Reserved, 10), '}')
 }
 
 func appendCharge(b []byte, c *Charge) []byte {

@@ -45,10 +45,15 @@ type Delivered struct {
 	Category       Category        `json:"category"` // as it was sent
 	QueuedAt       time.Time       `json:"queued_at"`
 	WindowUntil    *time.Time      `json:"window_until,omitempty"` // the service window it was written in, if open
-	DeliveredAt    time.Time       `json:"delivered_at"`
-	Inferred       bool            `json:"inferred,omitempty"` // from read or played: the platform skipped delivered
-	Pricing        *Pricing        `json:"pricing,omitempty"`  // the platform's word
-	Source         Ref             `json:"source"`             // the fact that told it
+	// EntryPointUntil is the end of the free entry point window that it was written in, or opened.
+	EntryPointUntil *time.Time   `json:"entry_point_until,omitempty"`
+	Campaign        *CampaignRef `json:"campaign,omitempty"`
+	DeliveredAt     time.Time    `json:"delivered_at"`
+	Inferred        bool         `json:"inferred,omitempty"` // from read or played: the platform skipped delivered
+	Pricing         *Pricing     `json:"pricing,omitempty"`  // the platform's word
+	// Within is the message that opened the platform's conversation which this one belongs to.
+	Within *id.Message `json:"within,omitempty"`
+	Source Ref         `json:"source"` // the fact that told it
 }
 
 // Charge is a price with its whole basis. Amount 0 stands only beside a basis that is free.

@@ -33,6 +33,14 @@ const (
 // permanent key, with a prefix that names the key ("w1:…").
 type WamidHash string
 
+// CampaignRef says for which campaign a message was written, and what its budget holds for the message until the outcome
+// is known.
+type CampaignRef struct {
+	CampaignID id.Campaign `json:"campaign_id"`
+	Chunk      int         `json:"chunk"`    // of the audience, from 0
+	Reserved   int64       `json:"reserved"` // micro-units of the account's currency
+}
+
 // ConversationStarted opens the history of one business number and one customer.
 type ConversationStarted struct {
 	ConversationID id.Conversation `json:"conversation_id"`
@@ -74,12 +82,15 @@ type MessageQueued struct {
 	Template         *Template       `json:"template,omitempty"`
 	QueuedAt         time.Time       `json:"queued_at"`
 	WindowUntil      *time.Time      `json:"window_until,omitempty"` // the service window it was written in, if open
+	// EntryPointUntil is the end, inclusive, of the free entry point window that it was written in, or opened.
+	EntryPointUntil *time.Time `json:"entry_point_until,omitempty"`
 	// AnswersSince is when the customer had written first without an answer, if this is the answer.
-	AnswersSince *time.Time `json:"answers_since,omitempty"`
-	Market       string     `json:"market,omitempty"` // the recipient's, on the rate card in force; empty when no card tells
-	Dialling     Dialling   `json:"dialling,omitzero"`
-	To           Sealed     `json:"to,omitempty"`      // path "to"
-	Content      Sealed     `json:"content,omitempty"` // path "content": the text, or the template's parameters
+	AnswersSince *time.Time   `json:"answers_since,omitempty"`
+	Market       string       `json:"market,omitempty"` // the recipient's, on the rate card in force; empty when no card tells
+	Campaign     *CampaignRef `json:"campaign,omitempty"`
+	Dialling     Dialling     `json:"dialling,omitzero"`
+	To           Sealed       `json:"to,omitempty"`      // path "to"
+	Content      Sealed       `json:"content,omitempty"` // path "content": the text, or the template's parameters
 }
 
 // Template names an approved template; its parameters are personal and sealed.
@@ -121,13 +132,15 @@ type StatusFact struct {
 // Sending is what the message was when it was written. Every status says it again, so that rating and analytics need no
 // other fact beside it.
 type Sending struct {
-	PhoneNumberID string     `json:"phone_number_id"`
-	DeviceID      id.Device  `json:"device_id"`
-	Category      Category   `json:"category"`
-	QueuedAt      time.Time  `json:"queued_at"`
-	WindowUntil   *time.Time `json:"window_until,omitempty"`
-	Market        string     `json:"market,omitempty"`
-	Dialling      Dialling   `json:"dialling,omitzero"`
+	PhoneNumberID   string       `json:"phone_number_id"`
+	DeviceID        id.Device    `json:"device_id"`
+	Category        Category     `json:"category"`
+	QueuedAt        time.Time    `json:"queued_at"`
+	WindowUntil     *time.Time   `json:"window_until,omitempty"`
+	EntryPointUntil *time.Time   `json:"entry_point_until,omitempty"`
+	Market          string       `json:"market,omitempty"`
+	Campaign        *CampaignRef `json:"campaign,omitempty"`
+	Dialling        Dialling     `json:"dialling,omitzero"`
 }
 
 // Delivery is all that is known of a message's delivery to a recipient: what is billed. It does not depend on the order
@@ -140,6 +153,9 @@ type Delivery struct {
 	Pricing *Pricing `json:"pricing,omitempty"`
 	// FirstAt is what At was when the delivery was first known, which decides the billing period; nil when that is now.
 	FirstAt *time.Time `json:"first_at,omitempty"`
+	// Within is the message that opened the platform's conversation which this one belongs to, where the platform prices
+	// by conversation (until 2025-06-30); nil for that message itself.
+	Within *id.Message `json:"within,omitempty"`
 }
 
 // Pricing is the platform's word on a message's price class. It never carries an amount.

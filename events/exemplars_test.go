@@ -69,8 +69,8 @@ func exemplars() map[string][]events.Event {
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
 			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7, Kind: "template",
 			Category: events.Utility, Template: &events.Template{Name: "order_shipped", Language: "it"}, QueuedAt: at(6),
-			WindowUntil: new(at(7)), AnswersSince: new(at(4)), Market: "North America",
-			Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
+			WindowUntil: new(at(7)), EntryPointUntil: new(at(12)), AnswersSince: new(at(4)), Market: "North America",
+			Campaign: campaign(), Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
 		}},
 		"MessageAccepted": {events.MessageAccepted{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
@@ -151,15 +151,20 @@ func statusFact() events.StatusFact {
 		Origin:  &events.Origin{PlatformID: "f00d", Type: "referral_conversion", ExpiresAt: new(at(11))},
 		Sending: events.Sending{
 			PhoneNumberID: "900555000111222", DeviceID: of[id.Device](20), Category: events.Utility, QueuedAt: at(6),
-			WindowUntil: new(at(7)), Market: "North America", Dialling: events.Dialling{Prefix: "1650", Country: "US"},
+			WindowUntil: new(at(7)), EntryPointUntil: new(at(12)), Market: "North America",
+			Campaign: campaign(), Dialling: events.Dialling{Prefix: "1650", Country: "US"},
 		},
 		Delivery: &events.Delivery{
 			At: at(10), Inferred: true, Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
-			FirstAt: new(at(11)),
+			FirstAt: new(at(11)), Within: new(of[id.Message](35)),
 		},
 		ShowsSent: true,
 		Raw:       sealed,
 	}
+}
+
+func campaign() *events.CampaignRef {
+	return &events.CampaignRef{CampaignID: of[id.Campaign](50), Chunk: 3, Reserved: 79500}
 }
 
 const billingStream = "billing-00000000-0000-4000-8000-000000000001-2026-10"
@@ -168,9 +173,9 @@ func delivered() events.Delivered {
 	return events.Delivered{
 		ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), RecipientID: of[id.Customer](31),
 		PhoneNumberID: "900555000111222", Dialling: events.Dialling{Prefix: "1650", Country: "US"}, Category: events.Utility,
-		QueuedAt: at(6), WindowUntil: new(at(7)), DeliveredAt: at(10), Inferred: true,
-		Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "utility"},
-		Source:  events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
+		QueuedAt: at(6), WindowUntil: new(at(7)), EntryPointUntil: new(at(12)), Campaign: campaign(), DeliveredAt: at(10), Inferred: true,
+		Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "utility"}, Within: new(of[id.Message](35)),
+		Source: events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
 	}
 }
 

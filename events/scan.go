@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"daybook/events/id"
 )
 
 // Reading a log is reading envelopes and statuses. Those that stand exactly as Encode writes them, member after member,
@@ -144,8 +146,14 @@ func (s *scanner) sending() (out Sending) {
 	if s.have(`,"window_until":`) {
 		out.WindowUntil = new(s.time())
 	}
+	if s.have(`,"entry_point_until":`) {
+		out.EntryPointUntil = new(s.time())
+	}
 	if s.have(`,"market":`) {
 		out.Market = s.text()
+	}
+	if s.have(`,"campaign":`) {
+		out.Campaign = s.campaign()
 	}
 	switch {
 	case s.have(`,"dialling":{"prefix":`):
@@ -173,8 +181,23 @@ func (s *scanner) delivery() *Delivery {
 	if s.have(`,"first_at":`) {
 		d.FirstAt = new(s.time())
 	}
+	if s.have(`,"within":`) {
+		d.Within = &id.Message{UUID: s.id()}
+	}
 	s.skip(`}`)
 	return d
+}
+
+func (s *scanner) campaign() *CampaignRef {
+	c := &CampaignRef{}
+	s.skip(`{"campaign_id":`)
+	c.CampaignID.UUID = s.id()
+	s.skip(`,"chunk":`)
+	c.Chunk = s.number()
+	s.skip(`,"reserved":`)
+	c.Reserved = int64(s.number())
+	s.skip(`}`)
+	return c
 }
 
 // scanner reads JSON of one exact shape. After the first thing that is not as expected nothing counts.

@@ -30,6 +30,9 @@ type (
 	store        struct{}
 	fact         struct{}
 	trace        struct{}
+	campaign     struct{}
+	template     struct{}
+	timer        struct{}
 )
 
 // Identifiers of the domain and of the log.
@@ -46,6 +49,9 @@ type (
 	Store        = ID[store]        // one event store: a position means nothing without it
 	Fact         = ID[fact]         // what a sealed value belongs to; bound into its associated data
 	Trace        = ID[trace]        // correlation: everything that one request or delivery caused
+	Campaign     = ID[campaign]     // one message to a whole audience
+	Template     = ID[template]     // one name and language of a template of the platform
+	Timer        = ID[timer]        // something that is due at an instant
 )
 
 // New returns a fresh identifier. It is time-ordered (UUIDv7), which keeps index inserts local.
