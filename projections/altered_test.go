@@ -81,9 +81,7 @@ func TestABuildWhoseTablesWereChangedIsRebuilt(t *testing.T) {
 	require.Contains(t, reason, "projection sample_v1: its tables were changed from outside: table devices: field Name: there is no column name")
 	require.Contains(t, reason, "or rebuild it: daybook projection rebuild sample --go-live")
 
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(engine)
 	require.NoError(t, engine.GoLive(t.Context(), "sample"))
 	h.wait(engine, "sample", h.append(5))
 	h.consistent(schema, sample)

@@ -150,9 +150,7 @@ func TestABuildThatNobodyCouldSubscribeToIsRemoved(t *testing.T) {
 	require.Eventually(t, func() bool { return subscriber.left.Load() < 1<<40 }, 30*time.Second, time.Millisecond)
 	_, err = engine.Abort(t.Context(), "sample")
 	require.NoError(t, err)
-	next, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(next, projections.PhaseReady)
+	h.rebuilt(engine)
 }
 
 func TestAnEngineWhoseSubscriberFailsAtFirstSaysSo(t *testing.T) {
@@ -173,9 +171,7 @@ func TestWhoReadsABuildHoldsUpNobodyElse(t *testing.T) {
 	h.beat = 10 * time.Millisecond
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(5))
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	h.rebuilt(engine)
 	require.NoError(t, engine.GoLive(t.Context(), "sample"))
 	reader, err := h.pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -187,9 +183,7 @@ func TestWhoReadsABuildHoldsUpNobodyElse(t *testing.T) {
 	}, 30*time.Second, 5*time.Millisecond)
 
 	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()), "another process starts")
-	next, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(next, projections.PhaseReady)
+	h.rebuilt(engine)
 
 	require.NoError(t, reader.Rollback(t.Context()))
 	h.phase("sample_v1", "")

@@ -22,9 +22,7 @@ func TestADiffIsExactWhileEventsArrive(t *testing.T) {
 	h.wait(engine, "sample", h.append(100))
 	_, err := engine.Diff(t.Context(), "sample")
 	require.ErrorContains(t, err, "no rebuild is under way")
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(engine)
 	h.wait(engine, "sample", h.append(1))
 
 	arriving, enough := context.WithCancel(t.Context())
@@ -69,9 +67,7 @@ func TestADiffIsForTheProcessThatProjects(t *testing.T) {
 	engine, _ := h.run(h.pool, indexed)
 	h.wait(engine, "sample", h.append(10))
 	other, _ := h.run(h.pool, indexed)
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	h.rebuilt(engine)
 	h.wait(engine, "sample", h.append(10))
 	require.Eventually(t, func() bool { // one of them projects it
 		mine, err := engine.Diff(t.Context(), "sample")

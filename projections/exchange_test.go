@@ -43,9 +43,7 @@ func TestReadersNeverSeeAnOlderState(t *testing.T) {
 	h.wait(first, "sample", h.append(30))
 	second, _ := h.run(h.pool, sample)
 	reader := h.engine(h.pool, sample) // runs nothing
-	schema, err := first.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	h.rebuilt(first)
 
 	exchanged := make(chan error, 1)
 	go func() {
@@ -86,10 +84,7 @@ func TestTheLiveBuildStandsStillForAMoment(t *testing.T) {
 	h.beat = 10 * time.Millisecond
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(5))
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
-	require.Eventually(t, func() bool { return h.position(schema) == h.position("sample_v1") }, 30*time.Second, 5*time.Millisecond)
+	schema := h.rebuilt(engine)
 	release := h.holding(schema)
 	h.wait(engine, "sample", h.append(4))
 
@@ -155,9 +150,7 @@ func TestARetiredBuildThatWasPutBackIsNotRemoved(t *testing.T) {
 	h.beat = 10 * time.Millisecond
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(5))
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	h.rebuilt(engine)
 	require.NoError(t, engine.GoLive(t.Context(), "sample"))
 
 	turn, err := h.pool.Begin(t.Context())

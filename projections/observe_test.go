@@ -144,9 +144,7 @@ func TestRedrivesAndTheEndOfARebuildAreTraced(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, engine.Retry(t.Context(), "sample_v1", list[0].Key))
 	require.Eventually(t, func() bool { return slices.Contains(w.besidesBatches(), "projection.redrive sample_v1") }, 30*time.Second, 5*time.Millisecond)
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(engine)
 	stop()
 	require.Contains(t, w.besidesBatches(), "projection.rebuilt "+schema)
 }

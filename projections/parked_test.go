@@ -152,9 +152,7 @@ func TestASkipHoldsForTheBuildsOfItsVersion(t *testing.T) {
 	}
 
 	for range 2 { // the second one follows the first
-		schema, err := engine.Rebuild(t.Context(), "sample")
-		require.NoError(t, err)
-		h.phase(schema, projections.PhaseReady)
+		schema := h.rebuilt(engine)
 		require.NoError(t, engine.GoLive(t.Context(), "sample"))
 		require.Equal(t, schema, h.live(engine))
 		require.Equal(t, h.dump("sample_v1"), h.dump(schema))
@@ -170,9 +168,7 @@ func TestASkipHoldsForTheBuildsOfItsVersion(t *testing.T) {
 	h.phase("sample_v2", projections.PhaseReady)
 	require.Equal(t, "sample_v2", h.parked(next, 1)[0].Schema, "handlers of another version may be able to take it")
 	require.NoError(t, next.GoLive(t.Context(), "sample", projections.WithParked()))
-	_, err = next.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase("sample_v2_b2", projections.PhaseReady)
+	h.rebuilt(next)
 	h.parked(next, 2)
 }
 
@@ -184,16 +180,12 @@ func TestASkipOfTheLiveBuildHolds(t *testing.T) {
 	var healed atomic.Bool
 	engine, _ := h.run(h.pool, ward(&healed))
 	waits := h.sick(engine)
-	newer, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(newer, projections.PhaseReady)
+	newer := h.rebuilt(engine)
 	require.NoError(t, engine.GoLive(t.Context(), "sample"))
 	require.NoError(t, engine.GoBack(t.Context(), "sample"))
 	h.skip(engine, waits)
 	require.Equal(t, newer, h.parked(engine, 1)[0].Schema)
-	newest, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(newest, projections.PhaseReady)
+	h.rebuilt(engine)
 	require.Equal(t, newer, h.parked(engine, 1)[0].Schema)
 }
 
@@ -208,9 +200,7 @@ func TestAnotherEventInASkippedOnesPlaceIsProjected(t *testing.T) {
 	h.parked(engine, 0)
 	healed.Store(true)
 	rebuilt := func() int {
-		schema, err := engine.Rebuild(t.Context(), "sample")
-		require.NoError(t, err)
-		h.phase(schema, projections.PhaseReady)
+		schema := h.rebuilt(engine)
 		return h.named(schema, "sick")
 	}
 	h.exec("UPDATE parked_events SET event = NULL")
@@ -232,9 +222,7 @@ func TestABuildInWhichMoreWaitsGoesLiveOnlyWhenTold(t *testing.T) {
 	h.wait(engine, "sample", h.rename(5, "sick"))
 	healed.Store(false)
 	h.wait(engine, "sample", h.rename(3, "sick")) // it waits in both builds, and says nothing of the new one
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(engine)
 	h.parked(engine, 3)
 
 	d, err := engine.Diff(t.Context(), "sample")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/events"
 	"daybook/projections"
 	"daybook/projections/projectiontest"
 )
@@ -26,6 +27,18 @@ func (h *house) phase(schema string, want projections.Phase) {
 		err := h.pool.QueryRow(h.t.Context(), "SELECT coalesce((SELECT phase FROM projections WHERE schema_name = $1), '')", schema).Scan(&phase)
 		return err == nil && phase == want
 	}, 30*time.Second, 5*time.Millisecond, "%s does not become %s", schema, want)
+}
+
+// rebuilt rebuilds the sample up to where it was when that began. A build is ready a few events before.
+func (h *house) rebuilt(engine *projections.Engine) (schema string) {
+	h.t.Helper()
+	schema, err := engine.Rebuild(h.t.Context(), "sample")
+	require.NoError(h.t, err)
+	var goal events.Position
+	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), "SELECT max(position) FROM checkpoints").Scan(&goal))
+	h.phase(schema, projections.PhaseReady)
+	require.Eventually(h.t, func() bool { return h.position(schema) >= goal }, 30*time.Second, 5*time.Millisecond)
+	return schema
 }
 
 // slowIndex is the sample with an index that is made when stopAtIndex says so.
@@ -156,9 +169,7 @@ func TestABuildThatIsBehindDoesNotGoLive(t *testing.T) {
 	h.beat = 10 * time.Millisecond
 	engine, stop := h.run(h.pool, indexed)
 	h.wait(engine, "sample", h.append(5))
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	h.rebuilt(engine)
 	stop()
 	h.exec("UPDATE checkpoints SET position = 0 WHERE projection = 'sample' AND build = 2")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -273,9 +284,7 @@ func TestNoOtherBuildGoesLiveThanTheOneThatWasCompared(t *testing.T) {
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(3))
 	ready := func() string {
-		schema, err := engine.Rebuild(t.Context(), "sample")
-		require.NoError(t, err)
-		h.phase(schema, projections.PhaseReady)
+		schema := h.rebuilt(engine)
 		return schema
 	}
 	compared := ready()

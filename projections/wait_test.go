@@ -114,9 +114,7 @@ func TestReadersAreSentToWhatTheyWaitedFor(t *testing.T) {
 	reader, _ := h.run(h.pool, sample) // it has sample_v1
 	h.wait(reader, "sample", h.append(5))
 	other, _ := h.run(h.pool, sample)
-	schema, err := other.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(other)
 	require.NoError(t, other.GoLive(t.Context(), "sample"))
 	h.exec("ALTER TABLE " + schema + ".devices ADD CONSTRAINT narrow CHECK (name <> 'poison') NOT VALID")
 	last := h.record("devices-1", events.DeviceLinked{DeviceID: device(77), Name: "poison"})
@@ -127,7 +125,7 @@ func TestReadersAreSentToWhatTheyWaitedFor(t *testing.T) {
 
 	bounded, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err = reader.Read(bounded, "sample", last)
+	_, err := reader.Read(bounded, "sample", last)
 	late, ok := errors.AsType[*projections.WaitError](err)
 	require.True(t, ok, "%v", err)
 	require.Less(t, late.Position, last)
@@ -145,9 +143,7 @@ func TestAWaitTellsTheTroubleOfWhatIsRead(t *testing.T) {
 	h.beat = 10 * time.Millisecond
 	engine, _ := h.run(h.pool, sample)
 	h.wait(engine, "sample", h.append(5))
-	schema, err := engine.Rebuild(t.Context(), "sample")
-	require.NoError(t, err)
-	h.phase(schema, projections.PhaseReady)
+	schema := h.rebuilt(engine)
 	h.exec("ALTER TABLE " + schema + ".devices ADD CONSTRAINT narrow CHECK (name <> 'poison') NOT VALID")
 	h.wait(engine, "sample", h.record("devices-1", events.DeviceLinked{DeviceID: device(77), Name: "poison"}))
 	h.status(engine, "sample", projections.StatePaused)
