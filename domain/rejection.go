@@ -12,9 +12,10 @@ type Kind int
 
 // The kinds of refusal.
 const (
-	Invalid  Kind = iota + 1 // the command is malformed: no state would allow it
-	Conflict                 // the present state forbids it
-	NotFound                 // what the command names does not exist
+	Invalid   Kind = iota + 1 // the command is malformed: no state would allow it
+	Conflict                  // the present state forbids it
+	NotFound                  // what the command names does not exist
+	Forbidden                 // the caller may not do it, whatever the state
 )
 
 // String names the kind for logs and test failures.
@@ -26,6 +27,8 @@ func (k Kind) String() string {
 		return "conflict"
 	case NotFound:
 		return "not found"
+	case Forbidden:
+		return "forbidden"
 	default:
 		return fmt.Sprintf("kind %d", int(k))
 	}
@@ -54,4 +57,9 @@ func Malformed(code, field, detail string, args ...any) error {
 // Missing says that what the command names does not exist.
 func Missing(code, detail string, args ...any) error {
 	return &Rejection{Kind: NotFound, Code: code, Detail: fmt.Sprintf(detail, args...)}
+}
+
+// Deny says that the caller may not do what was asked. It never tells of things of another account: those are missing.
+func Deny(code, detail string, args ...any) error {
+	return &Rejection{Kind: Forbidden, Code: code, Detail: fmt.Sprintf(detail, args...)}
 }

@@ -52,22 +52,22 @@ func (s *server) registerAccounts(a huma.API) {
 	register := operation(http.MethodPost, "/accounts", "registerAccount", "Register an account",
 		"Opens the books of a business and claims its numbers. A number belongs to one account. The name cannot be changed afterwards.")
 	register.DefaultStatus = http.StatusCreated
-	command(s, a, register, s.registerAccount)
-	command(s, a, operation(http.MethodPost, "/accounts/{id}/terms", "acceptTerms", "Accept the terms",
+	command(s, a, operator, register, s.registerAccount)
+	command(s, a, permit(events.RoleOwner), operation(http.MethodPost, "/accounts/{id}/terms", "acceptTerms", "Accept the terms",
 		"Records consent to the terms of service and the privacy policy, by version. Nothing else is possible before."), s.acceptTerms)
-	command(s, a, operation(http.MethodPut, "/accounts/{id}/profile", "updateProfile", "Replace the public profile",
+	command(s, a, permit(events.RoleOwner), operation(http.MethodPut, "/accounts/{id}/profile", "updateProfile", "Replace the public profile",
 		"The whole profile: what is left out becomes empty."), s.updateProfile)
-	command(s, a, operation(http.MethodPost, "/accounts/{id}/premium", "subscribePremium", "Subscribe to premium",
+	command(s, a, permit(events.RoleOwner), operation(http.MethodPost, "/accounts/{id}/premium", "subscribePremium", "Subscribe to premium",
 		"Raises the limits to 10 devices of any kind, from now on."), s.subscribePremium)
-	command(s, a, operation(http.MethodDelete, "/accounts/{id}/premium", "cancelPremium", "Cancel premium",
+	command(s, a, permit(events.RoleOwner), operation(http.MethodDelete, "/accounts/{id}/premium", "cancelPremium", "Cancel premium",
 		"Returns to the standard limits, from now on. No device is unlinked; linking is refused until the account is within them."), s.cancelPremium)
 	link := operation(http.MethodPost, "/accounts/{id}/devices", "linkDevice", "Link a device",
 		"A standard account links at most 4 devices, of which one smartphone. Names are unique among linked devices, whatever their case.")
 	link.DefaultStatus = http.StatusCreated
-	command(s, a, link, s.linkDevice)
-	command(s, a, operation(http.MethodPatch, "/accounts/{id}/devices/{device}", "renameDevice", "Rename a device",
+	command(s, a, permit(events.RoleOwner), link, s.linkDevice)
+	command(s, a, permit(events.RoleOwner), operation(http.MethodPatch, "/accounts/{id}/devices/{device}", "renameDevice", "Rename a device",
 		"Messages keep the name that the device had when they were written."), s.renameDevice)
-	command(s, a, operation(http.MethodDelete, "/accounts/{id}/devices/{device}", "unlinkDevice", "Unlink a device",
+	command(s, a, permit(events.RoleOwner), operation(http.MethodDelete, "/accounts/{id}/devices/{device}", "unlinkDevice", "Unlink a device",
 		"The device can write no more. Its name becomes free; its id is never used again."), s.unlinkDevice)
 }
 

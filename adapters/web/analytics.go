@@ -9,18 +9,18 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
-	"daybook/events/id"
+	"daybook/events"
 	"daybook/readmodels/analytics"
 )
 
 type figuresInput struct {
 	api.Waiting
+	api.OfAccount
 
-	Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-	From    string     `query:"from" format:"date-time" doc:"Only messages written at this instant or later (RFC 3339), by the quarter of an hour." example:"2026-09-30T22:00:00Z"`
-	To      string     `query:"to" format:"date-time" doc:"Only messages written before this instant (RFC 3339), by the quarter of an hour." example:"2026-10-31T23:00:00Z"`
-	Bucket  string     `query:"bucket" enum:"hour,day" default:"day" doc:"How long a bucket is. By the hour, from is required, and the range is at most 92 days."`
-	By      []string   `query:"by" enum:"device,category,market" uniqueItems:"true" doc:"Part every bucket by these, separated by commas." example:"device,category"`
+	From   string   `query:"from" format:"date-time" doc:"Only messages written at this instant or later (RFC 3339), by the quarter of an hour." example:"2026-09-30T22:00:00Z"`
+	To     string   `query:"to" format:"date-time" doc:"Only messages written before this instant (RFC 3339), by the quarter of an hour." example:"2026-10-31T23:00:00Z"`
+	Bucket string   `query:"bucket" enum:"hour,day" default:"day" doc:"How long a bucket is. By the hour, from is required, and the range is at most 92 days."`
+	By     []string `query:"by" enum:"device,category,market" uniqueItems:"true" doc:"Part every bucket by these, separated by commas." example:"device,category"`
 }
 
 type figuresOutput struct {
@@ -33,7 +33,7 @@ type figuresOutput struct {
 const maxByHour = 92 * 24 * time.Hour
 
 func (s *server) registerAnalytics(a huma.API) {
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, permit(events.RoleOwner, events.RoleBilling, events.RoleCompliance, events.RoleAuditor), huma.Operation{
 		Method: http.MethodGet, Path: "/analytics/messages", OperationID: "messageFigures", Tags: []string{"Analytics"},
 		Summary: "Count messages",
 		Description: "How many messages an account received and sent, how many of those were delivered, read or failed, and how " +

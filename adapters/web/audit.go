@@ -32,7 +32,7 @@ type auditInput struct {
 	api.Waiting
 	api.Paged
 
-	Account      id.Account      `query:"account" format:"uuid" doc:"Only entries of this account."`
+	Account      id.Account      `query:"account" format:"uuid" doc:"Only entries of this account: the caller's own, when the caller is not the operator."`
 	Conversation id.Conversation `query:"conversation" format:"uuid" doc:"Only entries of this conversation."`
 	Type         string          `query:"type" doc:"Only events of this type." example:"MessageDelivered"`
 	From         string          `query:"from" format:"date-time" doc:"Only what happened at this instant or later (RFC 3339)." example:"2026-10-05T00:00:00Z"`
@@ -46,7 +46,7 @@ type auditOutput struct {
 }
 
 func (s *server) registerAudit(a huma.API) {
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, permitFound(events.RoleOwner, events.RoleCompliance, events.RoleAuditor), huma.Operation{
 		Method: http.MethodGet, Path: "/audit/entries", OperationID: "listAuditEntries", Tags: []string{"Audit"},
 		Summary: "Read the audit trail",
 		Description: "Every event, once, in the order of the store, as it was recorded. The filters are about the world's " +
@@ -56,6 +56,12 @@ func (s *server) registerAudit(a huma.API) {
 }
 
 func (s *server) listAuditEntries(ctx context.Context, in *auditInput) (*auditOutput, error) {
+	if c := callerOf(ctx); !c.operator && in.Account.IsZero() {
+		in.Account = c.account
+	}
+	if err := confined(ctx, in.Account); err != nil {
+		return nil, err
+	}
 	filter, err := in.filter()
 	if err != nil {
 		return nil, err

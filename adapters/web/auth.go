@@ -16,12 +16,21 @@ import (
 
 	"daybook/adapters/web/api"
 	"daybook/events"
+	"daybook/events/id"
 )
 
-// caller is who a request comes from.
+// caller is who a request comes from: the installation's operator, or somebody with roles in one account.
 type caller struct {
-	actor  events.Actor
-	source string
+	actor    events.Actor
+	source   string
+	operator bool
+	account  id.Account
+	roles    []events.Role
+}
+
+// asOperator is whoever runs the installation, and may do everything in all accounts.
+func asOperator(actor events.Actor, source string) caller {
+	return caller{actor: actor, source: source, operator: true}
 }
 
 // signedIn is the session's key; its value is the actor.
@@ -32,7 +41,7 @@ const signedIn = "actor"
 func (s *server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.bearer(r) {
-			serveAs(caller{"api:admin", "api"}, next, w, r)
+			serveAs(asOperator("api:admin", "api"), next, w, r)
 			return
 		}
 		actor, err := s.session(r)
@@ -45,7 +54,7 @@ func (s *server) authenticated(next http.Handler) http.Handler {
 		case s.origin.Check(r) != nil:
 			s.refuse(w, r, api.NewProblem(http.StatusForbidden, "CrossOrigin", "a session may write only from this server's own pages"))
 		default:
-			serveAs(caller{actor, "web"}, next, w, r)
+			serveAs(asOperator(actor, "web"), next, w, r)
 		}
 	})
 }

@@ -35,25 +35,25 @@ func ofProjection(method, path, id, summary, description string, status int) hum
 
 // A rebuild is a resource: POST begins it, DELETE gives it up.
 func (s *server) registerBuilds(a huma.API) {
-	endpoint(s, a, ofProjection(http.MethodPost, "/rebuild", "rebuildProjection", "Build a read model again",
+	endpoint(s, a, operator, ofProjection(http.MethodPost, "/rebuild", "rebuildProjection", "Build a read model again",
 		"Begins a new build beside the one that is read, from the beginning of the log, and answers at once. The list of "+
 			"projections says how far it is. One rebuild of a projection is under way at a time.", http.StatusAccepted), s.rebuild)
-	endpoint(s, a, ofProjection(http.MethodDelete, "/rebuild", "abortRebuild", "Give a rebuild up",
+	endpoint(s, a, operator, ofProjection(http.MethodDelete, "/rebuild", "abortRebuild", "Give a rebuild up",
 		"Removes the build that is being made, or is ready and was never read.", http.StatusOK), s.abortRebuild)
 	long := func(op huma.Operation) huma.Operation {
 		op.Middlewares = huma.Middlewares{unhurried}
 		return op
 	}
-	endpoint(s, a, long(ofProjection(http.MethodGet, "/diff", "diffProjection", "Compare the new build with the one that is read",
+	endpoint(s, a, operator, long(ofProjection(http.MethodGet, "/diff", "diffProjection", "Compare the new build with the one that is read",
 		"Compares all rows of the build that is ready with those of the live one, both as of the same position. It is for the "+
 			"process that works on the build, and takes as long as reading both.", http.StatusOK)), s.diffBuilds)
-	endpoint(s, a, long(ofProjection(http.MethodPost, "/verify", "verifyProjection", "Compare a read model with the log",
+	endpoint(s, a, operator, long(ofProjection(http.MethodPost, "/verify", "verifyProjection", "Compare a read model with the log",
 		"Projects the log anew, beside the live build, and compares all rows, or a sample of them. Lag 0 does not prove that "+
 			"what is there is right; this does. The list of projections keeps what was found.", http.StatusOK)), s.verify)
-	endpoint(s, a, ofProjection(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
+	endpoint(s, a, operator, ofProjection(http.MethodPost, "/go-live", "putBuildLive", "Let the new build be read",
 		"Puts the build that is ready in the place of the one that is read, once it has read as far. The one before is kept up "+
 			"for a while. It is refused while partitions wait in the new build that do not wait in the other one.", http.StatusOK), s.goLive)
-	endpoint(s, a, ofProjection(http.MethodPost, "/go-back", "putBuildBack", "Let the build before be read again",
+	endpoint(s, a, operator, ofProjection(http.MethodPost, "/go-back", "putBuildBack", "Let the build before be read again",
 		"Puts the build back that was read before, as long as it is kept.", http.StatusOK), s.goBack)
 }
 

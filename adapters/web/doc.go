@@ -3,6 +3,7 @@
 //
 //   - web.go: what it needs, and the routes
 //   - auth.go: who may come in: bearer token, or a session from a sign-in link; everybody else is refused
+//   - access.go: what each role may do; a route that does not say cannot be registered
 //   - guard.go: what surrounds every request: correlation, log line, security headers, panics
 //   - problem.go: the single exit for errors
 //   - waiting.go: positions, tokens and read-your-writes

@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
-	"daybook/domain"
 	"daybook/domain/account"
 	"daybook/events"
 	"daybook/events/id"
@@ -20,10 +19,10 @@ type (
 	ledgerInput struct {
 		api.Waiting
 		api.Paged
+		api.OfAccount
 
-		Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-		From    string     `query:"from" format:"date-time" doc:"Only what took effect at this instant or later (RFC 3339)." example:"2026-09-30T22:00:00Z"`
-		To      string     `query:"to" format:"date-time" doc:"Only what took effect before this instant (RFC 3339)." example:"2026-10-31T23:00:00Z"`
+		From string `query:"from" format:"date-time" doc:"Only what took effect at this instant or later (RFC 3339)." example:"2026-09-30T22:00:00Z"`
+		To   string `query:"to" format:"date-time" doc:"Only what took effect before this instant (RFC 3339)." example:"2026-10-31T23:00:00Z"`
 	}
 	ledgerOutput struct {
 		api.Positions
@@ -32,9 +31,9 @@ type (
 	}
 	balancesInput struct {
 		api.Waiting
+		api.OfAccount
 
-		Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
-		AsOf    string     `query:"as_of" format:"date-time" doc:"Only what took effect before this instant (RFC 3339); everything when left out." example:"2026-10-31T23:00:00Z"`
+		AsOf string `query:"as_of" format:"date-time" doc:"Only what took effect before this instant (RFC 3339); everything when left out." example:"2026-10-31T23:00:00Z"`
 	}
 	balancesOutput struct {
 		api.Positions
@@ -44,7 +43,7 @@ type (
 )
 
 func (s *server) registerLedger(a huma.API) {
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, permit(events.RoleOwner, events.RoleBilling, events.RoleCompliance, events.RoleAuditor), huma.Operation{
 		Method: http.MethodGet, Path: "/ledger/entries", OperationID: "listLedgerEntries", Tags: []string{"Billing"},
 		Summary: "Read the ledger, line by line",
 		Description: "Every posting of one account, in the order of the store. Each charge is double entry: what a delivery costs " +
@@ -52,7 +51,7 @@ func (s *server) registerLedger(a huma.API) {
 			"reversal beside the new postings; nothing is ever changed. The filters are about the time of delivery.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.listLedgerEntries)
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, permit(events.RoleOwner, events.RoleBilling, events.RoleCompliance, events.RoleAuditor), huma.Operation{
 		Method: http.MethodGet, Path: "/ledger/balances", OperationID: "listLedgerBalances", Tags: []string{"Billing"},
 		Summary: "Read the balances",
 		Description: "What the postings of one account sum to, by ledger account and asset: now, or of all that was delivered " +
@@ -125,7 +124,7 @@ func (s *server) mustExist(ctx context.Context, owner id.Account) error {
 		}
 		return nil // its first fact is that it was registered
 	}
-	return domain.Missing("AccountUnknown", "there is no such account")
+	return accountUnknown()
 }
 
 func ledgerEntry(e ledger.Entry) api.LedgerEntry {

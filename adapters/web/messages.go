@@ -42,7 +42,7 @@ type (
 )
 
 func (s *server) registerMessages(a huma.API) {
-	command(s, a, huma.Operation{
+	command(s, a, permit(events.RoleOwner, events.RoleAgent, events.RoleDeveloper), huma.Operation{
 		Method: http.MethodPost, Path: "/accounts/{id}/messages", OperationID: "sendMessage", Tags: []string{"Messages"},
 		DefaultStatus: http.StatusAccepted, Summary: "Write a message",
 		Description: "Queues a message that was written on a device, and records the device with the name it has at this " +
@@ -50,14 +50,14 @@ func (s *server) registerMessages(a huma.API) {
 			"Number and content are sealed under the customer's key before anything is stored.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.sendMessage)
-	command(s, a, huma.Operation{
+	command(s, a, operator, huma.Operation{
 		Method: http.MethodPost, Path: "/accounts/{id}/messages/{message}/accepted", OperationID: "acceptMessage", Tags: []string{"Messages"},
 		Summary: "Bind the platform's id to a message",
 		Description: "Says that the platform took the message under this id, by which its statuses will come. Accepted is " +
 			"not sent: the platform may still refuse. The id encodes the customer's number: only its keyed hash stands in clear.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.acceptMessage)
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, permitFound(events.RoleOwner), huma.Operation{
 		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
 		Summary: "See who sent a message and what became of it",
 		Description: "The sender's device, with the name it had when the message was written and the name it has now, and " +
@@ -191,7 +191,7 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		return api.MessageInfo{}, err
 	}
 	m, err := messages.Get(ctx, s.Database, read.of(messagesProjection), message)
-	if errors.Is(err, messages.ErrNotFound) {
+	if errors.Is(err, messages.ErrNotFound) || err == nil && !callerOf(ctx).sees(m.AccountID) {
 		return api.MessageInfo{}, messageUnknown(message)
 	}
 	if err != nil {

@@ -24,14 +24,14 @@ type projectionsOutput struct {
 }
 
 func (s *server) registerOperations(a huma.API) {
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, operator, huma.Operation{
 		Method: http.MethodGet, Path: "/projections", OperationID: "listProjections", Tags: []string{"Operations"},
 		Summary: "List the projections and policies",
 		Description: "Each build of each projection: its phase, state, position and lag, in events and in seconds, who works on " +
 			"it, and how far it is while it is being made; and each policy's state, position and lag, with its shards.",
 		Errors: []int{http.StatusConflict},
 	}, s.listProjections)
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, operator, huma.Operation{
 		Method: http.MethodPost, Path: "/sign-in-links", OperationID: "createSignInLink", Tags: []string{"Operations"},
 		DefaultStatus: http.StatusCreated, Summary: "Make a sign-in link",
 		Description: "A link for a browser, good for one use within 15 minutes. The first one is printed when the server starts.",

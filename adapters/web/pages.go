@@ -49,11 +49,12 @@ func (s *server) mountPages(mux *http.ServeMux) {
 // forSession shows a page to those who have signed in, and to others how to.
 func (s *server) forSession(show http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.sessions.GetString(r.Context(), signedIn) == "" {
+		actor := events.Actor(s.sessions.GetString(r.Context(), signedIn))
+		if actor == "" {
 			s.page(w, r, http.StatusUnauthorized, "signin", signInPage{})
 			return
 		}
-		show(w, r)
+		serveAs(asOperator(actor, "web"), show, w, r)
 	})
 }
 

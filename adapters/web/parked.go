@@ -49,13 +49,13 @@ type (
 )
 
 func (s *server) registerParked(a huma.API) {
-	endpoint(s, a, ofProjection(http.MethodGet, "/parked", "listParked", "List what waits of a projection",
+	endpoint(s, a, operator, ofProjection(http.MethodGet, "/parked", "listParked", "List what waits of a projection",
 		"Of every build: the partitions that wait because one of their events failed, why, and how much of the build that is; "+
 			"and the events that were skipped.", http.StatusOK), s.listParked)
-	endpoint(s, a, ofProjection(http.MethodPost, "/parked/retry", "retryParked", "Try again what waits",
+	endpoint(s, a, operator, ofProjection(http.MethodPost, "/parked/retry", "retryParked", "Try again what waits",
 		"Asks for another try, and answers at once. What came of it is in the list: who is through is not there any more. "+
 			"Whatever waits is tried by itself when a process takes the build over.", http.StatusAccepted), s.retryParked)
-	command(s, a, ofProjection(http.MethodPost, "/parked/skip", "skipParked", "Leave an event out",
+	command(s, a, operator, ofProjection(http.MethodPost, "/parked/skip", "skipParked", "Leave an event out",
 		"Lets a partition go on without the event that it waits for. First this is recorded, with the reason, as "+
 			"ProjectionEventSkipped; then the event is left out of this build for good, and of the builds of its version "+
 			"that are begun from then on. A new version meets it again.", http.StatusOK), s.skipParked)

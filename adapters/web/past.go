@@ -32,7 +32,7 @@ const asOfNote = "made by today's projector from the events of then; what has be
 
 func (s *server) registerPast(a huma.API) {
 	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.AsOfRows](), true, "")
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, operator, huma.Operation{
 		Method: http.MethodPost, Path: "/projections/{name}/as-of", OperationID: "readProjectionAsOf", Tags: []string{"Operations"},
 		Summary: "Read a read model as it stood",
 		Description: "Projects the log up to a position, or to the last event that had been recorded at an instant, beside what is " +

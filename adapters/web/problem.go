@@ -120,6 +120,8 @@ func rejection(r *domain.Rejection) *api.Problem {
 		status = http.StatusUnprocessableEntity
 	case domain.NotFound:
 		status = http.StatusNotFound
+	case domain.Forbidden:
+		status = http.StatusForbidden
 	}
 	if r.Field == "" {
 		return api.NewProblem(status, r.Code, r.Detail)
@@ -180,6 +182,8 @@ func malformed(model *huma.ErrorModel) *api.Problem {
 		code, detail = "UnsupportedMediaType", "the body must be application/json"
 	case http.StatusNotAcceptable:
 		code = "NotAcceptable"
+	case http.StatusForbidden:
+		code = forbidden
 	case http.StatusUnprocessableEntity:
 	default:
 		return nil

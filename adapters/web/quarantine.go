@@ -31,14 +31,14 @@ type redriveInput struct {
 }
 
 func (s *server) registerQuarantine(a huma.API) {
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, operator, huma.Operation{
 		Method: http.MethodGet, Path: "/quarantine", OperationID: "listQuarantine", Tags: []string{"Quarantine"},
 		Summary: "List quarantined updates",
 		Description: "Webhook updates that found no place, such as the status of a message that is not bound yet, oldest " +
 			"first. Each is kept whole, sealed, and can be driven again.",
 		Errors: []int{http.StatusConflict},
 	}, s.listQuarantine)
-	endpoint(s, a, huma.Operation{
+	endpoint(s, a, operator, huma.Operation{
 		Method: http.MethodPost, Path: "/quarantine/{id}/redrive", OperationID: "redrive", Tags: []string{"Quarantine"},
 		Summary: "Drive an update again",
 		Description: "Tries once more to record the update where it belongs. An update that found its place already stays " +

@@ -30,7 +30,7 @@ type (
 func (s *server) registerRates(a huma.API) {
 	answer := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.ImportedRateCards](), true, "")
 	const path = "/rate-cards"
-	command(s, a, huma.Operation{
+	command(s, a, operator, huma.Operation{
 		Method: http.MethodPost, Path: path, OperationID: "importRateCards", Tags: []string{"Billing"},
 		DefaultStatus: http.StatusCreated, MaxBodyBytes: pricing.MaxFileBytes, Summary: "Import rate cards",
 		Description: importDescription,

@@ -20,8 +20,8 @@ type identified interface {
 
 // command registers an operation that changes something. The command's id follows from the idempotency key, within the
 // account and whatever the route.
-func command[In identified, Out any](s *server, a huma.API, op huma.Operation, handle func(context.Context, commands.Meta, *In) (*Out, error)) {
-	endpoint(s, a, op, func(ctx context.Context, in *In) (*Out, error) {
+func command[In identified, Out any](s *server, a huma.API, who access, op huma.Operation, handle func(context.Context, commands.Meta, *In) (*Out, error)) {
+	endpoint(s, a, who, op, func(ctx context.Context, in *In) (*Out, error) {
 		scope, key := (*in).Identity()
 		c := callerOf(ctx)
 		meta := commands.Meta{Actor: c.actor, Source: c.source, Correlation: traceOf(ctx)}

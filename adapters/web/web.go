@@ -172,16 +172,16 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 // body is an answer that has nothing but a body.
 type body[T any] struct{ Body T }
 
-// endpoint registers one operation. Its errors leave through the single exit.
-func endpoint[In, Out any](s *server, a huma.API, op huma.Operation, handle func(context.Context, *In) (*Out, error)) {
+// endpoint registers one operation for those whom who permits. Its errors leave through the single exit.
+func endpoint[In, Out any](s *server, a huma.API, who access, op huma.Operation, handle func(context.Context, *In) (*Out, error)) {
+	who.mustSuit(op.OperationID, new(In))
+	op.Description += " " + who.sentence()
+	op.Middlewares = append(huma.Middlewares{who.guard(a)}, op.Middlewares...)
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = MaxBodyBytes
 	}
 	op.MaxBodyBytes++ // the library refuses what reaches the bound
-	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
-	if op.Method != http.MethodGet {
-		op.Errors = append(op.Errors, http.StatusForbidden) // a session from another site's page
-	}
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
 	_, reads := reflect.TypeFor[In]().FieldByName("Body")
 	_, takesFile := reflect.TypeFor[In]().FieldByName("RawBody")
 	if reads || takesFile {
@@ -189,11 +189,14 @@ func endpoint[In, Out any](s *server, a huma.API, op huma.Operation, handle func
 			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a, op, func(ctx context.Context, in *In) (*Out, error) {
-		out, err := handle(ctx, in)
-		if err != nil {
-			return nil, s.failed(ctx, err)
+		err := who.confine(ctx, in)
+		if err == nil {
+			var out *Out
+			if out, err = handle(ctx, in); err == nil {
+				return out, nil
+			}
 		}
-		return out, nil
+		return nil, s.failed(ctx, err)
 	})
 }
 

@@ -23,6 +23,17 @@ type OnAccount struct {
 // Identity is the key within the account, whatever the route.
 func (c OnAccount) Identity() (scope, key string) { return c.ID.String(), c.IdempotencyKey }
 
+// Owner is whose books the command is about.
+func (c OnAccount) Owner() id.Account { return c.ID }
+
+// OfAccount is what every query about an account takes.
+type OfAccount struct {
+	Account id.Account `query:"account" required:"true" format:"uuid" doc:"The account."`
+}
+
+// Owner is whose books the query is about.
+func (q OfAccount) Owner() id.Account { return q.Account }
+
 // OnDevice is what every command to a device takes.
 type OnDevice struct {
 	OnAccount
