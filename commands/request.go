@@ -105,25 +105,10 @@ type origin struct {
 }
 
 func originOf(event events.Event, shared events.Envelope) origin {
-	switch e := event.(type) {
-	case events.MessageReceived:
-		return origin{fact: e.MessageID.String(), at: e.SentAt}
-	case events.MessageSent:
-		return stepOrigin(e.StatusFact)
-	case events.MessageDelivered:
-		return stepOrigin(e.StatusFact)
-	case events.MessageRead:
-		return stepOrigin(e.StatusFact)
-	case events.MessagePlayed:
-		return stepOrigin(e.StatusFact)
-	case events.MessageFailed:
-		return stepOrigin(e.StatusFact)
-	case events.StatusTimeCorrected: // a status can be corrected more than once, always to an earlier time
-		o := stepOrigin(e.StatusFact)
-		o.fact += "@" + e.At.UTC().Format(time.RFC3339)
+	if o, found := conversationOrigin(event, shared); found {
 		return o
-	case events.PricingTold: // at most once per status; the type tells it from the status
-		return stepOrigin(e.StatusFact)
+	}
+	switch e := event.(type) {
 	case events.RateCardImported: // one file brings a card for each date
 		at := shared.OccurredAt
 		return origin{shared.Command.String(), shared.Digest + string(e.Currency) + string(e.EffectiveFrom), at}
@@ -134,8 +119,4 @@ func originOf(event events.Event, shared events.Envelope) origin {
 	}
 	// The digest keeps a command id that is reused for another request from looking like the same append to a store.
 	return origin{fact: shared.Command.String(), recipient: shared.Digest, at: shared.OccurredAt}
-}
-
-func stepOrigin(f events.StatusFact) origin {
-	return origin{fact: f.FactID.String(), recipient: f.RecipientID.String(), at: f.At}
 }

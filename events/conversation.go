@@ -16,6 +16,7 @@ const (
 	EntryAd       Entry = "ad"       // from a click-to-message ad
 	EntryPost     Entry = "post"     // from a click-to-message post or page
 	EntryBusiness Entry = "business" // the business wrote first
+	EntryConsent  Entry = "consent"  // the customer chose what to receive before any message (S24)
 )
 
 // Category sets the price class of an outbound message.
@@ -41,6 +42,18 @@ type CampaignRef struct {
 	Reserved   int64       `json:"reserved"` // micro-units of the account's currency
 }
 
+// Intent is what a customer's message asks for besides an answer. It is found at the edge, before the text is sealed; most
+// messages ask for nothing else.
+type Intent string
+
+// What a message can ask for.
+const (
+	IntentStop    Intent = "stop"    // no marketing any more
+	IntentStart   Intent = "start"   // marketing again
+	IntentReport  Intent = "report"  // this is spam
+	IntentCommand Intent = "command" // one of the account's configured commands
+)
+
 // ConversationStarted opens the history of one business number and one customer.
 type ConversationStarted struct {
 	ConversationID id.Conversation `json:"conversation_id"`
@@ -62,14 +75,18 @@ type MessageReceived struct {
 	WindowUntil    time.Time       `json:"window_until"`       // end of the service window, inclusive
 	ReplyTo        WamidHash       `json:"reply_to,omitempty"` // the message this one answers
 	Referral       string          `json:"referral,omitempty"` // source type: "ad" or "post"
-	Dialling       Dialling        `json:"dialling,omitzero"`  // what pricing may know of the number
-	Wamid          Sealed          `json:"wamid,omitempty"`    // path "wamid"
-	From           Sealed          `json:"from,omitempty"`     // path "from"
-	Contact        Sealed          `json:"contact,omitempty"`  // path "contact": the platform's contact object, whole
-	Content        Sealed          `json:"content,omitempty"`  // path "content": the platform's message object, whole
+	Intent         Intent          `json:"intent,omitempty"`
+	Command        string          `json:"command,omitempty"` // the configured command that was typed
+	Media          string          `json:"media,omitempty"`   // image, video, …: the platform holds a file that is to be fetched
+	Dialling       Dialling        `json:"dialling,omitzero"` // what pricing may know of the number
+	Wamid          Sealed          `json:"wamid,omitempty"`   // path "wamid"
+	From           Sealed          `json:"from,omitempty"`    // path "from"
+	Contact        Sealed          `json:"contact,omitempty"` // path "contact": the platform's contact object, whole
+	Content        Sealed          `json:"content,omitempty"` // path "content": the platform's message object, whole
 }
 
-// MessageQueued records that a message was written, by which device, and what that device was called at that moment.
+// MessageQueued records that a message was written, by which device, and what that device was called at that moment. A
+// campaign's messages name the device that launched it; an automatic one was written on none, and its device is zero.
 type MessageQueued struct {
 	ConversationID   id.Conversation `json:"conversation_id"`
 	MessageID        id.Message      `json:"message_id"`
@@ -77,9 +94,10 @@ type MessageQueued struct {
 	DeviceID         id.Device       `json:"device_id"`
 	DeviceName       string          `json:"device_name"`       // the name at this moment (S7)
 	RegistryRevision uint64          `json:"registry_revision"` // of devices-{account}, which proves the name
-	Kind             string          `json:"kind"`              // "text" or "template"
+	Kind             string          `json:"kind"`              // text, template, image, interactive or structured
 	Category         Category        `json:"category"`
 	Template         *Template       `json:"template,omitempty"`
+	Locale           string          `json:"locale,omitempty"` // the language it was written in, where it has several
 	QueuedAt         time.Time       `json:"queued_at"`
 	WindowUntil      *time.Time      `json:"window_until,omitempty"` // the service window it was written in, if open
 	// EntryPointUntil is the end, inclusive, of the free entry point window that it was written in, or opened.
@@ -88,6 +106,8 @@ type MessageQueued struct {
 	AnswersSince *time.Time   `json:"answers_since,omitempty"`
 	Market       string       `json:"market,omitempty"` // the recipient's, on the rate card in force; empty when no card tells
 	Campaign     *CampaignRef `json:"campaign,omitempty"`
+	Automatic    string       `json:"automatic,omitempty"` // the configured reply or command that wrote it
+	Notice       bool         `json:"notice,omitempty"`    // it tells the recipient that it is marketing (S18)
 	Dialling     Dialling     `json:"dialling,omitzero"`
 	To           Sealed       `json:"to,omitempty"`      // path "to"
 	Content      Sealed       `json:"content,omitempty"` // path "content": the text, or the template's parameters
@@ -108,7 +128,10 @@ type MessageAccepted struct {
 	PhoneNumberID  string          `json:"phone_number_id"`
 	WamidHash      WamidHash       `json:"wamid_hash"`
 	AcceptedAt     time.Time       `json:"accepted_at"`
-	Wamid          Sealed          `json:"wamid,omitempty"` // path "wamid"
+	// Held is why the platform does not send it on yet: held_for_quality_assessment or paused.
+	Held       string `json:"held,omitempty"`
+	Reconciled bool   `json:"reconciled,omitempty"` // learnt from a status: the platform's answer itself never came
+	Wamid      Sealed `json:"wamid,omitempty"`      // path "wamid"
 }
 
 // StatusFact is what the four steps of a message's life share. Each is recorded at most once per message and
@@ -122,7 +145,9 @@ type StatusFact struct {
 	Pricing        *Pricing        `json:"pricing,omitempty"`
 	Origin         *Origin         `json:"origin,omitempty"`
 	Sending        Sending         `json:"sending,omitzero"`
-	Delivery       *Delivery       `json:"delivery,omitempty"` // when this fact changes what is known of it
+	// Delivery is set when this fact changes what is known of it, and never for a message that was echoed: such a
+	// message costs nothing.
+	Delivery *Delivery `json:"delivery,omitempty"`
 	// ShowsSent says that this is the first fact recorded of the message and recipient by which the platform sent it on:
 	// sent, or what comes after it. Failed alone does not show that.
 	ShowsSent bool   `json:"shows_sent,omitempty"`
@@ -130,7 +155,7 @@ type StatusFact struct {
 }
 
 // Sending is what the message was when it was written. Every status says it again, so that rating and analytics need no
-// other fact beside it.
+// other fact beside it. For one participant of a group, the dialling is the participant's.
 type Sending struct {
 	PhoneNumberID   string       `json:"phone_number_id"`
 	DeviceID        id.Device    `json:"device_id"`
@@ -156,6 +181,16 @@ type Delivery struct {
 	// Within is the message that opened the platform's conversation which this one belongs to, where the platform prices
 	// by conversation (until 2025-06-30); nil for that message itself.
 	Within *id.Message `json:"within,omitempty"`
+	// Late says that the message was delivered after its life, when it counted as lost. It is charged all the same.
+	Late bool `json:"late,omitempty"`
+}
+
+// Life is how long the platform tries to deliver a message of a category.
+func (c Category) Life() time.Duration {
+	if c == Authentication {
+		return 10 * time.Minute
+	}
+	return 30 * 24 * time.Hour
 }
 
 // Pricing is the platform's word on a message's price class. It never carries an amount.

@@ -62,19 +62,22 @@ func exemplars() map[string][]events.Event {
 		"MessageReceived": {events.MessageReceived{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](32), CustomerID: of[id.Customer](31),
 			WamidHash: "w1:aa", Kind: "text", SentAt: at(4), WindowUntil: at(5), ReplyTo: "w1:bb", Referral: "ad",
+			Intent: events.IntentCommand, Command: "/orari", Media: "image",
 			Dialling: events.Dialling{Prefix: "39", Country: "IT"},
 			Wamid:    sealed, From: sealed, Contact: sealed, Content: sealed,
 		}},
 		"MessageQueued": {events.MessageQueued{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
 			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7, Kind: "template",
-			Category: events.Utility, Template: &events.Template{Name: "order_shipped", Language: "it"}, QueuedAt: at(6),
+			Category: events.Utility, Template: &events.Template{Name: "order_shipped", Language: "it"}, Locale: "it", QueuedAt: at(6),
 			WindowUntil: new(at(7)), EntryPointUntil: new(at(12)), AnswersSince: new(at(4)), Market: "North America",
-			Campaign: campaign(), Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
+			Campaign: campaign(), Automatic: "away", Notice: true,
+			Dialling: events.Dialling{Prefix: "1650", Country: "US"}, To: sealed, Content: sealed,
 		}},
 		"MessageAccepted": {events.MessageAccepted{
 			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
-			PhoneNumberID: "900555000111222", WamidHash: "w1:cc", AcceptedAt: at(8), Wamid: sealed,
+			PhoneNumberID: "900555000111222", WamidHash: "w1:cc", AcceptedAt: at(8), Held: "paused", Reconciled: true,
+			Wamid: sealed,
 		}},
 		"MessageSent":      {events.MessageSent{StatusFact: statusFact()}},
 		"MessageDelivered": {events.MessageDelivered{StatusFact: statusFact()}},
@@ -88,6 +91,66 @@ func exemplars() map[string][]events.Event {
 			StatusFact: statusFact(), Status: events.StatusDelivered, PreviousAt: at(12),
 		}},
 		"PricingTold": {events.PricingTold{StatusFact: statusFact(), Status: events.StatusRead}},
+
+		"EntryPointWindowOpened": {events.EntryPointWindowOpened{ConversationID: of[id.Conversation](30), EntryPoint: entryPoint()}},
+		"MessageEchoed": {events.MessageEchoed{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](36), CustomerID: of[id.Customer](31),
+			PhoneNumberID: "900555000111222", WamidHash: "w1:ee", Kind: "text", SentAt: at(4), DeviceID: new(of[id.Device](20)),
+			Dialling: events.Dialling{Prefix: "39", Country: "IT"}, Wamid: sealed, To: sealed, Content: sealed,
+		}},
+		"MessageImported": {events.MessageImported{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](37), CustomerID: of[id.Customer](31),
+			WamidHash: "w1:ff", Outbound: true, Kind: "text", SentAt: at(1), ImportedAt: at(4), Status: events.StatusRead,
+			Wamid: sealed, Content: sealed,
+		}},
+		"CustomerIdentified": {events.CustomerIdentified{
+			ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](60), At: at(4),
+			Card: sealed, Name: sealed,
+		}},
+		"CustomerNumberChanged": {events.CustomerNumberChanged{
+			ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](61), At: at(4),
+			Dialling: events.Dialling{Prefix: "39", Country: "IT"}, From: sealed, To: sealed,
+		}},
+		"CustomerOptedIn":  {events.CustomerOptedIn{ConsentFact: consentFact()}},
+		"CustomerOptedOut": {events.CustomerOptedOut{ConsentFact: consentFact()}},
+		"MessageVolumeSet": {events.MessageVolumeSet{
+			ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](63),
+			Level: events.VolumeFewer, Categories: []events.Category{events.Utility}, At: at(4),
+		}},
+		"BusinessBlocked":   {events.BusinessBlocked{BlockFact: blockFact()}},
+		"BusinessUnblocked": {events.BusinessUnblocked{BlockFact: blockFact()}},
+		"SpamReported": {events.SpamReported{
+			ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](65),
+			MessageID: new(of[id.Message](33)), Reason: events.SpamTooOften, At: at(4),
+		}},
+		"DispatchStarted": {events.DispatchStarted{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), Attempt: 2, StartedAt: at(7),
+		}},
+		"DispatchFailed": {events.DispatchFailed{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31), Attempt: 2,
+			Code: 130429, Rejection: "OptedOut", RetryAt: new(at(9)), FailedAt: at(8), Sending: statusFact().Sending,
+		}},
+		"DispatchUnknown": {events.DispatchUnknown{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), Attempt: 2, Cause: events.CauseTimeout, At: at(8),
+		}},
+		"DispatchDeferred": {events.DispatchDeferred{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), Until: at(9), Cause: events.CausePairRate, At: at(8),
+		}},
+		"MessageExpired": {events.MessageExpired{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](33), CustomerID: of[id.Customer](31),
+			ExpiredAt: at(12), Sending: statusFact().Sending,
+		}},
+		"MediaStored": {events.MediaStored{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](32),
+			SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Bytes: 4096, MediaType: "image/jpeg", StoredAt: at(5),
+		}},
+		"MediaMissing": {events.MediaMissing{
+			ConversationID: of[id.Conversation](30), MessageID: of[id.Message](32), Code: 404, Attempt: 1, RetryAt: new(at(10)), MissedAt: at(5),
+		}},
+		"ConversationCarriedForward": {carriedForward()},
+		"MessageRecalled": {events.MessageRecalled{
+			ConversationID: of[id.Conversation](30), OpenMessage: openMessage(),
+		}},
 
 		"RateCardImported": {events.RateCardImported{
 			Currency: "EUR", EffectiveFrom: "2026-10-01",
@@ -156,10 +219,62 @@ func statusFact() events.StatusFact {
 		},
 		Delivery: &events.Delivery{
 			At: at(10), Inferred: true, Pricing: &events.Pricing{Billable: new(true), Model: "PMP", Type: "regular", Category: "marketing"},
-			FirstAt: new(at(11)), Within: new(of[id.Message](35)),
+			FirstAt: new(at(11)), Within: new(of[id.Message](35)), Late: true,
 		},
 		ShowsSent: true,
 		Raw:       sealed,
+	}
+}
+
+func entryPoint() events.EntryPoint {
+	return events.EntryPoint{
+		OriginID: of[id.Message](32), ReplyID: of[id.Message](33), OpenedAt: at(6), Until: at(12), Basis: events.EntryPointComputed,
+	}
+}
+
+func consentFact() events.ConsentFact {
+	return events.ConsentFact{
+		ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](62), Category: events.Marketing,
+		Source: events.SourceForm, At: at(4), MessageID: new(of[id.Message](32)), Evidence: sealed,
+	}
+}
+
+func blockFact() events.BlockFact {
+	return events.BlockFact{
+		ConversationID: of[id.Conversation](30), CustomerID: of[id.Customer](31), FactID: of[id.Fact](64),
+		Source: events.SourcePage, At: at(4),
+	}
+}
+
+func carriedForward() events.ConversationCarriedForward {
+	return events.ConversationCarriedForward{
+		ConversationID: of[id.Conversation](30), AccountID: of[id.Account](1), PhoneNumberID: "900555000111222",
+		CustomerID: of[id.Customer](31), Book: 1, Events: 5000, ClosedAt: at(13),
+		WindowUntil: new(at(7)), AnsweredAt: new(at(6)), WaitingSince: new(at(4)), AdMessageID: new(of[id.Message](32)),
+		AdAskedAt: new(at(4)), EntryPoint: new(entryPoint()),
+		Consent: events.Consent{
+			Choices: []events.Choice{{Category: events.Marketing, Wanted: true, At: at(4)}}, Blocked: true, BlockedAt: new(at(5)),
+			Level: events.VolumeFewer, Categories: []events.Category{events.Utility}, LevelAt: new(at(6)), MarketingAt: new(at(7)),
+		},
+		IdentifiedBy: new(of[id.Fact](60)), IdentifiedAt: new(at(4)), NumberChangedAt: new(at(5)),
+		Open:      []events.OpenMessage{openMessage()},
+		Received:  []events.ReceivedMessage{{MessageID: of[id.Message](32), SentAt: at(4)}},
+		Platform:  []events.PlatformConversation{{Platform: of[id.Message](38), OpenerID: of[id.Message](35)}},
+		Campaigns: []id.Campaign{of[id.Campaign](50)},
+		Commands: []events.PastCommand{{
+			Command: of[id.Command](4), Digest: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2", Book: 1, Revision: 4711,
+		}},
+	}
+}
+
+func openMessage() events.OpenMessage {
+	return events.OpenMessage{
+		MessageID: of[id.Message](33), Sending: statusFact().Sending, Wamid: new(of[id.Message](39)), Accepted: true, Echoed: true, Ended: true,
+		Dispatch: &events.Dispatch{State: "waiting", Attempt: 2, NotBefore: new(at(9))},
+		Receipts: []events.ReceiptTold{{
+			RecipientID: of[id.Customer](31), Steps: []events.StepTold{{Status: events.StatusSent, At: at(10), Worded: true}},
+			FirstAt: new(at(11)), Pricing: statusFact().Pricing, Platform: new(of[id.Message](38)),
+		}},
 	}
 }
 

@@ -184,6 +184,7 @@ func (s *scanner) delivery() *Delivery {
 	if s.have(`,"within":`) {
 		d.Within = &id.Message{UUID: s.id()}
 	}
+	d.Late = s.have(`,"late":true`)
 	s.skip(`}`)
 	return d
 }

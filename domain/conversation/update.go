@@ -1,8 +1,6 @@
 package conversation
 
 import (
-	"time"
-
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -25,44 +23,9 @@ func StatusFactID(wamid events.WamidHash, status events.Status, recipient id.Cus
 	return id.Derive[id.Fact]("status", string(wamid), string(status), recipient.String())
 }
 
-// Update is one thing that the platform tells about a conversation: an Inbound or a StatusUpdate.
-// JSON leaves out sealed fields: it is what request digests are taken over.
-type Update interface{ isUpdate() }
-
-// Inbound is a customer's message. Its sealed fields belong to the fact that has the message's id.
-type Inbound struct {
-	MessageID id.Message // InboundID(WamidHash)
-	WamidHash events.WamidHash
-	Kind      string    // the platform's type
-	SentAt    time.Time // the platform's clock
-	ReplyTo   events.WamidHash
-	Referral  string // source type: "ad", "post" or empty
-	Dialling  events.Dialling
-	Wamid     events.Sealed `json:"-"`
-	From      events.Sealed `json:"-"`
-	Contact   events.Sealed `json:"-"`
-	Content   events.Sealed `json:"-"`
-}
-
-// StatusUpdate is a step in the life of a message of ours, for one recipient. Raw belongs to the fact FactID.
-type StatusUpdate struct {
-	MessageID   id.Message
-	RecipientID id.Customer
-	FactID      id.Fact // StatusFactID of the platform's message id
-	Status      events.Status
-	At          time.Time // the platform's clock, whole seconds
-	Pricing     *events.Pricing
-	Origin      *events.Origin
-	Errors      []events.PlatformError
-	Raw         events.Sealed `json:"-"`
-}
-
-func (Inbound) isUpdate()      {}
-func (StatusUpdate) isUpdate() {}
-
-// Send is the command to write a message to a customer. Kind is "text" (free-form; Category empty or service) or
-// "template" (Category marketing, utility or authentication; Template set). Its sealed fields belong to the fact that
-// has the message's id.
+// Send is the command to write a message to a customer. Kind is text, image, interactive or structured (free-form; Category
+// empty or service) or "template" (Category marketing, utility or authentication; Template set). Its sealed fields belong to
+// the fact that has the message's id.
 type Send struct {
 	Account       id.Account
 	PhoneNumberID string
@@ -72,10 +35,17 @@ type Send struct {
 	Kind          string
 	Category      events.Category
 	Template      *events.Template
+	Locale        string              `json:",omitempty"`
+	Campaign      *events.CampaignRef `json:",omitempty"`
+	Automatic     string              `json:",omitempty"` // the configured reply or command that writes it; its device is zero
+	Notice        bool                `json:",omitempty"` // it tells the recipient that it is marketing
 	Dialling      events.Dialling
 	To            events.Sealed `json:"-"`
 	Content       events.Sealed `json:"-"`
 }
+
+// bySystem tells that no person writes the message at this moment. It answers nobody, and is recognised by its own id.
+func (c Send) bySystem() bool { return c.Campaign != nil || c.Automatic != "" }
 
 // Sender is the device a message is written on, as the registry has it at that moment, and the recipient's market, as
 // the rate card in force has it; empty when no card tells.
@@ -84,6 +54,7 @@ type Sender struct {
 	Name             string
 	RegistryRevision uint64
 	Market           string
+	LateReplies      bool // whether prices of the day allow free-form text after the service window, for a fee
 }
 
 // Party is between whom a conversation is.
@@ -99,5 +70,6 @@ type Accept struct {
 	Conversation id.Conversation
 	Message      id.Message
 	WamidHash    events.WamidHash
+	Held         string        `json:",omitempty"` // why the platform does not send it on yet
 	Wamid        events.Sealed `json:"-"`
 }
