@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,11 +30,29 @@ func (h *house) stands(engine *projections.Engine) (reason string) {
 	return status.Error
 }
 
-// hears writes down what engines log that are made from now on, to be read when they have stopped.
-func (h *house) hears() *strings.Builder {
-	var told strings.Builder
-	h.log = slog.New(slog.NewTextHandler(&told, nil))
-	return &told
+// hears writes down what engines log that are made from now on.
+func (h *house) hears() *hearsay {
+	told := &hearsay{}
+	h.log = slog.New(slog.NewTextHandler(told, nil))
+	return told
+}
+
+// hearsay is a log that can be read while it is written.
+type hearsay struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (t *hearsay) Write(line []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(line)
+}
+
+func (t *hearsay) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // database is what messages call the house's.

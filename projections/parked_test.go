@@ -2,8 +2,6 @@ package projections_test
 
 import (
 	"bytes"
-	"log/slog"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,8 +41,7 @@ func TestARetryWhoseAnswerIsLostLosesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.beat = 10 * time.Millisecond
-	var told strings.Builder
-	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	told := h.hears()
 	var healed, retrying, lost atomic.Bool
 	engine, stop := h.run(h.wired(t, func(sent []byte) bool {
 		if bytes.Contains(sent, []byte("DELETE FROM parked_keys")) {
@@ -128,8 +125,8 @@ func TestASkipWhileNobodyProjectsLetsThePartitionGo(t *testing.T) {
 
 	h.skip(again, waits)
 	last := h.rename(3, "sick") // it comes before anybody tries what is left of the partition
-	var told strings.Builder
-	h.beat, h.log = time.Second, slog.New(slog.NewTextHandler(&told, nil))
+	told := h.hears()
+	h.beat = time.Second
 	again, stop = h.run(h.pool, ward(&healed))
 	h.wait(again, "sample", last)
 	require.Equal(t, 1, h.parked(again, 1)[0].Events)

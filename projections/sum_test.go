@@ -3,12 +3,10 @@ package projections_test
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -232,8 +230,7 @@ func TestOthersThatWriteToASumAreFoundOut(t *testing.T) {
 func TestAWriterInBetweenFailsTheBatch(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	var told strings.Builder // read after the engine has stopped
-	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	told := h.hears()
 	h.append(1)
 	engine, stop := h.run(h.pool, always(summed(summedSchema)))
 	post := func(amount int64) events.Position {

@@ -3,7 +3,6 @@ package projections_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,8 +162,7 @@ func TestAnOutageIsToldOnceByThoseWhoWait(t *testing.T) {
 	require.NoError(t, h.engine(h.pool, sample).Prepare(t.Context()))
 	var away atomic.Bool
 	var lost, answered atomic.Int64
-	var told strings.Builder
-	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	told := h.hears()
 	reader := h.engine(h.wired(t, func([]byte) bool {
 		if away.Load() {
 			lost.Add(1)
