@@ -152,6 +152,58 @@ func exemplars() map[string][]events.Event {
 			ConversationID: of[id.Conversation](30), OpenMessage: openMessage(),
 		}},
 
+		"CampaignDrafted": {events.CampaignDrafted{
+			CampaignID: of[id.Campaign](50), AccountID: of[id.Account](1), PhoneNumberID: "900555000111222", Name: "Autumn sale",
+			Template: "autumn_sale", Category: events.Marketing, Locales: []string{"it", "en"}, DefaultLocale: "en",
+			Parameters: []events.CampaignParameter{{Place: 1, Source: events.ParameterName, Text: "20 %", Fallback: "friend"}},
+		}},
+		"AudienceTaken": {events.AudienceTaken{
+			CampaignID: of[id.Campaign](50), AudienceID: of[id.Audience](51), Chunk: 3, SHA256: "9f86d0",
+			Recipients: []events.Recipient{{
+				CustomerID: of[id.Customer](31), Dialling: events.Dialling{Prefix: "1650", Country: "US"}, Locale: "en_US",
+				To: found("from"), Name: new(found("name")),
+			}},
+		}},
+		"AudienceSet": {events.AudienceSet{
+			CampaignID: of[id.Campaign](50), AudienceID: of[id.Audience](51), Segment: `{"locale":"it"}`, Recipients: 1501, Chunks: 4,
+			SHA256: "9f86d0", TakenAt: at(3),
+		}},
+		"CampaignScheduled": {events.CampaignScheduled{
+			CampaignID: of[id.Campaign](50), LocalTime: "2026-12-01T09:00", Timezone: "Europe/Rome", StartsAt: at(10), EndsAt: at(20),
+			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7,
+		}},
+		"BudgetSet":         {events.BudgetSet{CampaignID: of[id.Campaign](50), Limit: euros(150_000)}},
+		"CampaignApproved":  {events.CampaignApproved{CampaignID: of[id.Campaign](50)}},
+		"CampaignStarted":   {events.CampaignStarted{CampaignID: of[id.Campaign](50), StartedAt: at(10)}},
+		"CampaignPaused":    {events.CampaignPaused{CampaignID: of[id.Campaign](50), Reason: events.PausedByTemplate}},
+		"CampaignResumed":   {events.CampaignResumed{CampaignID: of[id.Campaign](50)}},
+		"CampaignCancelled": {events.CampaignCancelled{CampaignID: of[id.Campaign](50)}},
+		"BudgetReserved": {events.BudgetReserved{
+			CampaignID: of[id.Campaign](50), Chunk: 3, From: 100, To: 102, Amount: euros(125_000),
+			Rates: []events.ReservedRate{{Market: "Brazil", Micros: 62_500, Count: 2}},
+		}},
+		"BudgetExhausted": {events.BudgetExhausted{
+			CampaignID: of[id.Campaign](50), Chunk: 3, From: 102, Spent: euros(1), Reserved: euros(125_000), Limit: euros(150_000),
+		}},
+		"RecipientsWritten": {events.RecipientsWritten{
+			CampaignID: of[id.Campaign](50), Chunk: 3, From: 100,
+			Outcomes: []events.RecipientOutcome{{MessageID: new(of[id.Message](33)), Skipped: events.SkipBlocked}},
+		}},
+		"ReservationUsed": {events.ReservationUsed{
+			CampaignID: of[id.Campaign](50), Chunk: 3, From: 100, To: 102, Written: 1,
+			Skipped: []events.SkipCount{{Reason: events.SkipBlocked, Count: 1}}, Released: euros(62_500),
+		}},
+		"CampaignCharged": {events.CampaignCharged{
+			CampaignID: of[id.Campaign](50), Source: events.Ref{Stream: billingStream, Revision: 9}, Charged: 1, Amount: euros(61_000),
+			Held: euros(62_500), Markets: []events.MarketAmount{{Market: "Brazil", Charged: 1, Micros: 61_000}},
+		}},
+		"OutcomesCounted": {events.OutcomesCounted{
+			CampaignID: of[id.Campaign](50), Source: events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
+			Sent: 5, Delivered: 4, Read: 3, Failed: 2, Expired: 1, Released: euros(62_500),
+		}},
+		"CampaignCompleted": {events.CampaignCompleted{
+			CampaignID: of[id.Campaign](50), Written: 1500, Skipped: []events.SkipCount{{Reason: events.SkipOptedOut, Count: 1}},
+		}},
 		"RateCardImported": {events.RateCardImported{
 			Currency: "EUR", EffectiveFrom: "2026-10-01",
 			FileSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Sources: []string{"the platform's card"},
@@ -280,6 +332,12 @@ func openMessage() events.OpenMessage {
 
 func campaign() *events.CampaignRef {
 	return &events.CampaignRef{CampaignID: of[id.Campaign](50), Chunk: 3, Reserved: 79500}
+}
+
+func euros(micros int64) money.Amount { return money.Amount{Micros: micros, Currency: "EUR"} }
+
+func found(path string) events.Found {
+	return events.Found{FactID: of[id.Fact](60), Path: path, Sealed: sealed}
 }
 
 const billingStream = "billing-00000000-0000-4000-8000-000000000001-2026-10"

@@ -31,6 +31,7 @@ type (
 	fact         struct{}
 	trace        struct{}
 	campaign     struct{}
+	audience     struct{}
 	template     struct{}
 	timer        struct{}
 )
@@ -50,6 +51,7 @@ type (
 	Fact         = ID[fact]         // what a sealed value belongs to; bound into its associated data
 	Trace        = ID[trace]        // correlation: everything that one request or delivery caused
 	Campaign     = ID[campaign]     // one message to a whole audience
+	Audience     = ID[audience]     // the customers that a campaign is for, as they were found once
 	Template     = ID[template]     // one name and language of a template of the platform
 	Timer        = ID[timer]        // something that is due at an instant
 )
