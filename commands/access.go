@@ -38,6 +38,16 @@ func (h *Handler) ReadProjectionAsOf(ctx context.Context, meta Meta, read events
 	return h.appendAccess(ctx, events.AccessStream(installation, now), proposed)
 }
 
+// OpenMessageInfo records that somebody is shown who wrote a message of the account, before that is shown.
+func (h *Handler) OpenMessageInfo(ctx context.Context, meta Meta, owner id.Account, opened events.MessageInfoOpened) (events.Position, error) {
+	now := h.now().UTC().Round(0)
+	proposed, err := propose(newRequest(meta, owner, "OpenMessageInfo", opened).envelope("", now), []events.Event{opened})
+	if err != nil {
+		return events.Start, err
+	}
+	return h.appendAccess(ctx, events.AccessStream(owner, now), proposed)
+}
+
 func (h *Handler) appendAccess(ctx context.Context, stream string, proposed []events.Proposed) (events.Position, error) {
 	appended, err := h.store.Append(ctx, stream, events.Any, proposed)
 	if err != nil {

@@ -16,7 +16,7 @@ type Meta struct {
 	// Command names the request, so that a repeat of it is recognised. Zero: the handler makes one up, and a repeat is
 	// another request.
 	Command id.Command
-	Actor   events.Actor // "api:admin", "platform:whatsapp", "policy:NAME"
+	Actor   events.Actor // "api:admin", "user:ID/key:ID", "platform:whatsapp", "policy:NAME"
 	Source  string       // "api", "webhook", "cli", "policy:NAME"
 	// Correlation groups everything that one request or delivery causes. Zero: a fresh one.
 	Correlation id.Trace
@@ -112,6 +112,8 @@ func originOf(event events.Event, shared events.Envelope) origin {
 	case events.RateCardImported: // one file brings a card for each date
 		at := shared.OccurredAt
 		return origin{shared.Command.String(), shared.Digest + string(e.Currency) + string(e.EffectiveFrom), at}
+	case events.APIKeyIssued: // each attempt has a secret of its own, and only the one that is stored counts
+		return origin{shared.Command.String(), shared.Digest + e.SecretSHA256, shared.OccurredAt}
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:

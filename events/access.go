@@ -32,7 +32,16 @@ type ProjectionReadAsOf struct {
 
 func (ProjectionReadAsOf) isEvent() {}
 
-// AccessStream is the stream of what operators did by hand to the books of a business, or read of them, on a day of UTC; of the
+// MessageInfoOpened says that somebody was shown which device wrote a message and what became of it (S7). The envelope's
+// actor is who. It stands in the access stream of the business whose message that is. Nothing folds it.
+type MessageInfoOpened struct {
+	MessageID      id.Message      `json:"message_id"`
+	ConversationID id.Conversation `json:"conversation_id"`
+}
+
+func (MessageInfoOpened) isEvent() {}
+
+// AccessStream is the stream of what people did by hand to the books of a business, or were shown of them, on a day of UTC; of the
 // installation's own, when the business is none. A day bounds its length.
 func AccessStream(account id.Account, at time.Time) string {
 	owner := "system"

@@ -34,6 +34,12 @@ var catalogue = newCatalogue(
 	entry[PremiumCancelled]("PremiumCancelled"),
 	entry[NumberClaimed]("NumberClaimed"),
 
+	entry[UserAdded]("UserAdded"),
+	entry[UserRolesChanged]("UserRolesChanged"),
+	entry[UserRemoved]("UserRemoved"),
+	entry[APIKeyIssued]("APIKeyIssued"),
+	entry[APIKeyRevoked]("APIKeyRevoked"),
+
 	entry[DeviceLinked]("DeviceLinked"),
 	entry[DeviceRenamed]("DeviceRenamed"),
 	entry[DeviceUnlinked]("DeviceUnlinked"),
@@ -101,6 +107,7 @@ var catalogue = newCatalogue(
 
 	entry[ProjectionEventSkipped]("ProjectionEventSkipped"),
 	entry[ProjectionReadAsOf]("ProjectionReadAsOf"),
+	entry[MessageInfoOpened]("MessageInfoOpened"),
 )
 
 // Upcaster rewrites the data of one version into the next.

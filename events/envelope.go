@@ -35,7 +35,8 @@ type Envelope struct {
 	Digest  string     `json:"digest,omitempty"`
 }
 
-// Actor is who did something, as kind and name: "api:admin", "platform:whatsapp", "policy:redrive".
+// Actor is who did something, as kind and name: "api:admin", "platform:whatsapp", "policy:redrive"; with a
+// key to the API, whose it is and which: "user:ID/key:ID".
 type Actor string
 
 // EncodeEnvelope returns the metadata bytes.

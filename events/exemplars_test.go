@@ -44,6 +44,24 @@ func exemplars() map[string][]events.Event {
 		"PremiumCancelled":  {events.PremiumCancelled{AccountID: of[id.Account](1), EffectiveAt: at(3)}},
 		"NumberClaimed":     {events.NumberClaimed{AccountID: of[id.Account](1), PhoneNumberID: "900555000111222"}},
 
+		"UserAdded": {events.UserAdded{
+			AccountID: of[id.Account](1), UserID: of[id.User](60), Name: "Giulia «Banco»",
+			Roles: []events.Role{events.RoleAgent, events.RoleOwner},
+		}},
+		"UserRolesChanged": {events.UserRolesChanged{
+			AccountID: of[id.Account](1), UserID: of[id.User](60), Roles: []events.Role{events.RoleOwner},
+			PreviousRoles: []events.Role{events.RoleAgent, events.RoleOwner},
+		}},
+		"UserRemoved": {events.UserRemoved{AccountID: of[id.Account](1), UserID: of[id.User](60)}},
+		"APIKeyIssued": {events.APIKeyIssued{
+			AccountID: of[id.Account](1), KeyID: of[id.APIKey](61), UserID: of[id.User](60), Label: "till 2",
+			SecretSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+			Scopes:       []events.Role{events.RoleAgent}, DeviceID: new(of[id.Device](20)), IssuedAt: at(1), ExpiresAt: at(9),
+		}},
+		"APIKeyRevoked": {events.APIKeyRevoked{
+			AccountID: of[id.Account](1), KeyID: of[id.APIKey](61), UserID: of[id.User](60), RevokedAt: at(8),
+		}},
+
 		"DeviceLinked": {events.DeviceLinked{
 			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Kind: events.Smartphone, Platform: "ios",
 			Name: "iPhone Mario",
@@ -251,6 +269,7 @@ func exemplars() map[string][]events.Event {
 			Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4, EventType: "MessageAccepted",
 			Reason: "told twice by <mistake>",
 		}},
+		"MessageInfoOpened": {events.MessageInfoOpened{MessageID: of[id.Message](33), ConversationID: of[id.Conversation](30)}},
 		"ProjectionReadAsOf": {events.ProjectionReadAsOf{
 			Projection: "messages", Version: 3, Table: "recipients", Rows: 7,
 			After: &events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},

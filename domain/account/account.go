@@ -1,10 +1,13 @@
-// Package account decides on a business: its registration, terms, profile and plan.
+// Package account decides on a business: its registration, terms, profile and plan, its people and their keys.
 //
 // Invariants:
 //   - An account is registered once; its name cannot be changed afterwards (S55) and has 3 to 25 characters (S56).
 //   - Nothing but AcceptTerms is decided before terms of service and privacy policy are accepted (S51).
 //   - The photo may be changed any number of times (S57).
 //   - The plan at an instant follows the subscription at that instant (S10).
+//   - An account that has users has an owner among them. Names of users are unique, whatever their case.
+//   - At most two keys of a user live at once, none for more than a year. A key may do what its scopes and the present
+//     roles of its user both permit.
 package account
 
 import (
@@ -43,6 +46,8 @@ type State struct {
 	photo    string
 	premium  []period
 	accepted bool
+	users    map[id.User]user // removed ones too: ids are never used again
+	keys     map[id.APIKey]key
 }
 
 // period is a time on premium: from is inside, until is outside; a zero until means without end.
@@ -52,7 +57,7 @@ func (p period) holds(at time.Time) bool {
 	return !at.Before(p.from) && (p.until.IsZero() || at.Before(p.until))
 }
 
-// Evolve folds one event.
+// Evolve folds one event. It may change the maps of the state that it is given.
 func Evolve(s State, event events.Event) State {
 	switch e := event.(type) {
 	case events.AccountRegistered:
@@ -73,6 +78,8 @@ func Evolve(s State, event events.Event) State {
 				s.premium[i].until = e.EffectiveAt
 			}
 		}
+	default:
+		return s.evolvePeople(event)
 	}
 	return s
 }

@@ -30,6 +30,8 @@ type (
 	store        struct{}
 	fact         struct{}
 	trace        struct{}
+	user         struct{}
+	apiKey       struct{}
 	campaign     struct{}
 	audience     struct{}
 	template     struct{}
@@ -50,6 +52,8 @@ type (
 	Store        = ID[store]        // one event store: a position means nothing without it
 	Fact         = ID[fact]         // what a sealed value belongs to; bound into its associated data
 	Trace        = ID[trace]        // correlation: everything that one request or delivery caused
+	User         = ID[user]         // somebody who works for an account
+	APIKey       = ID[apiKey]       // one key of a user to the API
 	Campaign     = ID[campaign]     // one message to a whole audience
 	Audience     = ID[audience]     // the customers that a campaign is for, as they were found once
 	Template     = ID[template]     // one name and language of a template of the platform
