@@ -90,3 +90,11 @@ func (c caller) sees(owner id.Account) bool {
 }
 
 func (c caller) has(role events.Role) bool { return slices.Contains(c.roles, role) }
+
+// writesWith refuses a device that the caller's key may not write with.
+func writesWith(ctx context.Context, device id.Device) error {
+	if only := callerOf(ctx).device; !only.IsZero() && device != only {
+		return domain.Deny(forbidden, "the key writes with device %s only", only)
+	}
+	return nil
+}

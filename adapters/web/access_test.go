@@ -48,7 +48,7 @@ func TestEveryRouteIsClosedByDefault(t *testing.T) {
 		address := "/api/v1" + parameter.ReplaceAllString(path, "00000000-0000-4000-8000-000000000000")
 		for method := range operations {
 			seen++
-			for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + token + "x", "Basic " + token, token} {
+			for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + token + "x", "Basic " + token, token, "Bearer dbk1." + token} {
 				a := s.raw(strings.ToUpper(method), address, "", "Authorization", authorization)
 				require.Equal(t, http.StatusUnauthorized, a.StatusCode, "%s %s with %q", method, address, authorization)
 				require.Equal(t, "Unauthorized", a.problem(t).Code)
@@ -59,7 +59,7 @@ func TestEveryRouteIsClosedByDefault(t *testing.T) {
 			require.NotEqual(t, http.StatusInternalServerError, a.StatusCode, "%s %s: %s", method, address, a.body)
 		}
 	}
-	require.Equal(t, 30, seen, "routes in the document")
+	require.Equal(t, 36, seen, "routes in the document")
 	require.Equal(t, http.StatusUnauthorized, s.raw(http.MethodGet, "/api/v1/nothing", "").StatusCode)
 	require.Equal(t, http.StatusUnauthorized, s.raw(http.MethodGet, "/api/v1/", "").StatusCode)
 }
@@ -87,9 +87,9 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 		for method, o := range operations {
 			require.NotEmpty(t, o.OperationID, "%s %s", method, path)
 			require.NotEmpty(t, o.Summary, o.OperationID)
-			require.NotEmpty(t, o.Description, o.OperationID)
+			require.Regexp(t, `.\. It is for the operator .*\.$`, o.Description, o.OperationID)
 			require.Len(t, o.Tags, 1, o.OperationID)
-			for _, status := range []string{"401", "500", "503"} {
+			for _, status := range []string{"401", "403", "500", "503"} {
 				require.Contains(t, o.Responses, status, o.OperationID)
 			}
 			for _, status := range answers[o.OperationID] {

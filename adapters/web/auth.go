@@ -15,6 +15,8 @@ import (
 	"github.com/alexedwards/scs/v2/memstore"
 
 	"daybook/adapters/web/api"
+	"daybook/commands"
+	"daybook/domain"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -26,6 +28,7 @@ type caller struct {
 	operator bool
 	account  id.Account
 	roles    []events.Role
+	device   id.Device // the only one that may be written with; zero: any
 }
 
 // asOperator is whoever runs the installation, and may do everything in all accounts.
@@ -36,34 +39,69 @@ func asOperator(actor events.Actor, source string) caller {
 // signedIn is the session's key; its value is the actor.
 const signedIn = "actor"
 
-// authenticated lets a request pass that carries the bearer token or the cookie of a session. A browser sends the
-// cookie by itself, so a write with it must also come from our own pages.
+// authenticated lets a request pass that carries the admin token, a user's key, or the cookie of a session. A browser sends
+// the cookie by itself, so a write with it must also come from our own pages.
 func (s *server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.bearer(r) {
-			serveAs(asOperator("api:admin", "api"), next, w, r)
-			return
-		}
-		actor, err := s.session(r)
+		token := bearer(r)
 		switch {
-		case err != nil:
-			s.refuse(w, r, err)
-		case actor == "":
-			w.Header().Set("WWW-Authenticate", `Bearer realm="daybook"`)
-			s.refuse(w, r, api.NewProblem(http.StatusUnauthorized, "Unauthorized", "send the header Authorization: Bearer with the admin token"))
-		case s.origin.Check(r) != nil:
-			s.refuse(w, r, api.NewProblem(http.StatusForbidden, "CrossOrigin", "a session may write only from this server's own pages"))
+		case commands.IsKey(token):
+			s.serveKey(token, next, w, r)
+		case s.isAdmin(token):
+			serveAs(asOperator("api:admin", "api"), next, w, r)
 		default:
-			serveAs(asOperator(actor, "web"), next, w, r)
+			s.serveSession(next, w, r)
 		}
 	})
 }
 
-// bearer compares digests, so that the time tells neither length nor content. No token configured means nobody.
-func (s *server) bearer(r *http.Request) bool {
+// serveKey passes the request on as the user's whose key it carries.
+func (s *server) serveKey(text string, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	owner, who, err := s.Commands.Authenticate(r.Context(), text)
+	if no, ok := errors.AsType[*domain.Rejection](err); ok {
+		s.unauthorized(w, r, no.Detail)
+		return
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	serveAs(caller{actor: who.Actor(), source: "api", account: owner, roles: who.Roles, device: who.Device}, next, w, r)
+}
+
+// serveSession passes the request on as the operator who has signed in.
+func (s *server) serveSession(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	actor, err := s.session(r)
+	switch {
+	case err != nil:
+		s.refuse(w, r, err)
+	case actor == "":
+		s.unauthorized(w, r, "send the header Authorization: Bearer with a key or the admin token")
+	case s.origin.Check(r) != nil:
+		s.refuse(w, r, api.NewProblem(http.StatusForbidden, "CrossOrigin", "a session may write only from this server's own pages"))
+	default:
+		serveAs(asOperator(actor, "web"), next, w, r)
+	}
+}
+
+func (s *server) unauthorized(w http.ResponseWriter, r *http.Request, detail string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="daybook"`)
+	s.refuse(w, r, api.NewProblem(http.StatusUnauthorized, "Unauthorized", detail))
+}
+
+// bearer is the token that a request carries, or "".
+func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// isAdmin compares digests, so that the time tells neither length nor content. No token configured means nobody.
+func (s *server) isAdmin(token string) bool {
 	given, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.AdminToken))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], want[:]) == 1 && s.AdminToken != ""
+	return subtle.ConstantTimeCompare(given[:], want[:]) == 1 && s.AdminToken != ""
 }
 
 // session returns the actor of the request's session, or "".
@@ -181,4 +219,10 @@ func serveAs(c caller, next http.Handler, w http.ResponseWriter, r *http.Request
 func callerOf(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c
+}
+
+// metaOf says of a command who gives it.
+func metaOf(ctx context.Context) commands.Meta {
+	c := callerOf(ctx)
+	return commands.Meta{Actor: c.actor, Source: c.source, Correlation: traceOf(ctx)}
 }

@@ -61,13 +61,16 @@ func (s *server) registerMessages(a huma.API) {
 		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
 		Summary: "See who sent a message and what became of it",
 		Description: "The sender's device, with the name it had when the message was written and the name it has now, and " +
-			"the times of every step that the platform told, and what each delivery cost and why. For the owner; customers " +
-			"never see device names.",
+			"the times of every step that the platform told, and what each delivery cost and why. Customers never see " +
+			"device names. Who is shown it is recorded first, as MessageInfoOpened.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.messageInfo)
 }
 
 func (s *server) sendMessage(ctx context.Context, meta commands.Meta, in *sendInput) (*body[api.MessageQueued], error) {
+	if err := writesWith(ctx, in.Body.DeviceID); err != nil {
+		return nil, err
+	}
 	to, err := recipient(in.Body.To)
 	if err != nil {
 		return nil, err
@@ -184,7 +187,7 @@ func (s *server) messageInfo(ctx context.Context, in *infoInput) (*infoOutput, e
 	return &infoOutput{header(info.Positions), info}, nil
 }
 
-// infoOf reads what the owner may know of a message.
+// infoOf reads what the owner may know of a message, and records first who is shown it.
 func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message) (api.MessageInfo, error) {
 	read, err := s.caughtUp(ctx, waitFor, fromCharges)
 	if err != nil {
@@ -195,6 +198,10 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		return api.MessageInfo{}, messageUnknown(message)
 	}
 	if err != nil {
+		return api.MessageInfo{}, err
+	}
+	opened := events.MessageInfoOpened{MessageID: m.MessageID, ConversationID: m.ConversationID}
+	if _, err = s.Commands.OpenMessageInfo(ctx, metaOf(ctx), m.AccountID, opened); err != nil {
 		return api.MessageInfo{}, err
 	}
 	info := api.MessageInfo{

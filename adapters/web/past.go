@@ -16,7 +16,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
-	"daybook/commands"
 	"daybook/events"
 	"daybook/projections"
 )
@@ -151,8 +150,7 @@ func (s *server) recordRead(ctx context.Context, head api.AsOf) error {
 			read.Rows = t.Rows
 		}
 	}
-	c := callerOf(ctx)
-	_, err := s.Commands.ReadProjectionAsOf(ctx, commands.Meta{Actor: c.actor, Source: c.source, Correlation: traceOf(ctx)}, read)
+	_, err := s.Commands.ReadProjectionAsOf(ctx, metaOf(ctx), read)
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/adapters/web/api"
-	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/readmodels/routing"
@@ -65,9 +64,7 @@ func (s *server) listQuarantine(ctx context.Context, in *quarantineInput) (*quar
 }
 
 func (s *server) redrive(ctx context.Context, in *redriveInput) (*body[api.Redriven], error) {
-	c := callerOf(ctx)
-	meta := commands.Meta{Actor: c.actor, Source: c.source, Correlation: traceOf(ctx)}
-	stream, position, err := s.Redriver.Redrive(ctx, meta, in.ID)
+	stream, position, err := s.Redriver.Redrive(ctx, metaOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}

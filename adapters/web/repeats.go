@@ -23,8 +23,7 @@ type identified interface {
 func command[In identified, Out any](s *server, a huma.API, who access, op huma.Operation, handle func(context.Context, commands.Meta, *In) (*Out, error)) {
 	endpoint(s, a, who, op, func(ctx context.Context, in *In) (*Out, error) {
 		scope, key := (*in).Identity()
-		c := callerOf(ctx)
-		meta := commands.Meta{Actor: c.actor, Source: c.source, Correlation: traceOf(ctx)}
+		meta := metaOf(ctx)
 		if key == "" {
 			return handle(ctx, meta, in)
 		}

@@ -114,7 +114,8 @@ func (s *server) await(ctx context.Context, target events.Position, from sources
 	return read, nil
 }
 
-// waited words why a wait ended early, with what holds it up as far as that is known.
+// waited words why a wait ended early, with what holds it up as far as that is known. That may be an event of any account, so
+// only the operator is told.
 func waited(bounded context.Context, err error, whom string, target events.Position) error {
 	if !errors.Is(context.Cause(bounded), errWaitedEnough) {
 		return fmt.Errorf("waiting for the %s: %w", whom, err)
@@ -126,7 +127,7 @@ func waited(bounded context.Context, err error, whom string, target events.Posit
 	} else if late, ok := errors.AsType[*policies.WaitError](err); ok {
 		trouble = late.Trouble
 	}
-	if trouble != nil {
+	if trouble != nil && callerOf(bounded).operator {
 		return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp", detail+"it is held up: "+trouble.Error())
 	}
 	return api.NewProblem(http.StatusServiceUnavailable, "NotCaughtUp", detail+"try again")

@@ -67,7 +67,7 @@ type Redriver interface {
 
 // Config is what the handler needs. All fields are required but those that say otherwise.
 type Config struct {
-	AdminToken  string // bearer token of the API; empty: no token is accepted
+	AdminToken  string // the operator's bearer token of the API; empty: none is accepted but users' keys
 	SignInToken string // of the first sign-in link, good for one use; empty: none
 	// SecureCookies keeps session cookies off plain HTTP. Set it behind TLS.
 	SecureCookies bool
@@ -145,6 +145,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	endpoints := humago.NewWithPrefix(mux, apiPrefix, config)
 	endpoints.UseMiddleware(unambiguous(endpoints))
 	s.registerAccounts(endpoints)
+	s.registerPeople(endpoints)
 	s.registerMessages(endpoints)
 	s.registerRates(endpoints)
 	s.registerLedger(endpoints)
@@ -230,11 +231,12 @@ func describe(document *huma.OpenAPI) {
 		"then reads no older state. A command with the header Idempotency-Key may be repeated safely. A parameter of a query " +
 		"comes once, with a value; its instants are RFC 3339, of the years 1970 to 9999, and the + of an offset is written %2B."
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"bearer": {Type: "http", Scheme: "bearer", Description: "The admin token: DAYBOOK_ADMIN_TOKEN, or the one printed at start."},
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A user's key, or the operator's admin token: DAYBOOK_ADMIN_TOKEN, or the one printed at start."},
 	}
 	document.Security = []map[string][]string{{"bearer": {}}}
 	document.Tags = []*huma.Tag{
 		{Name: "Accounts", Description: "Businesses, their terms, profiles and devices."},
+		{Name: "People", Description: "Who works for an account, in which roles, and their keys to this API."},
 		{Name: "Messages", Description: "Writing messages, and what became of them."},
 		{Name: "Billing", Description: "Rate cards, and the ledger of what messages cost."},
 		{Name: "Analytics", Description: "How many messages there were, and what became of them."},

@@ -29,7 +29,7 @@ type Config struct {
 	DatabaseURL         string        `env:"DATABASE_URL"                  help:"Postgres for read models; unset: a private server" secret:"true"`
 	VaultURL            string        `env:"DAYBOOK_VAULT_URL"             help:"Postgres for keys and identities; unset: a database of its own beside the read models" secret:"true"`
 	VaultKey            string        `env:"DAYBOOK_VAULT_KEY"             help:"base64 of the 32 bytes that open the vault; unset: a file in the data folder" secret:"true"`
-	AdminToken          string        `env:"DAYBOOK_ADMIN_TOKEN"           help:"bearer token of the API; unset: generated and printed" secret:"true"`
+	AdminToken          string        `env:"DAYBOOK_ADMIN_TOKEN"           help:"the operator's bearer token of the API, or, for verbs, a user's key; unset: generated and printed" secret:"true"`
 	WhatsAppAppSecrets  []string      `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
 	WhatsAppVerifyToken string        `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
 	ProjectionConfirm   bool          `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`

@@ -113,7 +113,7 @@ func knownToken(config Config) (string, error) {
 	}
 	token, err := os.ReadFile(filepath.Join(config.Data, tokenFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return "", errors.New("set DAYBOOK_ADMIN_TOKEN to the token that the server printed when it started")
+		return "", errors.New("set DAYBOOK_ADMIN_TOKEN to a key, or to the token that the server printed when it started")
 	}
 	return string(token), err
 }

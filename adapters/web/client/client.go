@@ -33,7 +33,7 @@ type Client struct {
 	long  *http.Client // for calls that may take as long as projecting the whole log
 }
 
-// New returns a client of the server at baseURL ("http://127.0.0.1:8080") with the admin token.
+// New returns a client of the server at baseURL ("http://127.0.0.1:8080") with the admin token or a user's key.
 func New(baseURL, token string) *Client {
 	return &Client{base: strings.TrimRight(baseURL, "/"), token: token, http: &http.Client{Timeout: time.Minute}, long: &http.Client{}}
 }
