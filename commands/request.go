@@ -114,11 +114,29 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		return origin{shared.Command.String(), shared.Digest + string(e.Currency) + string(e.EffectiveFrom), at}
 	case events.APIKeyIssued: // each attempt has a secret of its own, and only the one that is stored counts
 		return origin{shared.Command.String(), shared.Digest + e.SecretSHA256, shared.OccurredAt}
+	case events.AccountRestricted: // one update may tell of several
+		return toldOrigin(e, e.Kind, shared)
+	case events.ToldEvent:
+		return toldOrigin(e, "", shared)
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:
 		return origin{fact: e.QuarantineID.String(), at: e.RedrivenAt}
 	}
-	// The digest keeps a command id that is reused for another request from looking like the same append to a store.
+	return commandOrigin(shared)
+}
+
+// commandOrigin is that of what nobody but the command tells. The digest keeps a command id that is reused for another
+// request from looking like the same append to a store.
+func commandOrigin(shared events.Envelope) origin {
 	return origin{fact: shared.Command.String(), recipient: shared.Digest, at: shared.OccurredAt}
+}
+
+// toldOrigin is that of what the platform tells of an account. What an operator decides in its place is a command's.
+func toldOrigin(e events.ToldEvent, which string, shared events.Envelope) origin {
+	told := e.Told()
+	if told.FactID.IsZero() {
+		return commandOrigin(shared)
+	}
+	return origin{fact: told.FactID.String(), recipient: which, at: told.ToldAt}
 }

@@ -28,7 +28,8 @@ func exemplars() map[string][]events.Event {
 		"AccountRegistered": {events.AccountRegistered{
 			AccountID: of[id.Account](1), Name: "Trattoria «Da Mario» <Roma> & figli", Kind: events.AccountApp,
 			Country: "IT", Currency: "EUR", Timezone: "Europe/Rome", WABAID: "900100200300400",
-			Numbers: []events.BusinessNumber{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
+			Numbers:     []events.BusinessNumber{{PhoneNumberID: "900555000111222", DisplayPhoneNumber: "390655500100"}},
+			PortfolioID: of[id.Account](5), Platform: true,
 		}},
 		"TermsAccepted": {events.TermsAccepted{
 			AccountID: of[id.Account](1), TermsVersion: "2026-01", PrivacyVersion: "2026-02", AcceptedAt: at(1),
@@ -60,6 +61,67 @@ func exemplars() map[string][]events.Event {
 		}},
 		"APIKeyRevoked": {events.APIKeyRevoked{
 			AccountID: of[id.Account](1), KeyID: of[id.APIKey](61), UserID: of[id.User](60), RevokedAt: at(8),
+		}},
+		"WABAClaimed":    {events.WABAClaimed{AccountID: of[id.Account](1), WABAID: "900100200300400"}},
+		"TermsPublished": {events.TermsPublished{TermsVersion: "2026-01", PrivacyVersion: "2026-02"}},
+
+		"VerificationRequested": {events.VerificationRequested{AccountID: of[id.Account](1)}},
+		"BusinessVerified":      {events.BusinessVerified{AccountID: of[id.Account](1), Method: "register", Badge: true}},
+		"VerificationRejected":  {events.VerificationRejected{AccountID: of[id.Account](1), Reason: "documents"}},
+		"VerificationRevoked":   {events.VerificationRevoked{AccountID: of[id.Account](1), Reason: "sold"}},
+		"FeatureChanged":        {events.FeatureChanged{AccountID: of[id.Account](1), Feature: events.FeatureCampaigns, Enabled: true}},
+		"CommandConfigured": {events.CommandConfigured{
+			AccountID: of[id.Account](1), Command: "menu", Hint: "What is for lunch", Replies: localized(),
+		}},
+		"CommandRemoved": {events.CommandRemoved{AccountID: of[id.Account](1), Command: "menu"}},
+		"AutoReplyConfigured": {events.AutoReplyConfigured{
+			AccountID: of[id.Account](1), Trigger: events.TriggerAway, Replies: localized(),
+		}},
+		"AutoReplyRemoved": {events.AutoReplyRemoved{AccountID: of[id.Account](1), Trigger: events.TriggerAway}},
+		"PlatformNoticePublished": {events.PlatformNoticePublished{
+			AccountID: of[id.Account](1), NoticeID: of[id.Message](6), Texts: localized(),
+		}},
+
+		"MessagingLimitChanged": {events.MessagingLimitChanged{ToldFact: told(), Limit: 2000}},
+		"NumberQualityChanged": {events.NumberQualityChanged{
+			ToldFact: told(), PhoneNumberID: "900555000111222", Event: "THROUGHPUT_UPGRADE", Quality: "GREEN", PerSecond: 1000,
+		}},
+		"NumberNameDecided": {events.NumberNameDecided{
+			ToldFact: told(), PhoneNumberID: "900555000111222", Decision: "REJECTED", Reason: "NAME_FORMAT_UNACCEPTABLE",
+		}},
+		"AccountRestricted": {events.AccountRestricted{
+			ToldFact: told(), Kind: "RESTRICTED_BIZ_INITIATED_MESSAGING", Until: new(at(16)),
+		}},
+		"AccountSuspended":  {events.AccountSuspended{ToldFact: told(), Reason: events.SuspendedDisabled}},
+		"AccountReinstated": {events.AccountReinstated{ToldFact: told(), Reason: events.SuspendedDisabled}},
+		"PlatformTold": {events.PlatformTold{
+			ToldFact: told(), Field: "account_alerts", Event: "INCREASED_CAPABILITIES_ELIGIBILITY_DEFERRED",
+			PhoneNumberID: "900555000111222", Codes: []int{130429},
+		}},
+		"AuthInternationalPriceSet": {events.AuthInternationalPriceSet{
+			ToldFact: told(), From: at(17), Exceptions: []events.CountryFrom{{Country: "ID", From: at(18)}},
+		}},
+		"PrimaryLocationChanged": {events.PrimaryLocationChanged{ToldFact: told(), Country: "IT"}},
+		"VolumeTierTold": {events.VolumeTierTold{
+			ToldFact: told(), Category: events.Utility, Market: "India", Month: "2026-10", Lower: 25000001, Upper: 50000000,
+		}},
+
+		"TemplateSubmitted": {events.TemplateSubmitted{
+			AccountID: of[id.Account](1), TemplateID: of[id.Template](7), Name: "october_offer", Language: "it",
+			Category: events.Marketing, Components: []byte(`[{"type":"BODY","text":"Ciao {{1}}"}]`), Source: events.TemplateByPlatform,
+		}},
+		"TemplateStatusChanged": {events.TemplateStatusChanged{
+			ToldFact: told(), TemplateID: of[id.Template](7), PlatformID: "900955690812983", Status: "PAUSED", Reason: "FIRST_PAUSE",
+			Until: new(at(19)),
+		}},
+		"TemplateCategoryChanged": {events.TemplateCategoryChanged{
+			ToldFact: told(), TemplateID: of[id.Template](7), From: events.Utility, To: events.Marketing, EffectiveAt: at(20), Notice: true,
+		}},
+		"TemplateQualityChanged": {events.TemplateQualityChanged{
+			ToldFact: told(), TemplateID: of[id.Template](7), From: "GREEN", To: "YELLOW",
+		}},
+		"TemplateEdited": {events.TemplateEdited{
+			ToldFact: told(), TemplateID: of[id.Template](7), Components: []byte(`[{"type":"BODY","text":"Ciao {{1}}, 20%"}]`),
 		}},
 
 		"DeviceLinked": {events.DeviceLinked{
@@ -275,6 +337,14 @@ func exemplars() map[string][]events.Event {
 			After: &events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
 		}},
 	}
+}
+
+func told() events.ToldFact {
+	return events.ToldFact{AccountID: of[id.Account](1), FactID: of[id.Fact](8), ToldAt: at(15), Raw: sealed}
+}
+
+func localized() []events.LocalizedText {
+	return []events.LocalizedText{{Language: "it", Text: "A più tardi"}, {Language: "en_US", Text: "See you later"}}
 }
 
 func statusFact() events.StatusFact {

@@ -71,13 +71,14 @@ type RecordClass string
 const (
 	ClassMessages   RecordClass = "messages"   // numbers, names and bodies in conversations
 	ClassQuarantine RecordClass = "quarantine" // updates kept whole
+	ClassAccount    RecordClass = "account"    // what the platform tells of a business
 )
 
 // KeyScope is what one data key covers. One key per subject, class and year makes erasure of a person and disposal by
 // age the same act: destroying keys.
 type KeyScope struct {
 	Account id.Account  // whose key wraps the data key; zero for the installation's own
-	Subject uuid.UUID   // the customer, or the quarantined update
+	Subject uuid.UUID   // the customer, the quarantined update, or the account
 	Class   RecordClass //
 	Year    int         // of recording, UTC
 }
