@@ -137,18 +137,18 @@ type FeatureChanged struct {
 	Enabled   bool       `json:"enabled"`
 }
 
-// LocalizedText is a text in one language: the business's own words, which stand in clear.
-type LocalizedText struct {
+// LocalizedReply is a text in one language: the business's own words, which stand in clear.
+type LocalizedReply struct {
 	Language string `json:"language"` // such as it or pt_BR
 	Text     string `json:"text"`
 }
 
 // CommandConfigured is a whole command after the change: what a customer may type after a slash, and what is answered (S40).
 type CommandConfigured struct {
-	AccountID id.Account      `json:"account_id"`
-	Command   string          `json:"command"` // without the slash
-	Hint      string          `json:"hint"`    // shown beside it while it is typed
-	Replies   []LocalizedText `json:"replies"` // the first is for languages that are not listed
+	AccountID id.Account       `json:"account_id"`
+	Command   string           `json:"command"` // without the slash
+	Hint      string           `json:"hint"`    // shown beside it while it is typed
+	Replies   []LocalizedReply `json:"replies"` // the first is for languages that are not listed
 }
 
 // CommandRemoved ends a command.
@@ -169,9 +169,9 @@ const (
 
 // AutoReplyConfigured is a whole automatic reply after the change (S40).
 type AutoReplyConfigured struct {
-	AccountID id.Account      `json:"account_id"`
-	Trigger   AutoTrigger     `json:"trigger"`
-	Replies   []LocalizedText `json:"replies"` // the first is for languages that are not listed
+	AccountID id.Account       `json:"account_id"`
+	Trigger   AutoTrigger      `json:"trigger"`
+	Replies   []LocalizedReply `json:"replies"` // the first is for languages that are not listed
 }
 
 // AutoReplyRemoved ends an automatic reply.
@@ -182,9 +182,9 @@ type AutoReplyRemoved struct {
 
 // PlatformNoticePublished is a notice of general interest to all businesses, from the platform's own account (S54).
 type PlatformNoticePublished struct {
-	AccountID id.Account      `json:"account_id"`
-	NoticeID  id.Message      `json:"notice_id"`
-	Texts     []LocalizedText `json:"texts"` // the first is for languages that are not listed
+	AccountID id.Account       `json:"account_id"`
+	NoticeID  id.Message       `json:"notice_id"`
+	Locales   []LocalizedReply `json:"locales"` // the first is for languages that are not listed
 }
 
 func (AccountRegistered) isEvent()       {}

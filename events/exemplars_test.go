@@ -79,7 +79,7 @@ func exemplars() map[string][]events.Event {
 		}},
 		"AutoReplyRemoved": {events.AutoReplyRemoved{AccountID: of[id.Account](1), Trigger: events.TriggerAway}},
 		"PlatformNoticePublished": {events.PlatformNoticePublished{
-			AccountID: of[id.Account](1), NoticeID: of[id.Message](6), Texts: localized(),
+			AccountID: of[id.Account](1), NoticeID: of[id.Message](6), Locales: localized(),
 		}},
 
 		"MessagingLimitChanged": {events.MessagingLimitChanged{ToldFact: told(), Limit: 2000}},
@@ -112,7 +112,7 @@ func exemplars() map[string][]events.Event {
 		}},
 		"TemplateStatusChanged": {events.TemplateStatusChanged{
 			ToldFact: told(), TemplateID: of[id.Template](7), PlatformID: "900955690812983", Status: "PAUSED", Reason: "FIRST_PAUSE",
-			Until: new(at(19)),
+			Category: events.Marketing, Until: new(at(19)),
 		}},
 		"TemplateCategoryChanged": {events.TemplateCategoryChanged{
 			ToldFact: told(), TemplateID: of[id.Template](7), From: events.Utility, To: events.Marketing, EffectiveAt: at(20), Notice: true,
@@ -343,8 +343,8 @@ func told() events.ToldFact {
 	return events.ToldFact{AccountID: of[id.Account](1), FactID: of[id.Fact](8), ToldAt: at(15), Raw: sealed}
 }
 
-func localized() []events.LocalizedText {
-	return []events.LocalizedText{{Language: "it", Text: "A più tardi"}, {Language: "en_US", Text: "See you later"}}
+func localized() []events.LocalizedReply {
+	return []events.LocalizedReply{{Language: "it", Text: "A più tardi"}, {Language: "en_US", Text: "See you later"}}
 }
 
 func statusFact() events.StatusFact {

@@ -36,7 +36,8 @@ type TemplateStatusChanged struct {
 	PlatformID string      `json:"platform_id,omitempty"`
 	Status     string      `json:"status"` // the platform's word, such as APPROVED or PAUSED
 	Reason     string      `json:"reason,omitempty"`
-	Until      *time.Time  `json:"until,omitempty"` // of a pause: when the platform means to end it
+	Category   Category    `json:"category,omitempty"` // that it has then; none: the platform did not tell
+	Until      *time.Time  `json:"until,omitempty"`    // of a pause: when the platform means to end it
 }
 
 // TemplateCategoryChanged is another category, and with it another price, from an instant on.

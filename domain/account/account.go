@@ -1,13 +1,18 @@
-// Package account decides on a business: its registration, terms, profile and plan, its people and their keys.
+// Package account decides on a business: its registration, terms, profile and plan, its people and their keys, its
+// verification and features, what it answers by itself, and what the platform tells of it.
 //
 // Invariants:
 //   - An account is registered once; its name cannot be changed afterwards (S55) and has 3 to 25 characters (S56).
-//   - Nothing but AcceptTerms is decided before terms of service and privacy policy are accepted (S51).
+//   - Nothing that the business asks for but AcceptTerms is decided before the current terms of service and privacy policy
+//     are accepted (S51).
 //   - The photo may be changed any number of times (S57).
 //   - The plan at an instant follows the subscription at that instant (S10).
 //   - An account that has users has an owner among them. Names of users are unique, whatever their case.
 //   - At most two keys of a user live at once, none for more than a year. A key may do what its scopes and the present
 //     roles of its user both permit.
+//   - Only a verified business shows the badge (S38, S52); nothing else depends on it (S53).
+//   - Only the platform's own account publishes notices (S54).
+//   - What the platform told last, by its own clock, holds, in whatever order it is told; a repeat changes nothing.
 package account
 
 import (
@@ -40,14 +45,19 @@ type State struct {
 	timezone string
 	zone     *time.Location // of timezone; nil when this machine does not know it
 	numbers  []events.BusinessNumber
-	terms    string
-	privacy  string
+	platform bool
+	accepted Terms // zero: none
+	current  Terms // see Under
 	profile  Profile
 	photo    string
 	premium  []period
-	accepted bool
 	users    map[id.User]user // removed ones too: ids are never used again
 	keys     map[id.APIKey]key
+
+	standing   standing
+	features   features
+	automation automation
+	limits     limits
 }
 
 // period is a time on premium: from is inside, until is outside; a zero until means without end.
@@ -62,10 +72,10 @@ func Evolve(s State, event events.Event) State {
 	switch e := event.(type) {
 	case events.AccountRegistered:
 		s.id, s.name, s.numbers = e.AccountID, e.Name, e.Numbers
-		s.currency, s.timezone = e.Currency, e.Timezone
+		s.currency, s.timezone, s.platform = e.Currency, e.Timezone, e.Platform
 		s.zone, _ = time.LoadLocation(e.Timezone) // reads a file: once, not at every question
 	case events.TermsAccepted:
-		s.accepted, s.terms, s.privacy = true, e.TermsVersion, e.PrivacyVersion
+		s.accepted = Terms{e.TermsVersion, e.PrivacyVersion}
 	case events.ProfileUpdated:
 		s.profile = Profile{e.Website, e.Address, e.Email, e.Description}
 	case events.ProfilePhotoChanged:
@@ -78,9 +88,12 @@ func Evolve(s State, event events.Event) State {
 				s.premium[i].until = e.EffectiveAt
 			}
 		}
-	default:
-		return s.evolvePeople(event)
 	}
+	s = s.evolvePeople(event)
+	s.standing = s.standing.evolve(event)
+	s.features = s.features.evolve(event)
+	s.automation = s.automation.evolve(event)
+	s.limits = s.limits.evolve(event)
 	return s
 }
 
@@ -109,6 +122,9 @@ func (s State) PlanAt(at time.Time) Plan {
 	return Standard
 }
 
+// Numbers returns the business numbers of the account.
+func (s State) Numbers() []events.BusinessNumber { return s.numbers }
+
 // Number returns the business number to use when a command names phoneNumberID: that one, or the first when it is empty.
 func (s State) Number(phoneNumberID string) (string, error) {
 	for _, n := range s.numbers {
@@ -124,8 +140,8 @@ func (s State) Usable() error {
 	switch {
 	case !s.Exists():
 		return unknown()
-	case !s.accepted:
-		return domain.Refuse("TermsNotAccepted", "terms of service and privacy policy must be accepted first")
+	case !s.agreed():
+		return domain.Refuse("TermsNotAccepted", "the current terms of service and privacy policy must be accepted first")
 	}
 	return nil
 }
@@ -144,17 +160,19 @@ func (s State) Register(account id.Account, c Register) ([]events.Event, error) 
 	return []events.Event{event}, nil
 }
 
-// AcceptTerms records consent to both documents, by version.
+// AcceptTerms records consent to both documents, by version. When the installation has published terms, only the current
+// ones can be accepted.
 func (s State) AcceptTerms(terms, privacy string, now time.Time) ([]events.Event, error) {
-	switch {
-	case !s.Exists():
+	given := Terms{terms, privacy}
+	if !s.Exists() {
 		return nil, unknown()
-	case !isVersion(terms):
-		return nil, domain.Malformed("TermsVersionRequired", "terms_version", "terms_version must have 1 to 64 characters and no control characters")
-	case !isVersion(privacy):
-		return nil, domain.Malformed("PrivacyVersionRequired", "privacy_version", "privacy_version must have 1 to 64 characters and no control characters")
-	case s.accepted && s.terms == terms && s.privacy == privacy:
-		return nil, nil
+	}
+	if err := given.check(); err != nil || given == s.accepted {
+		return nil, err
+	}
+	if s.current != (Terms{}) && given != s.current {
+		return nil, domain.Refuse("TermsNotCurrent", "the current versions are %s of the terms and %s of the privacy policy",
+			s.current.Service, s.current.Privacy)
 	}
 	return []events.Event{events.TermsAccepted{
 		AccountID: s.id, TermsVersion: terms, PrivacyVersion: privacy, AcceptedAt: now,

@@ -54,7 +54,7 @@ func (s State) IssueKey(issued id.APIKey, secretSHA256 string, c IssueKey, now t
 	label := norm.NFC.String(strings.TrimSpace(c.Label))
 	expires := c.ExpiresAt.UTC()
 	switch {
-	case !isLine(label):
+	case !isLine(label, personMax):
 		return nil, domain.Malformed("KeyLabelInvalid", "label", "label must have 1 to 50 characters and no control characters")
 	case !expires.After(now) || expires.After(now.AddDate(1, 0, 0)):
 		return nil, domain.Malformed("KeyExpiryInvalid", "expires_at", "expires_at must be an instant within a year from now")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -19,6 +18,9 @@ type user struct {
 	roles   []events.Role
 	removed bool
 }
+
+// personMax bounds what people call each other, and their keys, in characters.
+const personMax = 50
 
 func (s State) evolvePeople(event events.Event) State {
 	if s.users == nil {
@@ -164,14 +166,11 @@ func lastOwner() error {
 
 func normalName(name string) (string, error) {
 	name = norm.NFC.String(strings.TrimSpace(name))
-	if !isLine(name) {
+	if !isLine(name, personMax) {
 		return "", domain.Malformed("UserNameInvalid", "name", "name must have 1 to 50 characters and no control characters")
 	}
 	return name, nil
 }
-
-// isLine accepts what people call each other, and their keys.
-func isLine(s string) bool { return s != "" && utf8.RuneCountInString(s) <= 50 && isText(s) }
 
 // rolesOf reads the roles that a field names: in order, each once.
 func rolesOf(field string, names []string) ([]events.Role, error) {

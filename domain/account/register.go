@@ -24,6 +24,10 @@ type Register struct {
 	Timezone string
 	WABAID   string
 	Numbers  []events.BusinessNumber
+	// Portfolio names what the account shares price tiers and limits with, among all accounts of the installation; empty:
+	// with none. It cannot be changed afterwards.
+	Portfolio string `json:"portfolio,omitempty"` // left out when empty, as in digests from before it was there
+	Platform  bool   `json:"platform,omitempty"`  // the platform's own account
 }
 
 // event checks every field and returns what would be recorded.
@@ -53,10 +57,17 @@ func (c Register) event(account id.Account) (events.AccountRegistered, error) {
 	if err = checkNumbers(c.Numbers); err != nil {
 		return none, err
 	}
-	return events.AccountRegistered{
+	registered := events.AccountRegistered{
 		AccountID: account, Name: name, Kind: kind, Country: c.Country, Currency: currency, Timezone: c.Timezone,
-		WABAID: c.WABAID, Numbers: slices.Clone(c.Numbers),
-	}, nil
+		WABAID: c.WABAID, Numbers: slices.Clone(c.Numbers), Platform: c.Platform,
+	}
+	if c.Portfolio != "" {
+		if !isWord(c.Portfolio) {
+			return none, domain.Malformed("PortfolioInvalid", "portfolio", "portfolio must be a word of at most 64 letters, digits, - or _")
+		}
+		registered.PortfolioID = id.Derive[id.Account]("portfolio", c.Portfolio)
+	}
+	return registered, nil
 }
 
 // checkTimezone accepts IANA names only: "" and "Local" would load too, and mean another place on another machine.
@@ -93,5 +104,10 @@ func isDigits(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s,
 func isSHA256(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
 
 func isVersion(s string) bool { return s != "" && utf8.RuneCountInString(s) <= 64 && isText(s) }
+
+// isLine accepts 1 to limit characters without control characters.
+func isLine(s string, limit int) bool {
+	return s != "" && utf8.RuneCountInString(s) <= limit && isText(s)
+}
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
