@@ -10,7 +10,7 @@ import (
 	"daybook/events/id"
 )
 
-// RegisterAccount opens an account and claims its business numbers. The account's id follows from the command's id, so
+// RegisterAccount opens an account and claims its business numbers and its WABA. The account's id follows from the command's id, so
 // a repeat gives the same one. A number that another account holds is refused as NumberTaken; claims made before a
 // refusal hold nobody up, because an account that does not exist keeps no number.
 func (h *Handler) RegisterAccount(ctx context.Context, meta Meta, c account.Register) (id.Account, events.Position, error) {
@@ -22,6 +22,9 @@ func (h *Handler) RegisterAccount(ctx context.Context, meta Meta, c account.Regi
 		return id.Account{}, events.Start, err // a bad command claims no number
 	}
 	if err := h.claimAll(ctx, r, c.Numbers); err != nil {
+		return id.Account{}, events.Start, err
+	}
+	if err := h.claimWABA(ctx, r.step(), c.WABAID); err != nil {
 		return id.Account{}, events.Start, err
 	}
 	at, err := h.accounts.execute(ctx, account.Stream(r.account), r, register)
@@ -121,7 +124,7 @@ func (h *Handler) NumberOwner(ctx context.Context, phoneNumberID string) (owner 
 // AcceptTerms records consent to terms of service and privacy policy, by version. Nothing else is possible before.
 func (h *Handler) AcceptTerms(ctx context.Context, meta Meta, owner id.Account, termsVersion, privacyVersion string) (events.Position, error) {
 	r := newRequest(meta, owner, "AcceptTerms", []string{termsVersion, privacyVersion})
-	return h.accounts.execute(ctx, account.Stream(owner), r, func(s account.State, now time.Time) ([]events.Event, error) {
+	return h.onAccount(ctx, r, func(s account.State, now time.Time) ([]events.Event, error) {
 		return s.AcceptTerms(termsVersion, privacyVersion, now)
 	})
 }
@@ -129,23 +132,19 @@ func (h *Handler) AcceptTerms(ctx context.Context, meta Meta, owner id.Account, 
 // UpdateProfile replaces the public profile.
 func (h *Handler) UpdateProfile(ctx context.Context, meta Meta, owner id.Account, profile account.Profile) (events.Position, error) {
 	r := newRequest(meta, owner, "UpdateProfile", profile)
-	return h.accounts.execute(ctx, account.Stream(owner), r, func(s account.State, _ time.Time) ([]events.Event, error) {
-		return s.UpdateProfile(profile)
-	})
+	return h.onAccount(ctx, r, func(s account.State, _ time.Time) ([]events.Event, error) { return s.UpdateProfile(profile) })
 }
 
 // ChangePhoto names the new profile photo by the SHA-256 of its bytes, in hex; empty removes it.
 func (h *Handler) ChangePhoto(ctx context.Context, meta Meta, owner id.Account, mediaSHA256 string) (events.Position, error) {
 	r := newRequest(meta, owner, "ChangePhoto", mediaSHA256)
-	return h.accounts.execute(ctx, account.Stream(owner), r, func(s account.State, _ time.Time) ([]events.Event, error) {
-		return s.ChangePhoto(mediaSHA256)
-	})
+	return h.onAccount(ctx, r, func(s account.State, _ time.Time) ([]events.Event, error) { return s.ChangePhoto(mediaSHA256) })
 }
 
 // SubscribePremium raises the device limits from an instant on; zero means now.
 func (h *Handler) SubscribePremium(ctx context.Context, meta Meta, owner id.Account, validFrom time.Time) (events.Position, error) {
 	r := newRequest(meta, owner, "SubscribePremium", validFrom.UTC())
-	return h.accounts.execute(ctx, account.Stream(owner), r, func(s account.State, now time.Time) ([]events.Event, error) {
+	return h.onAccount(ctx, r, func(s account.State, now time.Time) ([]events.Event, error) {
 		return s.SubscribePremium(orNow(validFrom, now))
 	})
 }
@@ -153,8 +152,19 @@ func (h *Handler) SubscribePremium(ctx context.Context, meta Meta, owner id.Acco
 // CancelPremium returns the account to the standard limits at an instant; zero means now. No device is unlinked by it.
 func (h *Handler) CancelPremium(ctx context.Context, meta Meta, owner id.Account, effectiveAt time.Time) (events.Position, error) {
 	r := newRequest(meta, owner, "CancelPremium", effectiveAt.UTC())
-	return h.accounts.execute(ctx, account.Stream(owner), r, func(s account.State, now time.Time) ([]events.Event, error) {
+	return h.onAccount(ctx, r, func(s account.State, now time.Time) ([]events.Event, error) {
 		return s.CancelPremium(orNow(effectiveAt, now))
+	})
+}
+
+// onAccount decides on the account that the request is about, as it stands under the current terms.
+func (h *Handler) onAccount(ctx context.Context, r request, decide decision[account.State]) (events.Position, error) {
+	current, err := h.currentTerms(ctx)
+	if err != nil {
+		return events.Start, err
+	}
+	return h.accounts.execute(ctx, account.Stream(r.account), r, func(s account.State, now time.Time) ([]events.Event, error) {
+		return decide(s.Under(current), now)
 	})
 }
 

@@ -27,12 +27,20 @@ func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Sen
 		return events.Start, err
 	}
 	c.PhoneNumberID = number
+	use, err := h.template(ctx, c)
+	if err != nil {
+		return events.Start, err
+	}
 	// A device that cannot send refuses the message only once the loop knows that it was not sent before.
 	sender, refusal := h.sender(ctx, c.Account, c.DeviceID)
 	stream := conversation.Stream(conversation.IDOf(c.PhoneNumberID, c.CustomerID))
-	return h.conversations.execute(ctx, stream, r, func(s conversation.State, now time.Time) ([]events.Event, error) {
+	return h.conversations.execute(ctx, stream, r, func(s conversation.State, now time.Time) (_ []events.Event, err error) {
+		c := c // as it was asked for: a decision may be made more than once
 		if refusal != nil {
 			return nil, refusal
+		}
+		if c, err = use(c, now); err != nil {
+			return nil, err
 		}
 		market, _ := book.Market(c.Dialling, terms.Day(now))
 		sender.Market = market.Name
@@ -41,7 +49,7 @@ func (h *Handler) SendMessage(ctx context.Context, meta Meta, c conversation.Sen
 }
 
 // SendingNumber resolves the number an account wants to send from; empty means its first. The account lists it, and the
-// claim proves it. An account that does not exist, or has not accepted the terms, is refused.
+// claim proves it. An account that does not exist, has not accepted the terms or is suspended, is refused.
 func (h *Handler) SendingNumber(ctx context.Context, owner id.Account, wanted string) (string, error) {
 	number, _, err := h.sending(ctx, owner, wanted)
 	return number, err
@@ -50,6 +58,9 @@ func (h *Handler) SendingNumber(ctx context.Context, owner id.Account, wanted st
 // sending is SendingNumber with what the account's prices depend on.
 func (h *Handler) sending(ctx context.Context, owner id.Account, wanted string) (number string, terms pricing.Terms, err error) {
 	err = h.usable(ctx, owner, func(s account.State) (err error) {
+		if err = s.Sendable(); err != nil {
+			return err
+		}
 		if number, err = s.Number(wanted); err != nil {
 			return err
 		}

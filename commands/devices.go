@@ -54,9 +54,14 @@ func (h *Handler) UnlinkDevice(ctx context.Context, meta Meta, owner id.Account,
 	})
 }
 
-// usable refuses an account that is unknown or has not accepted the terms; any other it shows, if show is given.
+// usable refuses an account that is unknown or has not accepted the current terms; any other it shows, if show is given.
 func (h *Handler) usable(ctx context.Context, owner id.Account, show func(account.State) error) error {
+	current, err := h.currentTerms(ctx)
+	if err != nil {
+		return err
+	}
 	return h.accounts.look(ctx, account.Stream(owner), func(s account.State, _ uint64) error {
+		s = s.Under(current)
 		if err := s.Usable(); err != nil || show == nil {
 			return err
 		}

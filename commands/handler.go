@@ -2,6 +2,7 @@ package commands
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"daybook/domain/account"
@@ -9,6 +10,7 @@ import (
 	"daybook/domain/devices"
 	"daybook/domain/quarantine"
 	"daybook/domain/ratecards"
+	"daybook/domain/template"
 	"daybook/events"
 )
 
@@ -23,7 +25,12 @@ type Handler struct {
 	conversations aggregate[conversation.State]
 	quarantined   aggregate[quarantine.State]
 	rateCards     aggregate[ratecards.State]
+	wabas         aggregate[account.WABA]
+	terms         aggregate[account.Terms]
+	told          aggregate[account.Record]
+	templates     aggregate[template.State]
 	readings      readings // of rate cards; see Book
+	knownTerms    atomic.Pointer[knownTerms]
 	owners        sync.Map // phone number id → id.Account; see NumberOwner
 }
 
@@ -39,6 +46,10 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		conversations: newAggregate(store, now, conversation.Evolve, limit),
 		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
 		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
+		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
+		terms:         newAggregate(store, now, account.EvolveTerms, limit),
+		told:          newAggregate(store, now, account.EvolveRecord, limit),
+		templates:     newAggregate(store, now, template.Evolve, limit),
 	}
 }
 
