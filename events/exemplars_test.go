@@ -96,7 +96,7 @@ func exemplars() map[string][]events.Event {
 		"AccountReinstated": {events.AccountReinstated{ToldFact: told(), Reason: events.SuspendedDisabled}},
 		"PlatformTold": {events.PlatformTold{
 			ToldFact: told(), Field: "account_alerts", Event: "INCREASED_CAPABILITIES_ELIGIBILITY_DEFERRED",
-			PhoneNumberID: "900555000111222", Codes: []int{130429},
+			Detail: "ACTIVE", PhoneNumberID: "900555000111222", Codes: []int{130429},
 		}},
 		"AuthInternationalPriceSet": {events.AuthInternationalPriceSet{
 			ToldFact: told(), From: at(17), Exceptions: []events.CountryFrom{{Country: "ID", From: at(18)}},

@@ -12,8 +12,10 @@ type QuarantineReason string
 // Reasons. An update whose cause goes away can be re-driven.
 const (
 	UnknownNumber  QuarantineReason = "unknown_number"  // no account claims the business number
+	UnknownAccount QuarantineReason = "unknown_account" // no account is billed through the WABA, or none of its has the number
 	UnknownMessage QuarantineReason = "unknown_message" // a status of a message whose platform id is not bound yet
 	UnknownField   QuarantineReason = "unknown_field"   // a webhook field that nothing handles yet
+	NotUsed        QuarantineReason = "not_used"        // a webhook field that is known, and that nothing here needs
 	UnknownShape   QuarantineReason = "unknown_shape"   // an update that lacks what its kind needs
 	UnknownStatus  QuarantineReason = "unknown_status"  // a status word that is not in the rank table
 )

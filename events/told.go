@@ -88,8 +88,9 @@ type AccountReinstated struct {
 type PlatformTold struct {
 	ToldFact
 
-	Field         string `json:"field"`           // the webhook's field
-	Event         string `json:"event,omitempty"` // the platform's word, when it has one
+	Field         string `json:"field"`            // the webhook's field
+	Event         string `json:"event,omitempty"`  // the platform's word for it, when it has one
+	Detail        string `json:"detail,omitempty"` // another word of the platform's, such as the kind of a violation
 	PhoneNumberID string `json:"phone_number_id,omitempty"`
 	Codes         []int  `json:"codes,omitempty"` // of errors
 }

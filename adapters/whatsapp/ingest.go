@@ -60,9 +60,11 @@ type work struct {
 	receivedAt time.Time
 	items      []item
 
-	owners map[string]id.Account // by phone number id
-	spots  []*spot               // those items that have a place, in order of arrival
-	keys   map[events.KeyScope]events.DataKey
+	owners  map[string]id.Account        // by phone number id
+	holders map[string][]commands.Holder // by WABA id
+	spots   []*spot                      // those items that have a place in a conversation, in order of arrival
+	matters []*matter                    // those that are told of an account, once for each account
+	keys    map[events.KeyScope]events.DataKey
 
 	mu     sync.Mutex
 	parked []parked // those that have none
@@ -82,13 +84,16 @@ type spot struct {
 func (in *Ingester) work(items []item, receivedAt time.Time, meta commands.Meta) *work {
 	return &work{
 		Ingester: in, meta: meta, receivedAt: receivedAt, items: items,
-		owners: map[string]id.Account{}, keys: map[events.KeyScope]events.DataKey{},
+		owners: map[string]id.Account{}, holders: map[string][]commands.Holder{}, keys: map[events.KeyScope]events.DataKey{},
 	}
 }
 
 // place records every item that has a place. Those that have none are parked, in memory only.
 func (w *work) place(ctx context.Context) error {
 	if err := w.findOwners(ctx); err != nil {
+		return err
+	}
+	if err := w.findHolders(ctx); err != nil {
 		return err
 	}
 	routes, err := w.findRoutes(ctx)
@@ -103,13 +108,19 @@ func (w *work) place(ctx context.Context) error {
 	for _, s := range w.spots {
 		scopes = append(scopes, w.scope(s))
 	}
+	for _, m := range w.matters {
+		scopes = append(scopes, w.matterScope(m))
+	}
 	for i := range w.parked {
 		scopes = append(scopes, w.parkedScope(&w.parked[i]))
 	}
 	if err := w.fetchKeys(ctx, scopes); err != nil {
 		return err
 	}
-	return w.record(ctx)
+	if err := w.record(ctx); err != nil {
+		return err
+	}
+	return w.recordMatters(ctx)
 }
 
 // findOwners finds the account of every business number in the delivery.
@@ -163,7 +174,7 @@ func (w *work) assign(routes map[events.WamidHash]Route) {
 		case it.message != nil:
 			account, known := w.owners[it.phoneNumberID]
 			if !known {
-				w.setAside(it, events.UnknownNumber, "no account claims metadata.phone_number_id", "")
+				w.setAside(it, events.UnknownNumber, ruleNumber, "")
 				continue
 			}
 			hash := w.Vault.WamidHash(it.message.wamid)
@@ -185,6 +196,8 @@ func (w *work) assign(routes map[events.WamidHash]Route) {
 					PhoneNumberID: route.PhoneNumberID, Customer: route.Recipient,
 				},
 			})
+		case it.told != nil:
+			w.assignTold(it)
 		default:
 			w.setAside(it, it.reason, it.detail, "")
 		}

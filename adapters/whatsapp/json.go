@@ -194,6 +194,11 @@ func list(element []byte) []byte {
 	return append(append([]byte{'['}, element...), ']')
 }
 
+// array writes an array.
+func array(elements [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(elements, []byte{','})...), ']')
+}
+
 // compact returns the value without insignificant space. Nothing else of it changes.
 func compact(value []byte) []byte {
 	var b bytes.Buffer

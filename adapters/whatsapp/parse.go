@@ -18,6 +18,7 @@ const fieldMessages = "messages"
 const (
 	listMessages = "messages"
 	listStatuses = "statuses"
+	listErrors   = "errors"
 )
 
 // extent says how much of a delivery an item is. What cannot be taken apart is kept together.
@@ -30,8 +31,8 @@ const (
 	oneElement                // one element of a list in a change's value: a message, a status, an echo, …
 )
 
-// item is the smallest update that stands alone. It is a message, a status, or something that has no place yet
-// (reason is set).
+// item is the smallest update that stands alone. It is a message, a status, something told of an account, or something
+// that has no place yet (reason is set).
 type item struct {
 	origin
 
@@ -42,6 +43,7 @@ type item struct {
 
 	message *message
 	status  *status
+	told    *told
 	reason  events.QuarantineReason
 	detail  string
 }
@@ -121,6 +123,7 @@ func (p *parser) parseChange(raw []byte) {
 		return
 	}
 	p.keep(wholeChange, raw, events.UnknownField, "field is not handled")
+	p.items[len(p.items)-1].readTold(parseObject(change.get("value")))
 }
 
 // parseValue takes a value apart when it is about a business number. Account-level values have no lists of updates:
@@ -145,6 +148,7 @@ func (p *parser) parseValue(value object) {
 		value = append(object{{"messaging_product", p.product}, {"metadata", p.metadata}}, rest...)
 		change := object{{"field", p.field}, {"value", value.encode()}}.encode()
 		p.keep(wholeChange, change, events.UnknownField, "value has members that are not handled")
+		p.items[len(p.items)-1].readTold(value)
 	}
 }
 
@@ -156,11 +160,15 @@ func (p *parser) parseList(name string, value []byte, contacts contacts) {
 		it := item{origin: p.origin, extent: oneElement, list: name, raw: raw, contact: contacts.of(element)}
 		switch {
 		case len(raw) > plainMax:
-			it.lacks("larger than an event may be")
+			it.lacks(ruleSize)
 		case p.fieldName == fieldMessages && name == listMessages:
 			it.readMessage(element)
 		case p.fieldName == fieldMessages && name == listStatuses:
 			it.readStatus(element)
+		case p.fieldName == fieldMessages && name == listErrors:
+			it.readError(element)
+		case isGroupField(p.fieldName):
+			it.reason, it.detail = events.NotUsed, "groups are priced, not managed"
 		default:
 			it.reason, it.detail = events.UnknownField, "value."+word(name)+" is not handled"
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/events"
+	"daybook/events/id"
 )
 
 // about wraps the members of a value in a delivery of the messages field.
@@ -135,7 +136,7 @@ func TestParseKeepsWhatLacksSomething(t *testing.T) {
 		"StatusDeleted":        {`"statuses":[{"id":"w","status":"deleted","timestamp":"1759312920"}]`, events.UnknownStatus, "status"},
 		"StatusImpossibleTime": {`"statuses":[{"id":"w","status":"read","timestamp":"99999999999"}]`, events.UnknownShape, "timestamp"},
 		"OddParticipant":       {`"statuses":[{"id":"w","status":"read","timestamp":"1759312920","recipient_participant_id":"Ada"}]`, events.UnknownShape, "recipient_participant_id"},
-		"ValueErrors":          {`"errors":[{"code":130429}]`, events.UnknownField, "value.errors"},
+		"ErrorWithoutCode":     {`"errors":[{"title":"Ada"}]`, events.UnknownShape, "code"},
 		"MessagesIsObject":     {`"messages":{"id":"w"}`, events.UnknownField, "members"},
 		"NothingInside":        {`"messages":[]`, events.UnknownShape, "no messages"},
 		"NewMember":            {`"calls_enabled":true`, events.UnknownField, "members"},
@@ -283,6 +284,13 @@ func FuzzParse(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add(about(`"messages":[1e999,{"id":"\ud800","from":"1","from":"2"}],"messages":[[]],"statuses":[{"errors":[{"code":99999999999999999999}]}],"x":{}`))
+	for field := range tellers {
+		f.Add([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","time":1759312800,"changes":[{"field":"` + field +
+			`","value":{"event":"VOLUME_BASED_PRICING_TIER_UPDATE","volume_tier_info":{"tier":"1:MAX","tier_update_time":1762331373,` +
+			`"pricing_category":"UTILITY","effective_month":"2025-11","region":"India"},"display_phone_number":"+39","decision":"x",` +
+			`"message_template_name":"a","message_template_language":"it","message_template_element":"\ud800","correct_category":"UTILITY",` +
+			`"max_daily_conversations_per_business":"TIER_2K"}}]}]}`))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		items, err := parse(body)
 		require.Equal(t, json.Valid(body), err == nil)
@@ -293,20 +301,36 @@ func FuzzParse(f *testing.F) {
 		require.Len(t, items, countItems(t, body))
 		for _, it := range items {
 			found := 0
-			for _, is := range []bool{it.message != nil, it.status != nil, it.reason != ""} {
+			for _, is := range []bool{it.message != nil, it.status != nil, it.told != nil, it.reason != ""} {
 				if is {
 					found++
 				}
 			}
-			require.Equal(t, 1, found, "an item is a message, a status, or has a reason")
+			require.Equal(t, 1, found, "an item is a message, a status, something told, or has a reason")
 			it.people()
 			again := one(t, it.delivery())
 			require.Equal(t, it.canonical(), again.canonical())
 			require.Equal(t, it.message, again.message)
 			require.Equal(t, it.status, again.status)
+			require.Equal(t, it.factsTold(), again.factsTold())
 			require.Equal(t, it.reason, again.reason)
 		}
 	})
+}
+
+// factsTold is what an item tells of an account, each fact writable as an event.
+func (it *item) factsTold() (found []string) {
+	if it.told == nil {
+		return nil
+	}
+	for _, fact := range it.told.facts(common{}) {
+		proposed, err := events.Encode(id.Event{}, fact, events.Envelope{})
+		if err != nil {
+			panic(err)
+		}
+		found = append(found, proposed.Type+string(proposed.Data))
+	}
+	return found
 }
 
 // node is a JSON value read by encoding/json, in order and with repeated keys: an opinion independent of json.go.

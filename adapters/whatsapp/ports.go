@@ -14,6 +14,10 @@ import (
 type Recorder interface {
 	// NumberOwner says which account claims a business number.
 	NumberOwner(ctx context.Context, phoneNumberID string) (account id.Account, found bool, err error)
+	// WABAHolders says which accounts are billed through a WABA, and what numbers they have.
+	WABAHolders(ctx context.Context, wabaID string) ([]commands.Holder, error)
+	// RecordTold records what one update tells of an account or of a template, and returns the stream that it stands in.
+	RecordTold(ctx context.Context, meta commands.Meta, told commands.Told) (stream string, err error)
 	// RecordUpdates records the updates of one conversation, in their order, in one append.
 	RecordUpdates(ctx context.Context, meta commands.Meta, delivery commands.Delivery) (commands.Outcome, error)
 	// Quarantine keeps an update whole.

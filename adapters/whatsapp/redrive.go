@@ -54,11 +54,18 @@ func (in *Ingester) Redrive(ctx context.Context, streams Streams, quarantined id
 	if len(w.parked) > 0 {
 		return &NoPlaceError{quarantined, w.parked[0].reason, w.parked[0].detail}
 	}
-	stream := conversation.Stream(w.spots[0].party.Conversation)
-	if _, err := in.Recorder.MarkRedriven(ctx, meta, quarantined, stream); err != nil {
+	if _, err := in.Recorder.MarkRedriven(ctx, meta, quarantined, w.landing()); err != nil {
 		return fmt.Errorf("closing quarantined update %s: %w", quarantined, err)
 	}
 	return nil
+}
+
+// landing is the stream where a delivery of one update landed: the first, when it was told of several accounts.
+func (w *work) landing() string {
+	if len(w.matters) > 0 {
+		return w.matters[0].stream
+	}
+	return conversation.Stream(w.spots[0].party.Conversation)
 }
 
 // readQuarantined reads an open update, and the trace that its facts belong to. An update that is closed is nil.

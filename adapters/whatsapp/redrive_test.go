@@ -30,7 +30,7 @@ func (r *rig) open(t failing) []id.Quarantine {
 	var open []id.Quarantine
 	for quarantined, e := range b.quarantined {
 		_, closed := b.redriven[quarantined]
-		if !closed && (e.Reason == events.UnknownMessage || e.Reason == events.UnknownNumber) {
+		if !closed && slices.Contains([]events.QuarantineReason{events.UnknownMessage, events.UnknownNumber, events.UnknownAccount}, e.Reason) {
 			open = append(open, quarantined)
 		}
 	}
@@ -73,7 +73,7 @@ func TestRedriveIntoTheConversation(t *testing.T) {
 	}
 	r.landed(t, all, true, true)
 	for quarantined, e := range r.read(t).redriven {
-		require.Regexp(t, "^conversation-", e.Stream)
+		require.Regexp(t, "^(conversation|account|template|told)-", e.Stream)
 		require.NoError(t, r.handler.Ingester.Redrive(t.Context(), r.store, quarantined, policy()), "again")
 	}
 	records := len(r.read(t).records)

@@ -114,6 +114,14 @@ func (d *desk) RecordUpdates(context.Context, commands.Meta, commands.Delivery) 
 	return commands.Outcome{}, nil
 }
 
+func (d *desk) WABAHolders(context.Context, string) ([]commands.Holder, error) {
+	return nil, errUnexpected
+}
+
+func (d *desk) RecordTold(context.Context, commands.Meta, commands.Told) (string, error) {
+	return "", errUnexpected
+}
+
 func (d *desk) Quarantine(context.Context, commands.Meta, events.UpdateQuarantined) (events.Position, error) {
 	return events.Start, errUnexpected
 }

@@ -225,6 +225,7 @@ type book struct {
 	quarantined map[id.Quarantine]events.UpdateQuarantined
 	redriven    map[id.Quarantine]events.UpdateRedriven
 	bodies      map[id.Quarantine]string // canonical text of the one update inside
+	told        map[string][]string      // by canonical text: the types of the facts taken from it
 }
 
 // step is the natural key of a status.
@@ -243,6 +244,7 @@ func (r *rig) read(t failing) book {
 		quarantined: map[id.Quarantine]events.UpdateQuarantined{},
 		redriven:    map[id.Quarantine]events.UpdateRedriven{},
 		bodies:      map[id.Quarantine]string{},
+		told:        map[string][]string{},
 	}
 	ids := map[id.Event]bool{}
 	for record, err := range r.store.ReadAll(r.ctx, events.Start) {
@@ -256,6 +258,9 @@ func (r *rig) read(t failing) book {
 		_, event, err := decode(record)
 		require.NoError(t, err)
 		switch e := event.(type) {
+		case events.ToldEvent:
+			text := r.toldText(t, e.Told())
+			b.told[text] = append(b.told[text], record.Type)
 		case events.MessageReceived:
 			b.received[e.WamidHash] = append(b.received[e.WamidHash], e)
 		case events.MessageSent:
@@ -283,6 +288,20 @@ func (r *rig) read(t failing) book {
 		}
 	}
 	return b
+}
+
+// toldText opens the update that a fact was taken from: an element of a list, or a whole change.
+func (r *rig) toldText(t failing, fact events.ToldFact) string {
+	t.Helper()
+	raw, err := r.vault.Open(r.ctx, fact.Raw, fact.FactID, "raw")
+	require.NoError(t, err)
+	body := []byte(`{"entry":[{"changes":[` + string(raw) + `]}]}`)
+	if !bytes.Contains(raw, []byte(`"field"`)) {
+		body = batch("errors", string(raw))
+	}
+	updates := updatesOf(t, body)
+	require.Len(t, updates, 1)
+	return updates[0].text
 }
 
 // plain unpacks a large body.

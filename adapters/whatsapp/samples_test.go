@@ -18,7 +18,8 @@ import (
 )
 
 // landed checks that every update of the deliveries is in its conversation or in quarantine, exactly once, and that
-// nothing else is. Messages have a place when the number is claimed, statuses when their message is bound.
+// nothing else is. Messages and what is told of the account have a place when the number is claimed, statuses when their
+// message is bound.
 func (r *rig) landed(t failing, bodies [][]byte, registered, bound bool) {
 	t.Helper()
 	b := r.read(t)
@@ -29,7 +30,7 @@ func (r *rig) landed(t failing, bodies [][]byte, registered, bound bool) {
 		}
 	}
 	wanted := map[string]bool{} // in quarantine
-	messages, steps := map[events.WamidHash]string{}, map[string]time.Time{}
+	messages, steps, told := map[events.WamidHash]string{}, map[string]time.Time{}, map[string]bool{}
 	for _, body := range bodies {
 		for _, u := range updatesOf(t, body) {
 			switch {
@@ -41,10 +42,16 @@ func (r *rig) landed(t failing, bodies [][]byte, registered, bound bool) {
 				if first, told := steps[key]; !told || at.Before(first) {
 					steps[key] = at
 				}
+			case (u.list == "" || u.list == "errors") && registered:
+				told[u.text] = true
 			default:
 				wanted[u.text] = true
 			}
 		}
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(told)), slices.Collect(maps.Keys(b.told)))
+	for text, types := range b.told {
+		require.Len(t, types, len(slices.Compact(slices.Sorted(slices.Values(types)))), "each fact is recorded once: %s", text)
 	}
 	for text, times := range kept {
 		require.Equal(t, 1, times, "kept once: %s", text)
