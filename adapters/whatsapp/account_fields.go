@@ -1,6 +1,8 @@
 package whatsapp
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +32,9 @@ var tellers = map[string]func(value object) (t told, rule string){
 	"message_template_components_update": readTemplateComponents,
 	"template_category_update":           readTemplateCategory,
 }
+
+// Fields lists the webhook fields that are handled besides messages: what was kept before they were, may have a place now.
+func Fields() []string { return slices.Sorted(maps.Keys(tellers)) }
 
 // readTold takes a change of an account-level field. Others keep the reason that they have.
 func (it *item) readTold(value object) {

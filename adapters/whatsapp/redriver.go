@@ -20,7 +20,7 @@ type Waiting struct {
 }
 
 // Ready lists the open updates after a position, in order of position and at most limit, whose cause has gone away: the
-// message they wait for is bound, or the number is claimed. Fewer than limit means that there are no more.
+// message they wait for is bound, the number or the WABA is claimed, or the field is handled now. Fewer than limit means that there are no more.
 type Ready func(ctx context.Context, after events.Position, limit int) ([]Waiting, error)
 
 // Redriver drives quarantined updates again as they become ready. Whatever it remembers is only to spare work: after a

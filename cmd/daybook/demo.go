@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -131,12 +133,15 @@ func (a *app) stage(base string, clock *demo.Clock, out, progress io.Writer) dem
 	}
 }
 
-// samples returns the sample deliveries, in the order of their names.
+// samples returns the sample deliveries, in the order of their names, but for those that end the business: it goes on.
 func samples() ([][]byte, error) {
 	names, err := fs.Glob(whatsapp.Samples, "testdata/*.json")
 	if err != nil {
 		return nil, err
 	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return strings.HasSuffix(name, "_deleted.json") || strings.HasSuffix(name, "_offboarded.json")
+	})
 	bodies := make([][]byte, len(names))
 	for i, name := range names {
 		if bodies[i], err = whatsapp.Samples.ReadFile(filepath.ToSlash(name)); err != nil {

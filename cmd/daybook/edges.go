@@ -95,7 +95,7 @@ func (a *app) redrive(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		items, err := routing.Ready(ctx, a.database, schema, uint64(after), limit)
+		items, err := routing.Ready(ctx, a.database, schema, whatsapp.Fields(), uint64(after), limit)
 		if err != nil {
 			return nil, err
 		}

@@ -65,7 +65,7 @@ func TestMetricsOfBuilds(t *testing.T) {
 	require.NoError(t, err)
 	unserved := httptest.NewServer(a.metrics.handler())
 	defer unserved.Close()
-	require.Contains(t, scrape(t, unserved.URL), `daybook_projection_build_progress_ratio{build="routing_v1_b2",phase="replaying",projection="routing"} 0`)
+	require.Contains(t, scrape(t, unserved.URL), `daybook_projection_build_progress_ratio{build="routing_v2_b2",phase="replaying",projection="routing"} 0`)
 }
 
 // TestMetricsWhilePostgresIsAway tell what the process knows by itself, and nothing else.

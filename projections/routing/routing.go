@@ -1,5 +1,6 @@
 // Package routing posts what webhook updates are routed by: which message a platform id is bound to, which account a
-// business number belongs to and whether it is registered, and what could not be routed.
+// business number belongs to and whether it is registered, which accounts are billed through a WABA, and what could not be
+// routed.
 //
 // It owns the read model of the same name. Nothing here decides anything: what has become ready to be driven again is a
 // question to the rows.
@@ -13,10 +14,11 @@ import (
 
 // Define returns the projection.
 func Define() *projections.Projection {
-	p := projections.New("routing", 1, routing.Schema)
+	p := projections.New("routing", 2, routing.Schema)
 	routes := projections.Patch[routing.MessageRow](p, "messages")
 	numbers := projections.Patch[routing.NumberRow](p, "numbers")
 	accounts := projections.Patch[routing.AccountRow](p, "accounts")
+	wabas := projections.Patch[routing.WABARow](p, "wabas")
 	quarantine := projections.Patch[routing.QuarantineRow](p, "quarantine")
 
 	projections.On(p, func(e events.MessageAccepted, at projections.At) error {
@@ -32,6 +34,9 @@ func Define() *projections.Projection {
 	})
 	projections.On(p, func(e events.NumberClaimed, _ projections.At) error {
 		return numbers.Set(routing.NumberRow{PhoneNumberID: e.PhoneNumberID, AccountID: &e.AccountID})
+	})
+	projections.On(p, func(e events.WABAClaimed, _ projections.At) error {
+		return wabas.Set(routing.WABARow{WABAID: e.WABAID, AccountID: e.AccountID})
 	})
 	projections.On(p, func(e events.AccountRegistered, _ projections.At) error {
 		return accounts.Set(routing.AccountRow{AccountID: e.AccountID})

@@ -1,6 +1,7 @@
 package routing_test
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"testing"
@@ -36,7 +37,7 @@ func item(name string) id.Quarantine { return id.Derive[id.Quarantine](name) }
 
 // keep gives a quarantined update, in a stream of its own.
 func keep(s *projectiontest.Scenario, name string, e events.UpdateQuarantined) *projectiontest.Scenario {
-	e.QuarantineID, e.Field, e.ReceivedAt = item(name), "messages", noon
+	e.QuarantineID, e.Field, e.ReceivedAt = item(name), cmp.Or(e.Field, "messages"), noon
 	return s.Given("quarantine-"+e.QuarantineID.String(), e)
 }
 
@@ -56,12 +57,21 @@ func claimed(number string) events.Event {
 	return events.NumberClaimed{AccountID: projectiontest.Account, PhoneNumberID: number}
 }
 
+func billed(waba string) events.Event {
+	return events.WABAClaimed{AccountID: projectiontest.Account, WABAID: waba}
+}
+
+// change is a change of an account, kept for a reason.
+func change(field string, reason events.QuarantineReason) events.UpdateQuarantined {
+	return events.UpdateQuarantined{Reason: reason, Kind: "value", Field: field, WABAID: "900"}
+}
+
 var registered = events.AccountRegistered{AccountID: projectiontest.Account}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	projectiontest.Conformance(t, routing.Define, func(s *projectiontest.Scenario) {
-		s.Given("number-1", claimed("1")).Given("account-1", registered)
+		s.Given("number-1", claimed("1")).Given("waba-900", billed("900")).Given("account-1", registered)
 		keep(s, "late", status("1", events.UnknownMessage, "w1:a"))
 		s.Given("conversation-1", accepted("w1:a"), accepted("w1:b"), accepted("w1:a"))
 		keep(s, "early", message("2", events.UnknownNumber))
@@ -191,6 +201,13 @@ func TestReadyAreThoseWhoseCauseHasGoneAway(t *testing.T) {
 		"a status needs its message too":       {status("2", events.UnknownNumber, "w1:a"), []events.Event{claimed("2"), registered}, false},
 		"a status needs its number too":        {status("2", events.UnknownNumber, "w1:a"), []events.Event{accepted("w1:a")}, false},
 		"a known number does not bind":         {status("2", events.UnknownMessage, "w1:a"), []events.Event{claimed("2"), registered}, false},
+		"its WABA is claimed":                  {change("account_update", events.UnknownAccount), []events.Event{billed("900"), registered}, true},
+		"its WABA is claimed too early":        {change("account_update", events.UnknownAccount), []events.Event{billed("900")}, false},
+		"another WABA is claimed":              {change("account_update", events.UnknownAccount), []events.Event{billed("901"), registered}, false},
+		"its field is handled now":             {change("account_update", events.UnknownField), []events.Event{billed("900"), registered}, true},
+		"its field is handled, for nobody yet": {change("account_update", events.UnknownField), []events.Event{billed("900")}, false},
+		"its field is still not handled":       {change("flows", events.UnknownField), []events.Event{billed("900"), registered}, false},
+		"nothing cures what is not used":       {change("group_lifecycle_update", events.NotUsed), []events.Event{billed("900"), registered}, false},
 		"nothing cures an unknown field":       {events.UpdateQuarantined{Reason: events.UnknownField, PhoneNumberID: "2", WamidHash: "w1:a"}, []events.Event{accepted("w1:a")}, false},
 		"nothing cures an unknown shape":       {message("2", events.UnknownShape), []events.Event{claimed("2"), registered}, false},
 		"nothing cures an unknown status":      {status("2", events.UnknownStatus, "w1:a"), []events.Event{accepted("w1:a")}, false},
@@ -234,7 +251,7 @@ func TestReadyItemsComeOldestFirstPageByPage(t *testing.T) {
 	for _, limit := range []int{1, 4, 15, 100} {
 		var got []id.Quarantine
 		for after := uint64(0); ; {
-			items, err := routes.Ready(t.Context(), tx, s.Schema(), after, limit)
+			items, err := routes.Ready(t.Context(), tx, s.Schema(), nil, after, limit)
 			require.NoError(t, err)
 			if len(items) == 0 {
 				break
@@ -295,7 +312,7 @@ func utc(at *time.Time) {
 func ready(t *testing.T, s *projectiontest.Scenario) []routes.Item {
 	t.Helper()
 	s.Settle()
-	items, err := routes.Ready(t.Context(), s.Pool(), s.Schema(), 0, 10)
+	items, err := routes.Ready(t.Context(), s.Pool(), s.Schema(), []string{"account_update"}, 0, 10)
 	require.NoError(t, err)
 	return items
 }

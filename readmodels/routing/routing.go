@@ -105,22 +105,32 @@ func Quarantined(ctx context.Context, db readmodels.Querier, schema string, f Fi
 }
 
 // Ready lists, oldest first, the open updates whose cause has gone away: the platform id that a status waits for has
-// been bound; the business number has been claimed, by an account that is registered. A status that waited for its
-// number also needs its message. Which of them was there first does not matter: this joins what has been committed.
+// been bound; the business number, or the WABA, has been claimed by an account that is registered; the webhook field that
+// nothing handled then is one that is handled now. A status that waited for its number also needs its message. Which of
+// them was there first does not matter: this joins what has been committed.
 //
 // It begins after a position, that of the last item already seen, or 0: items that could not be driven after all do not
 // stand before the others. The limit is 100 when 0, and at most 1,000.
-func Ready(ctx context.Context, db readmodels.Querier, schema string, after uint64, limit int) ([]Item, error) {
+func Ready(ctx context.Context, db readmodels.Querier, schema string, handled []string, after uint64, limit int) ([]Item, error) {
 	const statement = `SELECT q.* FROM $schema.quarantine q
 		CROSS JOIN LATERAL (SELECT
 			EXISTS (SELECT FROM $schema.messages m WHERE m.wamid_hash = q.wamid_hash) AS bound,
 			EXISTS (SELECT FROM $schema.numbers n JOIN $schema.accounts a USING (account_id)
-				WHERE n.phone_number_id = q.phone_number_id) AS owned) known
-		WHERE q.position > $1 AND q.redriven_at IS NULL AND q.reason IN ('unknown_message', 'unknown_number')
-		  AND (q.reason = 'unknown_message' OR owned)
-		  AND (q.reason = 'unknown_number' AND q.kind <> 'status' OR bound)
+				WHERE n.phone_number_id = q.phone_number_id) AS owned,
+			EXISTS (SELECT FROM $schema.wabas w JOIN $schema.accounts a USING (account_id)
+				WHERE w.waba_id = q.waba_id) AS held) known
+		WHERE q.position > $1 AND q.redriven_at IS NULL
+		  AND q.reason IN ('unknown_message', 'unknown_number', 'unknown_account', 'unknown_field')
+		  AND CASE q.reason
+			WHEN 'unknown_message' THEN bound
+			WHEN 'unknown_number' THEN owned AND (q.kind <> 'status' OR bound)
+			WHEN 'unknown_account' THEN held
+			ELSE q.field = ANY($3) AND (owned OR held) END
 		ORDER BY q.position LIMIT $2`
-	items, err := list(ctx, db, readmodels.In(schema, statement), after, readmodels.Limit(limit))
+	if handled == nil {
+		handled = []string{}
+	}
+	items, err := list(ctx, db, readmodels.In(schema, statement), after, readmodels.Limit(limit), handled)
 	if err != nil {
 		return nil, fmt.Errorf("listing what may leave the quarantine after %d: %w", after, err)
 	}

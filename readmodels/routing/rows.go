@@ -23,6 +23,12 @@ type NumberRow struct {
 	AccountID     *id.Account `db:"account_id"`
 }
 
+// WABARow is a row of wabas: an account that is billed through a WABA.
+type WABARow struct {
+	WABAID    string     `db:"waba_id,key"`
+	AccountID id.Account `db:"account_id,key"`
+}
+
 // AccountRow is a row of accounts: one that is registered.
 type AccountRow struct {
 	AccountID id.Account `db:"account_id,key"`

@@ -17,6 +17,13 @@ CREATE TABLE numbers (
     account_id      uuid
 );
 
+-- Which accounts are billed through a WABA, the platform's billing account. Several may share one.
+CREATE TABLE wabas (
+    waba_id    text COLLATE "C",
+    account_id uuid,
+    PRIMARY KEY (waba_id, account_id)
+);
+
 -- Which accounts are registered. A claim is written first, so a number may belong to an account that is not there yet.
 CREATE TABLE accounts (
     account_id uuid PRIMARY KEY
@@ -30,7 +37,7 @@ CREATE TABLE quarantine (
     detail          text,                        -- names the field and the rule
     field           text,                        -- the webhook's field
     kind            text,                        -- message, status or value
-    waba_id         text,
+    waba_id         text COLLATE "C",
     phone_number_id text COLLATE "C",            -- empty when the update names none
     wamid_hash      text COLLATE "C",            -- empty when the update names none
     received_at     timestamptz,
@@ -42,4 +49,4 @@ CREATE TABLE quarantine (
 -- Open items are few among all that ever were. The second index holds those that may become ready by themselves.
 CREATE INDEX quarantine_open ON quarantine (position) WHERE redriven_at IS NULL;
 CREATE INDEX quarantine_waiting ON quarantine (position)
-    WHERE redriven_at IS NULL AND reason IN ('unknown_message', 'unknown_number');
+    WHERE redriven_at IS NULL AND reason IN ('unknown_message', 'unknown_number', 'unknown_account', 'unknown_field');

@@ -135,7 +135,7 @@ func (p *player) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	p.count("AccountRegistered", "NumberClaimed", "TermsAccepted", "PremiumSubscribed")
+	p.count("AccountRegistered", "NumberClaimed", "WABAClaimed", "TermsAccepted", "PremiumSubscribed")
 	return nil
 }
 

@@ -2,14 +2,16 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // playSamples posts the deliveries, then all of them again, which must change nothing.
 func (p *player) playSamples(ctx context.Context, samples [][]byte) error {
-	received, kept, err := countSamples(samples)
+	facts, err := countSamples(samples)
 	if err != nil {
 		return err
 	}
@@ -20,15 +22,42 @@ func (p *player) playSamples(ctx context.Context, samples [][]byte) error {
 			}
 		}
 	}
-	p.tally.facts["MessageReceived"] += received
-	p.tally.facts["UpdateQuarantined"] += kept
-	fmt.Fprintf(p.Out, "  %d messages recorded, %d updates kept whole in quarantine\n\n", received, kept)
+	told := 0
+	for fact, n := range facts {
+		p.tally.facts[fact] += n
+		if fact != "MessageReceived" && fact != "UpdateQuarantined" {
+			told += n
+		}
+	}
+	fmt.Fprintf(p.Out, "  %d messages recorded, %d facts of the account and its templates, %d updates kept whole in quarantine\n\n",
+		facts["MessageReceived"], told, facts["UpdateQuarantined"])
 	return nil
 }
 
-// countSamples counts the different updates in deliveries: each element of a list is one, and a value without a list is
-// one. It shares no code with the webhook, so that one can be held against the other.
-func countSamples(samples [][]byte) (received, kept int, err error) {
+// factsOf says what a whole change becomes, by its field, and by its event where the field has many. What is not here is
+// kept in quarantine.
+var factsOf = map[string]string{
+	"account_alerts":        "PlatformTold",
+	"account_review_update": "PlatformTold",
+	"account_update AUTH_INTL_PRICE_ELIGIBILITY_UPDATE": "AuthInternationalPriceSet",
+	"account_update DISABLED_UPDATE":                    "PlatformTold", // the samples only announce it
+	"account_update ACCOUNT_RESTRICTION":                "AccountRestricted",
+	"account_update ACCOUNT_VIOLATION":                  "PlatformTold",
+	"account_update VOLUME_BASED_PRICING_TIER_UPDATE":   "VolumeTierTold",
+	"business_capability_update":                        "MessagingLimitChanged",
+	"message_template_components_update":                "TemplateEdited",
+	"message_template_quality_update":                   "TemplateQualityChanged",
+	"message_template_status_update":                    "TemplateStatusChanged",
+	"phone_number_name_update":                          "NumberNameDecided",
+	"phone_number_quality_update":                       "NumberQualityChanged MessagingLimitChanged",
+	"security":                                          "PlatformTold",
+	"template_category_update":                          "TemplateCategoryChanged",
+}
+
+// countSamples counts what the different updates in deliveries become: each element of a list is one, and a value without a
+// list is one. It shares no code with the webhook, so that one can be held against the other.
+func countSamples(samples [][]byte) (map[string]int, error) {
+	facts := map[string]int{}
 	seen := map[string]bool{}
 	for _, sample := range samples {
 		var delivery struct {
@@ -40,17 +69,17 @@ func countSamples(samples [][]byte) (received, kept int, err error) {
 			} `json:"entry"`
 		}
 		if err := json.Unmarshal(sample, &delivery); err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 		for _, entry := range delivery.Entry {
 			for _, change := range entry.Changes {
 				for list, updates := range updatesOf(change.Value) {
 					for _, update := range updates {
 						key := change.Field + list + update
-						if !seen[key] && list == "messages" {
-							received++
-						} else if !seen[key] {
-							kept++
+						for _, fact := range become(change.Field, list, change.Value, seen) {
+							if !seen[key] {
+								facts[fact]++
+							}
 						}
 						seen[key] = true
 					}
@@ -58,7 +87,29 @@ func countSamples(samples [][]byte) (received, kept int, err error) {
 			}
 		}
 	}
-	return received, kept, nil
+	return facts, nil
+}
+
+// become says what one update becomes. A template becomes known by the first that is told of it.
+func become(field, list string, value map[string]json.RawMessage, seen map[string]bool) []string {
+	switch list {
+	case "messages":
+		return []string{"MessageReceived"}
+	case "errors":
+		return []string{"PlatformTold"}
+	case "":
+	default:
+		return []string{"UpdateQuarantined"}
+	}
+	var event string
+	_ = json.Unmarshal(value["event"], &event) // none: the field says it all
+	told := cmp.Or(factsOf[field], factsOf[field+" "+event], "UpdateQuarantined")
+	template := string(value["message_template_name"]) + string(value["message_template_language"])
+	if template != "" && !seen[template] {
+		seen[template] = true
+		told += " TemplateSubmitted"
+	}
+	return strings.Fields(told)
 }
 
 // updatesOf lists the updates of one change by the list that they stand in; "" is the value itself.
