@@ -139,7 +139,17 @@ func appendCharge(b []byte, c *Charge) []byte {
 	if c.Tier != 0 {
 		b = strconv.AppendInt(append(b, `,"tier":`...), int64(c.Tier), 10)
 	}
-	return append(appendOptional(b, `,"expected":`, c.Expected), '}')
+	if c.Ordinal != 0 {
+		b = strconv.AppendInt(append(b, `,"ordinal":`...), c.Ordinal, 10)
+	}
+	if c.Provisional {
+		b = append(b, `,"provisional":true`...)
+	}
+	if c.Late {
+		b = append(b, `,"late":true`...)
+	}
+	b = appendOptional(b, `,"expected":`, c.Expected)
+	return append(appendOptional(b, `,"expected_category":`, c.ExpectedCategory), '}')
 }
 
 func appendRef(b []byte, r *Ref) []byte {

@@ -23,6 +23,8 @@ const (
 	BasisFreeWindow     Basis = "free_csw"   // inside the customer service window
 	BasisFreeEntryPoint Basis = "free_fep"   // inside a free entry point window
 	BasisFreeGroup      Basis = "free_group" // the platform's word for group messages inside the window
+	// BasisFreeConversation is a message in a conversation that was paid as a whole (until 2025-06).
+	BasisFreeConversation Basis = "free_cbp"
 )
 
 // MarketBasis is how a recipient's market was found.
@@ -68,9 +70,18 @@ type Charge struct {
 	Rated       Category     `json:"rated,omitempty"` // category of the card whose rate applies, if any does
 	Card        *Ref         `json:"card,omitempty"`  // the RateCardImported that the rate is from
 	CardFrom    Date         `json:"card_from,omitempty"`
-	Tier        int          `json:"tier,omitempty"`
-	// Expected is the basis that the policy alone would have given, where the platform's word differs.
-	Expected Basis `json:"expected,omitempty"`
+	// Tier is the band of the rate that applies, from 1; none when the rate has one price for all.
+	Tier int `json:"tier,omitempty"`
+	// Ordinal is which paid message of market, category and month it was, from 1, in order of rating. Closing assigns tiers
+	// in order of delivery and leaves it out.
+	Ordinal int64 `json:"ordinal,omitempty"`
+	// Provisional says that tier or allowance follow from the order of rating: closing the period may change them.
+	Provisional bool `json:"provisional,omitempty"`
+	// Late says that it was delivered when the platform had no business to try any more: after the message's life.
+	Late bool `json:"late,omitempty"`
+	// Expected and ExpectedCategory are what we would have given without the platform's word, where that differs.
+	Expected         Basis    `json:"expected,omitempty"`
+	ExpectedCategory Category `json:"expected_category,omitempty"`
 }
 
 // MessageCharged says what one delivery cost: once per message and recipient, for ever.
@@ -135,6 +146,8 @@ type BatchRated struct {
 	Allowances   []AllowanceUsed `json:"allowances,omitempty"` // in order of the number's id
 	Pending      int             `json:"pending,omitempty"`
 	PendingSince *uint64         `json:"pending_since,omitempty"` // revision of the oldest ChargePending that may be open
+	// Closed says that the period was closed, and nothing was charged, adjusted or taken back since.
+	Closed bool `json:"closed,omitempty"`
 }
 
 // PeriodTotal counts the charges of one market and category, adjustments included.
@@ -152,7 +165,38 @@ type AllowanceUsed struct {
 	Used          int64  `json:"used"`
 }
 
-func (MessageCharged) isEvent() {}
-func (ChargePending) isEvent()  {}
-func (ChargeAdjusted) isEvent() {}
-func (BatchRated) isEvent()     {}
+// ChargeDiscrepancyFound says, beside a charge, that the platform's word differs from what we would have charged. The
+// platform's counts.
+type ChargeDiscrepancyFound struct {
+	Delivery         Delivered `json:"delivery"`
+	Charged          Ref       `json:"charged"` // the MessageCharged or ChargeAdjusted that it stands beside
+	Ours             Basis     `json:"ours"`
+	Platform         Basis     `json:"platform"`
+	OurCategory      Category  `json:"our_category"`
+	PlatformCategory Category  `json:"platform_category"`
+}
+
+// PeriodClosingRequested asks rating to close a billing period, in a stream of its own. A period may be closed again:
+// that puts what came since into its place.
+type PeriodClosingRequested struct {
+	Portfolio   id.Account `json:"portfolio"`
+	Month       string     `json:"month"` // "2026-10"
+	RequestedAt time.Time  `json:"requested_at"`
+}
+
+// PeriodClosed says that tiers and allowances of all lines so far are those of the order of delivery.
+type PeriodClosed struct {
+	Portfolio id.Account `json:"portfolio"`
+	Month     string     `json:"month"`
+	ClosedAt  time.Time  `json:"closed_at"`
+	Lines     int64      `json:"lines"`    // charges of the period, free ones included
+	Adjusted  int64      `json:"adjusted"` // lines that closing has given another tier, or another allowance
+}
+
+func (MessageCharged) isEvent()         {}
+func (ChargePending) isEvent()          {}
+func (ChargeAdjusted) isEvent()         {}
+func (BatchRated) isEvent()             {}
+func (ChargeDiscrepancyFound) isEvent() {}
+func (PeriodClosingRequested) isEvent() {}
+func (PeriodClosed) isEvent()           {}

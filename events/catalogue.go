@@ -130,6 +130,9 @@ var catalogue = newCatalogue(
 	entry[ChargePending]("ChargePending"),
 	entry[ChargeAdjusted]("ChargeAdjusted"),
 	entry[BatchRated]("BatchRated"),
+	entry[ChargeDiscrepancyFound]("ChargeDiscrepancyFound"),
+	entry[PeriodClosingRequested]("PeriodClosingRequested"),
+	entry[PeriodClosed]("PeriodClosed"),
 
 	entry[UpdateQuarantined]("UpdateQuarantined"),
 	entry[UpdateRedriven]("UpdateRedriven"),

@@ -289,7 +289,9 @@ func exemplars() map[string][]events.Event {
 			FileSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Sources: []string{"the platform's card"},
 			Markets: []events.MarketRates{{
 				Market: "North America", Countries: []string{"US", "CA"}, Prefixes: []string{"1"},
-				Rates: []events.Rate{{Category: events.Utility, Micros: new(int64(3400))}},
+				Rates: []events.Rate{{
+					Category: events.Utility, Micros: new(int64(3400)), Tiers: []events.RateTier{{From: 100_001, Micros: 3100}},
+				}},
 			}},
 		}},
 		"RatesAwaited": {events.RatesAwaited{Currency: "EUR", Stream: billingStream}},
@@ -313,7 +315,15 @@ func exemplars() map[string][]events.Event {
 				Amount: money.Amount{Micros: 3400, Currency: "EUR"}, Market: "North America", Category: events.Utility, Paid: 1, Free: 1,
 			}},
 			Allowances: []events.AllowanceUsed{{PhoneNumberID: "900555000111222", Used: 1}},
-			Pending:    1, PendingSince: new(uint64(2)),
+			Pending:    1, PendingSince: new(uint64(2)), Closed: true,
+		}},
+		"ChargeDiscrepancyFound": {events.ChargeDiscrepancyFound{
+			Delivery: delivered(), Charged: events.Ref{Stream: billingStream, Revision: 3}, Ours: events.BasisFreeEntryPoint,
+			Platform: events.BasisRegular, OurCategory: events.Utility, PlatformCategory: events.Marketing,
+		}},
+		"PeriodClosingRequested": {events.PeriodClosingRequested{Portfolio: of[id.Account](1), Month: "2026-10", RequestedAt: at(15)}},
+		"PeriodClosed": {events.PeriodClosed{
+			Portfolio: of[id.Account](1), Month: "2026-10", ClosedAt: at(16), Lines: 100_001, Adjusted: 2,
 		}},
 
 		"UpdateQuarantined": {events.UpdateQuarantined{
@@ -445,7 +455,8 @@ func charge() events.Charge {
 	return events.Charge{
 		Amount: money.Amount{Micros: 3400, Currency: "EUR"}, Basis: events.BasisRegular, Policy: "P3", Day: "2026-10-05",
 		Category: events.Utility, Market: "North America", MarketBasis: events.MarketByPrefix, Rated: events.Utility,
-		Card: &events.Ref{Stream: "ratecards-EUR", Revision: 1}, CardFrom: "2026-10-01", Tier: 1, Expected: events.BasisFreeWindow,
+		Card: &events.Ref{Stream: "ratecards-EUR", Revision: 1}, CardFrom: "2026-10-01", Tier: 1, Ordinal: 7, Provisional: true,
+		Late: true, Expected: events.BasisFreeWindow, ExpectedCategory: events.Marketing,
 	}
 }
 

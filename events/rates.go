@@ -32,6 +32,15 @@ type MarketRates struct {
 type Rate struct {
 	Category Category `json:"category"`
 	Micros   *int64   `json:"micros,omitempty"`
+	// Tiers are the prices of later messages, in order of From: each counts for the messages of a month from its first one
+	// on, and never for those before. None: all messages have one price.
+	Tiers []RateTier `json:"tiers,omitempty"`
+}
+
+// RateTier is the price from the From-th paid message on that a portfolio has sent to the market in the category and month.
+type RateTier struct {
+	From   int64 `json:"from"`
+	Micros int64 `json:"micros"`
 }
 
 // RatesAwaited says that a billing period holds deliveries that no known card prices. It stands in a stream of its own

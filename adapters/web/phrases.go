@@ -11,11 +11,12 @@ import (
 // phrases are what the pages say to people for words that events and programs use. Words that people use too stand for
 // themselves.
 var phrases = map[string]string{
-	string(events.BasisRegular):        "the rate of the card",
-	string(events.BasisAllowance):      "free: within the month's free service messages",
-	string(events.BasisFreeWindow):     "free: inside the service window",
-	string(events.BasisFreeEntryPoint): "free: inside the window of a free entry point",
-	string(events.BasisFreeGroup):      "free: to a group, inside the service window",
+	string(events.BasisRegular):          "the rate of the card",
+	string(events.BasisAllowance):        "free: within the month's free service messages",
+	string(events.BasisFreeWindow):       "free: inside the service window",
+	string(events.BasisFreeEntryPoint):   "free: inside the window of a free entry point",
+	string(events.BasisFreeGroup):        "free: to a group, inside the service window",
+	string(events.BasisFreeConversation): "free: in a conversation that was paid as a whole",
 
 	string(events.RateUnavailable):   "no price: no rate card has a rate for it",
 	string(events.MarketUnresolved):  "no price: neither number nor country of the recipient is known",

@@ -33,6 +33,6 @@ func TestEveryWordOfAChargeHasAPhrase(t *testing.T) {
 		seen[kind.Name]++
 		return false
 	})
-	require.Equal(t, map[string]int{"Basis": 5, "MarketBasis": 3, "PendingReason": 3}, seen)
+	require.Equal(t, map[string]int{"Basis": 6, "MarketBasis": 3, "PendingReason": 3}, seen)
 	require.Equal(t, "utility", phrase("utility"))
 }

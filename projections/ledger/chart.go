@@ -114,7 +114,7 @@ func classOf(b events.Basis) (string, error) {
 		return "billable", nil
 	case events.BasisAllowance:
 		return "allowance", nil
-	case events.BasisFreeWindow, events.BasisFreeEntryPoint, events.BasisFreeGroup:
+	case events.BasisFreeWindow, events.BasisFreeEntryPoint, events.BasisFreeGroup, events.BasisFreeConversation:
 		return "free", nil
 	}
 	return "", fmt.Errorf("no account for the basis %q", b)

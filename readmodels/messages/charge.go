@@ -13,7 +13,7 @@ type Charge struct {
 	Amount        *money.Amount // nil while pending: unknown is never free
 	Currency      money.Currency
 	PendingReason string // why there is no price yet; "" once there is one
-	Basis         string // regular, or why it is free: allowance, free_csw, free_fep, free_group
+	Basis         string // regular, or why it is free: allowance, free_csw, free_fep, free_group, free_cbp
 	Expected      string // the basis that our policy alone would have given, where the platform's word differs
 	Policy        string // the pricing policy in force on Day
 	Day           string // of the delivery in the account's time zone, as in 2026-10-01

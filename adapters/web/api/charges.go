@@ -22,7 +22,7 @@ type Charge struct {
 	Micros      *int64         `json:"micros,omitempty"       doc:"The same in millionths of a unit." example:"30000"`
 	Currency    money.Currency `json:"currency"               doc:"ISO 4217 code." example:"USD"`
 	Pending     string         `json:"pending,omitempty"      doc:"Why there is no price yet: RateUnavailable, MarketUnresolved or PolicyUnavailable. Unknown is never free. It stays until a card of the currency or a later fact of the delivery comes." example:"RateUnavailable"`
-	Basis       string         `json:"basis,omitempty"        doc:"Why it costs that: regular is the card's rate; allowance, free_csw, free_fep and free_group are free." example:"regular"`
+	Basis       string         `json:"basis,omitempty"        doc:"Why it costs that: regular is the card's rate; allowance, free_csw, free_fep, free_group and free_cbp are free." example:"regular"`
 	Expected    string         `json:"expected,omitempty"     doc:"The basis by our own policy, where the platform's word differs and outranks it." example:"free_csw"`
 	Policy      string         `json:"policy,omitempty"       doc:"The pricing policy in force on the day." example:"P3"`
 	Day         string         `json:"day,omitempty"          format:"date" doc:"Day of the delivery in the account's time zone." example:"2026-10-05"`
