@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"daybook/domain/billing"
 	"daybook/domain/pricing"
 	"daybook/events"
@@ -34,7 +36,7 @@ const (
 	ratingBytes  = 512 << 10
 )
 
-// rating prices deliveries, in log order, into the billing periods of their accounts.
+// rating prices deliveries, in log order, into the billing periods of their accounts' portfolios.
 //
 // What was rated follows from the periods alone: each append ends with BatchRated, which names the last fact before it,
 // and demands the revision before it. What else is remembered of an account, a card or a period only spares reading.
@@ -44,19 +46,22 @@ type rating struct {
 	events int // most in one append
 	bytes  int
 	cards  library
-	raters [ratingShards]*rater // each belongs to the React of its shard
+	owners *lru.Cache[id.Account, id.Account] // portfolios of accounts, which never change
+	raters [ratingShards]*rater               // each belongs to the React of its shard
 }
 
 // NewRating returns the policy that charges deliveries: every status fact that changes what is known of a delivery
-// becomes a charge, a pending charge or an adjustment, and every imported rate card prices what was pending. The clock
-// says when charges are recorded.
+// becomes a charge, a pending charge or an adjustment, every imported rate card prices what was pending, and every
+// request to close a period puts its charges into their tiers by order of delivery. The clock says when charges are
+// recorded.
 func NewRating(store RatingStore, now func() time.Time) Policy {
 	return newRating(store, now, ratingEvents, ratingBytes)
 }
 
 func newRating(store RatingStore, now func() time.Time, maxEvents, maxBytes int) *rating {
+	owners, _ := lru.New[id.Account, id.Account](ownersKept) // fails for sizes below 1
 	return &rating{
-		store: store, now: now, events: maxEvents, bytes: maxBytes, cards: library{shelves: map[money.Currency]*shelf{}},
+		store: store, now: now, events: maxEvents, bytes: maxBytes, owners: owners, cards: library{shelves: map[money.Currency]*shelf{}},
 	}
 }
 
@@ -64,25 +69,30 @@ func (*rating) Name() string { return RatingName }
 
 func (*rating) Shards() int { return ratingShards }
 
-// handled are the facts that may carry a Delivery, and rate cards.
+// handled are the facts that may carry a Delivery, rate cards, and requests to close periods.
 var handled = map[string]bool{
-	events.NameOf[events.MessageSent]():         true,
-	events.NameOf[events.MessageDelivered]():    true,
-	events.NameOf[events.MessageRead]():         true,
-	events.NameOf[events.MessagePlayed]():       true,
-	events.NameOf[events.StatusTimeCorrected](): true,
-	events.NameOf[events.PricingTold]():         true,
-	events.NameOf[events.RateCardImported]():    true,
+	events.NameOf[events.MessageSent]():            true,
+	events.NameOf[events.MessageDelivered]():       true,
+	events.NameOf[events.MessageRead]():            true,
+	events.NameOf[events.MessagePlayed]():          true,
+	events.NameOf[events.StatusTimeCorrected]():    true,
+	events.NameOf[events.PricingTold]():            true,
+	events.NameOf[events.RateCardImported]():       true,
+	events.NameOf[events.PeriodClosingRequested](): true,
 }
 
 func (*rating) Handles(eventType string) bool { return handled[eventType] }
 
-// Shard deals by portfolio, which is the account; a rate card concerns all.
-func (*rating) Shard(_ context.Context, in *Input) (int, error) {
-	if _, card := in.Event.(events.RateCardImported); card {
+// Shard deals by portfolio; a rate card concerns all.
+func (r *rating) Shard(ctx context.Context, in *Input) (int, error) {
+	switch e := in.Event.(type) {
+	case events.RateCardImported:
 		return Every, nil
+	case events.PeriodClosingRequested:
+		return ratingShard(e.Portfolio), nil
 	}
-	return ratingShard(in.Envelope.Account), nil
+	portfolio, err := r.portfolioOf(ctx, in.Envelope.Account)
+	return ratingShard(portfolio), err
 }
 
 // ratingShard never changes: a period that changed its shard could be rated by two processes in different orders.
@@ -132,16 +142,16 @@ type task struct {
 	*Input
 
 	key   billing.Key
-	later bool // more of a delivery that was known before
+	terms *pricing.Terms // of its account, when it happened
+	later bool           // more of a delivery that was known before
 }
 
 // group is facts of one billing period, in log order.
 type group struct {
-	stream  string
-	account id.Account
-	terms   pricing.Terms
-	tasks   []task
-	later   bool // one of the tasks is
+	stream    string
+	portfolio id.Account
+	tasks     []task
+	later     bool // one of the tasks is
 }
 
 // groups deals facts out to billing periods.
@@ -156,16 +166,16 @@ type groupKey struct {
 }
 
 // deal adds a fact to the group of its period: that of the month in which the delivery was first known.
-func (g *groups) deal(in *Input, fact *events.StatusFact, terms pricing.Terms) {
-	t := task{in, billing.Key{Message: fact.MessageID, Recipient: fact.RecipientID}, fact.Delivery.FirstAt != nil}
+func (g *groups) deal(in *Input, fact *events.StatusFact, portfolio id.Account, terms *pricing.Terms) {
+	t := task{in, billing.Key{Message: fact.MessageID, Recipient: fact.RecipientID}, terms, fact.Delivery.FirstAt != nil}
 	first := fact.Delivery.At
 	if t.later {
 		first = *fact.Delivery.FirstAt
 	}
-	key := groupKey{in.Envelope.Account, billing.Month(terms.Day(first))}
+	key := groupKey{portfolio, billing.Month(terms.Day(first))}
 	own := g.by[key]
 	if own == nil {
-		own = &group{stream: billing.Stream(key.portfolio, key.month), account: in.Envelope.Account, terms: terms}
+		own = &group{stream: billing.Stream(key.portfolio, key.month), portfolio: portfolio}
 		if g.by == nil {
 			g.by = map[groupKey]*group{}
 		}
@@ -181,9 +191,9 @@ func (t *task) delivered() events.Delivered {
 	return events.Delivered{
 		ConversationID: fact.ConversationID, MessageID: fact.MessageID, RecipientID: fact.RecipientID,
 		PhoneNumberID: fact.Sending.PhoneNumberID, Dialling: fact.Sending.Dialling, Category: fact.Sending.Category,
-		QueuedAt: fact.Sending.QueuedAt, WindowUntil: fact.Sending.WindowUntil,
-		DeliveredAt: fact.Delivery.At, Inferred: fact.Delivery.Inferred, Pricing: fact.Delivery.Pricing,
-		Source: refOf(t.Input),
+		QueuedAt: fact.Sending.QueuedAt, WindowUntil: fact.Sending.WindowUntil, EntryPointUntil: fact.Sending.EntryPointUntil,
+		Campaign: fact.Sending.Campaign, DeliveredAt: fact.Delivery.At, Inferred: fact.Delivery.Inferred,
+		Pricing: fact.Delivery.Pricing, Within: fact.Delivery.Within, Source: refOf(t.Input),
 	}
 }
 

@@ -17,9 +17,10 @@ import (
 type writing struct {
 	*rater
 
-	period  *period
-	account id.Account
-	now     time.Time
+	period    *period
+	portfolio id.Account
+	now       time.Time
+	settling  bool // closing the period: what is added follows from its place there
 
 	proposed []events.Proposed
 	bytes    int
@@ -29,27 +30,61 @@ type writing struct {
 	failed   error      // why nothing more is to be sent
 }
 
-// add puts an event, which follows from an input, into the append that is being made, and says where it will stand.
-// Once it is recorded, rating has come to source.
-func (w *writing) add(ctx context.Context, event events.Event, cause *Input, source events.Ref) (at events.Ref, err error) {
-	d := billing.Subject(event)
-	proposed, err := events.Encode(id.Event{}, event, w.envelope(d.DeliveredAt, cause))
+// add puts an event, which follows from an input and is of an account's delivery, into the append that is being made, and
+// says where it will stand; what the platform says against us goes beside it. Once it is recorded, rating has come to
+// source.
+func (w *writing) add(
+	ctx context.Context, event events.Event, account id.Account, cause *Input, source events.Ref,
+) (at events.Ref, err error) {
+	proposed, err := events.Encode(id.Event{}, event, w.envelope(account, billing.Subject(event).DeliveredAt, cause))
 	if err != nil {
 		return at, err
 	}
-	proposed.ID = chargeID(proposed.Type, d, cause)
-	size := len(proposed.Data) + len(proposed.Metadata) + 2*len(proposed.Type)
-	if n := len(w.proposed); n > 0 && (n+2 > w.events || w.bytes+size+w.period.state.ClosingBytes() > w.rating.bytes) {
-		if err = w.flush(ctx); err != nil {
-			return at, err
-		}
+	_, disputed := billing.Discrepancy(event, at)
+	if err = w.makeRoom(ctx, &proposed, disputed && !w.settling); err != nil {
+		return at, err
 	}
-	at = events.Ref{Stream: w.period.stream, Revision: w.period.state.Next()}
-	w.period.state = billing.Evolve(w.period.state, event)
+	at = w.put(event, proposed, cause)
 	w.remember(recorded{w.period, event, at})
-	w.proposed, w.bytes = append(w.proposed, proposed), w.bytes+size
 	w.cause, w.source = cause, source
-	return at, nil
+	if !disputed || w.settling { // what is settled was disputed when it was charged
+		return at, nil
+	}
+	beside, _ := billing.Discrepancy(event, at)
+	proposed, err = events.Encode(id.Event{}, beside, w.envelope(account, beside.Delivery.DeliveredAt, cause))
+	if err == nil {
+		w.put(beside, proposed, cause)
+	}
+	return at, err
+}
+
+// makeRoom sends the append that is being made when it has no room for an event, for one more of its size where two belong
+// together, and for the BatchRated.
+func (w *writing) makeRoom(ctx context.Context, proposed *events.Proposed, two bool) error {
+	more := 1
+	if two {
+		more = 2
+	}
+	n, size := len(w.proposed), more*sizeOf(proposed)
+	if n > 0 && (n+more+1 > w.events || w.bytes+size+w.period.state.ClosingBytes() > w.rating.bytes) {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+func sizeOf(p *events.Proposed) int { return len(p.Data) + len(p.Metadata) + 2*len(p.Type) }
+
+// put adds an event for which there is room, and says where it will stand.
+func (w *writing) put(event events.Event, proposed events.Proposed, cause *Input) events.Ref {
+	at := events.Ref{Stream: w.period.stream, Revision: w.period.state.Next()}
+	if d := billing.Subject(event); d == nil || w.settling {
+		proposed.ID = id.Derive[id.Event](proposed.Type, "closing", at.Stream, strconv.FormatUint(at.Revision, 10), string(proposed.Data))
+	} else {
+		proposed.ID = chargeID(proposed.Type, d, cause)
+	}
+	w.period.state = billing.Evolve(w.period.state, event)
+	w.proposed, w.bytes = append(w.proposed, proposed), w.bytes+sizeOf(&proposed)
+	return at
 }
 
 // flush sends what was added, and does not wait for the answer.
@@ -95,7 +130,7 @@ func (w *writing) seal() (events.Expected, []events.Proposed, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	last, err := events.Encode(id.Event{}, closing, w.envelope(w.now, w.cause))
+	last, err := events.Encode(id.Event{}, closing, w.envelope(w.portfolio, w.now, w.cause))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -120,9 +155,9 @@ func (w *writing) send(ctx context.Context, expected events.Expected, proposed [
 	return nil
 }
 
-func (w *writing) envelope(occurred time.Time, cause *Input) events.Envelope {
+func (w *writing) envelope(account id.Account, occurred time.Time, cause *Input) events.Envelope {
 	return events.Envelope{
-		Account: w.account, OccurredAt: occurred, RecordedAt: w.now, Actor: "policy:" + RatingName, Source: "policy:" + RatingName,
+		Account: account, OccurredAt: occurred, RecordedAt: w.now, Actor: "policy:" + RatingName, Source: "policy:" + RatingName,
 		Correlation: cause.Envelope.Correlation, Causation: cause.ID.String(),
 	}
 }

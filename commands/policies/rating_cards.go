@@ -138,10 +138,13 @@ func (a *awaited) add(stream string) {
 	}
 }
 
-// await makes sure that a card which is imported from now on finds the period, before something is pending there.
+// await makes sure that a card of a currency which is imported from now on finds the period, before something is pending
+// there for want of it.
 func (w *writing) await(ctx context.Context, currency money.Currency, cause *Input) error {
-	if _, waiting := w.period.state.Pending(); waiting {
-		return nil
+	if a := w.waiting[currency]; a != nil {
+		if _, known := a.known[w.period.stream]; known {
+			return nil
+		}
 	}
 	for conflicts := 1; ; conflicts++ {
 		a, err := w.awaitedOf(ctx, currency)
@@ -152,7 +155,7 @@ func (w *writing) await(ctx context.Context, currency money.Currency, cause *Inp
 			return nil
 		}
 		asked, err := events.Encode(id.Derive[id.Event]("RatesAwaited", string(currency), w.period.stream),
-			events.RatesAwaited{Currency: currency, Stream: w.period.stream}, w.envelope(w.now, cause))
+			events.RatesAwaited{Currency: currency, Stream: w.period.stream}, w.envelope(w.portfolio, w.now, cause))
 		if err != nil {
 			return err
 		}
@@ -182,7 +185,7 @@ func (r *rater) apply(ctx context.Context, card *Input, currency money.Currency)
 		if ratingShard(portfolio) != r.shard {
 			continue
 		}
-		if err := r.insist(ctx, stream, func() error { return r.price(ctx, stream, portfolio, book, card) }); err != nil {
+		if err := r.insist(ctx, stream, func() error { return r.price(ctx, stream, portfolio, currency, book, card) }); err != nil {
 			return fmt.Errorf("in %s: %w", stream, err)
 		}
 	}
@@ -194,7 +197,9 @@ func (r *rater) apply(ctx context.Context, card *Input, currency money.Currency)
 //
 // What no card can price, for want of a market or a policy, keeps its place in the period: each later card of the
 // currency reads from there on again. Both are rare.
-func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, book *pricing.Book, card *Input) error {
+func (r *rater) price(
+	ctx context.Context, stream string, portfolio id.Account, currency money.Currency, book *pricing.Book, card *Input,
+) error {
 	p, err := r.open(ctx, stream, true)
 	if err != nil {
 		return err
@@ -203,22 +208,18 @@ func (r *rater) price(ctx context.Context, stream string, portfolio id.Account, 
 	if !waiting || card.Position <= p.passed {
 		return nil
 	}
-	terms, err := r.termsOf(ctx, portfolio)
+	open, err := r.openSince(ctx, stream, since, currency)
 	if err != nil {
 		return err
 	}
-	open, err := r.openSince(ctx, stream, since)
-	if err != nil {
-		return err
-	}
-	w := &writing{rater: r, period: p, account: portfolio, now: r.now().UTC().Round(0)}
-	w.failed = w.resolve(ctx, open, since, book, terms, card)
+	w := &writing{rater: r, period: p, portfolio: portfolio, now: r.now().UTC().Round(0)}
+	w.failed = w.resolve(ctx, open, since, book, card)
 	return w.finish()
 }
 
 // resolve prices those of the open ChargePendings, the oldest at since, for which the book has a rate.
 func (w *writing) resolve(
-	ctx context.Context, open map[uint64]struct{}, since uint64, book *pricing.Book, terms pricing.Terms, card *Input,
+	ctx context.Context, open map[uint64]struct{}, since uint64, book *pricing.Book, card *Input,
 ) error {
 	before := w.period.state.Source()
 	for record, err := range w.store.ReadStream(ctx, w.period.stream, since) {
@@ -228,16 +229,20 @@ func (w *writing) resolve(
 		if _, unresolved := open[record.Revision]; !unresolved {
 			continue
 		}
-		event, _, err := events.DecodeRecord(record)
+		event, envelope, err := events.DecodeRecord(record)
 		if err != nil {
 			return fmt.Errorf("reading revision %d: %w", record.Revision, err)
 		}
+		_, terms, err := w.termsAt(ctx, envelope.Account, card.Position)
+		if err != nil {
+			return err
+		}
 		held, _ := billing.RatedBy(event, events.Ref{Stream: w.period.stream, Revision: record.Revision})
-		resolved := w.period.state.Resolve(book, terms, held, held.Delivery)
+		resolved := w.period.state.Resolve(book, *terms, held, held.Delivery)
 		if _, still := resolved.(events.ChargePending); still {
 			continue
 		}
-		if _, err = w.add(ctx, resolved, card, before); err != nil {
+		if _, err = w.add(ctx, resolved, envelope.Account, card, before); err != nil {
 			return err
 		}
 	}
@@ -245,8 +250,8 @@ func (w *writing) resolve(
 	return w.flush(ctx)
 }
 
-// openSince returns the revisions, from one on, of the ChargePendings that nothing has resolved.
-func (r *rater) openSince(ctx context.Context, stream string, since uint64) (map[uint64]struct{}, error) {
+// openSince returns the revisions, from one on, of the ChargePendings of a currency that nothing has resolved.
+func (r *rater) openSince(ctx context.Context, stream string, since uint64, currency money.Currency) (map[uint64]struct{}, error) {
 	open := map[uint64]struct{}{}
 	for record, err := range r.store.ReadStream(ctx, stream, since) {
 		if err != nil {
@@ -264,7 +269,9 @@ func (r *rater) openSince(ctx context.Context, stream string, since uint64) (map
 			held = e.Held
 		case events.ChargePending:
 			held = e.Held
-			open[record.Revision] = struct{}{}
+			if e.Currency == currency {
+				open[record.Revision] = struct{}{}
+			}
 		}
 		if held != nil {
 			delete(open, held.Revision)

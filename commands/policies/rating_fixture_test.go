@@ -160,13 +160,24 @@ func (s *shop) rate() *books {
 	return readBooks(s, s.store)
 }
 
+// happen records an event of an account at the end of a stream.
+func happen(t testing.TB, store storetest.Store, stream string, of id.Account, event events.Event) {
+	t.Helper()
+	proposed, err := events.Encode(id.New[id.Event](), event, events.Envelope{Account: of})
+	require.NoError(t, err)
+	_, err = store.Append(t.Context(), stream, events.Any, []events.Proposed{proposed})
+	require.NoError(t, err)
+}
+
 // books are all billing periods of a store.
 type books struct {
-	rated   map[billing.Key]billing.Rated        // what each delivery has come to
-	reasons map[billing.Key]events.PendingReason // of those that are pending
-	kinds   map[billing.Key][]string             // its events, in order
-	closing map[string]events.BatchRated         // of each period, the newest
-	names   []string                             // types of all events of billing periods
+	rated    map[billing.Key]billing.Rated        // what each delivery has come to
+	reasons  map[billing.Key]events.PendingReason // of those that are pending
+	kinds    map[billing.Key][]string             // its events, in order
+	closing  map[string]events.BatchRated         // of each period, the newest
+	names    []string                             // types of all events of billing periods
+	disputed []events.ChargeDiscrepancyFound
+	closed   map[string][]events.PeriodClosed // by period
 }
 
 // readBooks reads the billing periods, and requires of them what always holds: one charge per message and recipient,
@@ -175,7 +186,7 @@ func readBooks(t tester, store policiestest.Store) *books {
 	t.Helper()
 	b := &books{
 		map[billing.Key]billing.Rated{}, map[billing.Key]events.PendingReason{}, map[billing.Key][]string{},
-		map[string]events.BatchRated{}, nil,
+		map[string]events.BatchRated{}, nil, nil, map[string][]events.PeriodClosed{},
 	}
 	streams := map[string][]events.Record{}
 	for record, err := range store.(storetest.Store).ReadAll(t.Context(), events.Start) {
@@ -205,6 +216,16 @@ func (b *books) read(t tester, stream string, records []events.Record) {
 			require.Equal(t, charged, closing.Charged, "MessageCharged in this append")
 			requireTotals(t, mine, closing)
 			b.closing[stream], charged = closing, 0
+			continue
+		}
+		switch e := event.(type) {
+		case events.PeriodClosed:
+			b.closed[stream] = append(b.closed[stream], e)
+			continue
+		case events.ChargeDiscrepancyFound:
+			require.Equal(t, record.Revision-1, e.Charged.Revision, "it stands beside the charge")
+			require.Equal(t, mine[billing.KeyOf(&e.Delivery)].Delivery, e.Delivery)
+			b.disputed = append(b.disputed, e)
 			continue
 		}
 		d := billing.Subject(event)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
-	"daybook/domain/account"
 	"daybook/domain/billing"
 	"daybook/domain/pricing"
 	"daybook/events"
@@ -19,6 +18,7 @@ import (
 
 // Bounds of what a shard remembers: some megabytes at most.
 const (
+	ownersKept  = 1 << 14
 	termsKept   = 1 << 10
 	periodsKept = 1 << 7
 	chargesKept = 1 << 11
@@ -33,7 +33,7 @@ type rater struct {
 
 	shard   int
 	turn    int // counts reactions: what was read in an earlier one may be old
-	terms   *simplelru.LRU[id.Account, pricing.Terms]
+	tenants *simplelru.LRU[id.Account, *tenant]
 	periods *simplelru.LRU[string, *period]
 	recent  []recorded             // a ring, once it is full
 	oldest  int                    // in it
@@ -57,7 +57,7 @@ type recorded struct {
 }
 
 func newRater(r *rating, shard int) (*rater, error) {
-	terms, err := simplelru.NewLRU[id.Account, pricing.Terms](termsKept, nil)
+	tenants, err := simplelru.NewLRU[id.Account, *tenant](termsKept, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +66,13 @@ func newRater(r *rating, shard int) (*rater, error) {
 		return nil, err
 	}
 	return &rater{
-		rating: r, shard: shard, terms: terms, periods: periods,
+		rating: r, shard: shard, tenants: tenants, periods: periods,
 		stocked: map[money.Currency]int{}, waiting: map[money.Currency]*awaited{},
 	}, nil
 }
 
-// react rates facts period by period. A card waits for all facts before it, and all after it wait for the card.
+// react rates facts period by period. A card and a request wait for all facts before them, and all after them wait for
+// the card or request.
 func (r *rater) react(ctx context.Context, inputs []*Input) error {
 	r.turn++
 	var facts groups
@@ -85,15 +86,24 @@ func (r *rater) react(ctx context.Context, inputs []*Input) error {
 			}
 			continue
 		}
+		if request, ok := in.Event.(events.PeriodClosingRequested); ok {
+			if err := r.rateAll(ctx, &facts); err != nil {
+				return err
+			}
+			if err := r.close(ctx, in, &request); err != nil {
+				return fmt.Errorf("closing %s of %s: %w", request.Month, request.Portfolio, err)
+			}
+			continue
+		}
 		fact, ok := statusOf(in.Event)
 		if !ok || fact.Delivery == nil {
 			continue
 		}
-		terms, err := r.termsOf(ctx, in.Envelope.Account)
+		portfolio, terms, err := r.termsAt(ctx, in.Envelope.Account, in.Position)
 		if err != nil {
 			return err
 		}
-		facts.deal(in, &fact, terms)
+		facts.deal(in, &fact, portfolio, terms)
 	}
 	return r.rateAll(ctx, &facts)
 }
@@ -138,7 +148,7 @@ func lostRace(err error) bool {
 // rate sends what follows from the facts of one period that were not rated before. To finish it, or to learn why that
 // is not possible, is the caller's.
 func (r *rater) rate(ctx context.Context, g *group) *writing {
-	w := &writing{rater: r, account: g.account, now: r.now().UTC().Round(0)}
+	w := &writing{rater: r, portfolio: g.portfolio, now: r.now().UTC().Round(0)}
 	if w.period, w.failed = r.open(ctx, g.stream, g.later); w.failed == nil {
 		w.failed = w.rate(ctx, g)
 	}
@@ -157,22 +167,27 @@ func (w *writing) rate(ctx context.Context, g *group) error {
 			return err
 		}
 	}
-	cards, err := w.booksOf(ctx, g.terms.Currency, 0)
-	if err != nil {
-		return err
-	}
+	var cards books
+	var currency money.Currency // of the cards
 	for i := range tasks {
 		t := &tasks[i]
-		event := decide(w.period.state, cards.at(t.Position), g.terms, t, known)
+		if t.terms.Currency != currency {
+			var err error
+			if cards, err = w.booksOf(ctx, t.terms.Currency, 0); err != nil {
+				return err
+			}
+			currency = t.terms.Currency
+		}
+		event := decide(w.period.state, cards.at(t.Position), t, known)
 		if event == nil {
 			continue
 		}
 		if _, unpriced := event.(events.ChargePending); unpriced {
-			if err = w.await(ctx, g.terms.Currency, t.Input); err != nil {
+			if err := w.await(ctx, currency, t.Input); err != nil {
 				return err
 			}
 		}
-		at, err := w.add(ctx, event, t.Input, refOf(t.Input))
+		at, err := w.add(ctx, event, t.Envelope.Account, t.Input, refOf(t.Input))
 		if err != nil {
 			return err
 		}
@@ -185,13 +200,13 @@ func (w *writing) rate(ctx context.Context, g *group) error {
 
 // decide rates one fact. More about a delivery that was never rated, because its first fact is from before deliveries
 // were told, is rated like a first one.
-func decide(s billing.State, book *pricing.Book, terms pricing.Terms, t *task, known map[billing.Key]billing.Rated) events.Event {
+func decide(s billing.State, book *pricing.Book, t *task, known map[billing.Key]billing.Rated) events.Event {
 	if t.later {
 		if was, rated := known[t.key]; rated {
-			return s.Revise(book, terms, was, t.delivered())
+			return s.Revise(book, *t.terms, was, t.delivered())
 		}
 	}
-	return s.Rate(book, terms, t.delivered())
+	return s.Rate(book, *t.terms, t.delivered())
 }
 
 // open returns a period. Fresh demands that the stream was seen to end there in this reaction: decisions that append
@@ -308,41 +323,4 @@ func (r *rater) memories() iter.Seq2[int, recorded] {
 			}
 		}
 	}
-}
-
-// termsOf reads an account's currency and time zone, which never change.
-func (r *rater) termsOf(ctx context.Context, owner id.Account) (pricing.Terms, error) {
-	terms, remembered := r.terms.Get(owner)
-	if remembered {
-		return terms, nil
-	}
-	terms, err := r.readTerms(ctx, owner)
-	if err == nil {
-		r.terms.Add(owner, terms)
-	}
-	return terms, err
-}
-
-func (r *rater) readTerms(ctx context.Context, owner id.Account) (pricing.Terms, error) {
-	var state account.State
-	for record, err := range r.store.ReadStream(ctx, account.Stream(owner), 0) {
-		if err != nil {
-			return pricing.Terms{}, err
-		}
-		event, _, err := events.DecodeRecord(record)
-		if err != nil {
-			return pricing.Terms{}, fmt.Errorf("reading %s revision %d: %w", record.Stream, record.Revision, err)
-		}
-		if state = account.Evolve(state, event); state.Exists() {
-			break
-		}
-	}
-	if !state.Exists() {
-		return pricing.Terms{}, fmt.Errorf("account %s is not registered", owner)
-	}
-	zone, err := state.Zone()
-	if err != nil {
-		return pricing.Terms{}, err
-	}
-	return pricing.Terms{Currency: state.Currency(), Zone: zone}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"daybook/adapters/storetest"
 	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
+	"daybook/domain/account"
 	"daybook/domain/billing"
 	"daybook/domain/conversation"
 	"daybook/events"
@@ -219,15 +220,25 @@ func TestAnAdjustmentStaysInThePeriodOfItsCharge(t *testing.T) {
 // The shards are dealt out for ever: a period that changed its shard would be rated twice at once.
 func TestShardsNeverChange(t *testing.T) {
 	t.Parallel()
-	rating := policies.NewRating(nil, fixedClock)
+	store := storetest.Lend(t)
+	rating := policies.NewRating(store, fixedClock)
 	require.Equal(t, "rating", rating.Name())
 	require.Equal(t, 16, rating.Shards())
 	var shards []int
 	for n := range 8 {
-		in := &policies.Input{Event: events.MessageRead{}, Envelope: events.Envelope{Account: id.Derive[id.Account]("test", strconv.Itoa(n))}}
-		shard, err := rating.Shard(t.Context(), in)
+		alone, one := id.Derive[id.Account]("test", strconv.Itoa(n)), id.Derive[id.Account]("one of several", strconv.Itoa(n))
+		happen(t, store, account.Stream(alone), alone, events.AccountRegistered{AccountID: alone})
+		happen(t, store, account.Stream(one), one, events.AccountRegistered{AccountID: one, PortfolioID: alone})
+		shard, err := rating.Shard(t.Context(), &policies.Input{Event: events.MessageRead{}, Envelope: events.Envelope{Account: alone}})
 		require.NoError(t, err)
 		shards = append(shards, shard)
+		for _, in := range []*policies.Input{
+			{Event: events.MessageRead{}, Envelope: events.Envelope{Account: one}}, {Event: events.PeriodClosingRequested{Portfolio: alone}},
+		} {
+			same, err := rating.Shard(t.Context(), in)
+			require.NoError(t, err)
+			require.Equal(t, shard, same, "all that concerns a portfolio is dealt by it")
+		}
 	}
 	require.Equal(t, []int{4, 3, 2, 2, 5, 3, 13, 4}, shards)
 	every, err := rating.Shard(t.Context(), &policies.Input{Event: events.RateCardImported{}})

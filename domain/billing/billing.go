@@ -10,6 +10,8 @@
 //   - Rating goes on after the source of the newest BatchRated, in log order: a fact is rated once.
 //   - A delivery belongs to the month in which it was first known, in the account's time zone, whatever becomes known
 //     of it later.
+//   - Tiers and allowances go by the order of rating until the period is closed; closing adjusts them to the order of
+//     delivery. The same sequence of prices is paid either way.
 //   - An allowance that was given is taken back only when the platform's word, or another day, says that none was due.
 package billing
 
@@ -19,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
 	"daybook/events/money"
@@ -51,7 +54,9 @@ type State struct {
 	source     events.Ref
 	charged    int // since the last BatchRated
 	totals     map[slot]events.PeriodTotal
+	paid       map[pricing.Counter]int64 // of all currencies together
 	allowances map[string]int64
+	closed     bool // and nothing came since
 	pending    int
 	since      uint64 // when something is pending: revision of the oldest ChargePending that may be open
 	size       int    // see ClosingBytes
@@ -72,12 +77,14 @@ func Open(last events.BatchRated, revision uint64) State { return Evolve(State{n
 func Evolve(s State, event events.Event) State {
 	switch e := event.(type) {
 	case events.MessageCharged:
+		s.closed = false
 		s = s.count(e.Charge, 1).use(&e.Delivery, e.Charge, 1)
 		s.charged++
 		if e.Held != nil {
 			s.pending--
 		}
 	case events.ChargePending:
+		s.closed = false
 		if s.pending == 0 {
 			s.since = s.next
 		}
@@ -88,6 +95,7 @@ func Evolve(s State, event events.Event) State {
 			s = s.count(*e.Was, -1).use(&e.Delivery, *e.Was, -1)
 		}
 	case events.ChargeAdjusted:
+		s.closed = false
 		if e.Was != nil {
 			s = s.count(*e.Was, -1).use(&e.Delivery, *e.Was, -1)
 		}
@@ -95,6 +103,8 @@ func Evolve(s State, event events.Event) State {
 		if e.Held != nil {
 			s.pending--
 		}
+	case events.PeriodClosed:
+		s.closed = true
 	case events.BatchRated:
 		s = restore(e, s.next)
 	}
@@ -104,7 +114,7 @@ func Evolve(s State, event events.Event) State {
 
 func restore(e events.BatchRated, revision uint64) State {
 	s := State{
-		next: revision, source: e.Source, pending: e.Pending,
+		next: revision, source: e.Source, pending: e.Pending, closed: e.Closed, paid: map[pricing.Counter]int64{},
 		totals: make(map[slot]events.PeriodTotal, len(e.Totals)), allowances: make(map[string]int64, len(e.Allowances)),
 	}
 	if e.PendingSince != nil {
@@ -112,6 +122,7 @@ func restore(e events.BatchRated, revision uint64) State {
 	}
 	for _, t := range e.Totals {
 		s.totals[slot{t.Amount.Currency, t.Market, t.Category}] = t
+		s.paid[pricing.Counter{Market: t.Market, Category: t.Category}] += t.Paid
 		s.size += totalBytes(t)
 	}
 	for _, a := range e.Allowances {
@@ -139,6 +150,10 @@ func (s State) count(c events.Charge, n int64) State {
 	t.Amount = amount
 	if c.Basis == events.BasisRegular {
 		t.Paid += n
+		if s.paid == nil {
+			s.paid = map[pricing.Counter]int64{}
+		}
+		s.paid[pricing.Counter{Market: c.Market, Category: c.Category}] += n
 	} else {
 		t.Free += n
 	}
@@ -192,7 +207,7 @@ func (s State) Close(source events.Ref) (events.BatchRated, error) {
 	if s.broken != nil {
 		return events.BatchRated{}, s.broken
 	}
-	e := events.BatchRated{Source: source, Charged: s.charged, Pending: s.pending}
+	e := events.BatchRated{Source: source, Charged: s.charged, Pending: s.pending, Closed: s.closed}
 	for _, t := range s.totals {
 		e.Totals = append(e.Totals, t)
 	}

@@ -57,13 +57,14 @@ func paid(category events.Category, micros int64) events.Charge {
 	return events.Charge{
 		Amount: usd(micros), Basis: events.BasisRegular, Policy: "P3", Day: "2026-10-10", Category: category,
 		Market: "Italy", MarketBasis: events.MarketByPrefix, Rated: category, Card: &card, CardFrom: "2026-07-01",
+		Provisional: category == events.Service,
 	}
 }
 
 func free(category events.Category, basis events.Basis) events.Charge {
 	return events.Charge{
 		Amount: usd(0), Basis: basis, Policy: "P3", Day: "2026-10-10", Category: category,
-		Market: "Italy", MarketBasis: events.MarketByPrefix,
+		Market: "Italy", MarketBasis: events.MarketByPrefix, Provisional: basis == events.BasisAllowance,
 	}
 }
 
@@ -238,6 +239,7 @@ func TestLaterKnowledgeAdjustsACharge(t *testing.T) {
 	was = ratedBy(adjusted, 1)
 	marketing := told(d, events.Pricing{Category: "marketing"})
 	again := paid(events.Marketing, 79_500)
+	again.ExpectedCategory = events.Utility
 	after.When(revise(was, marketing)).
 		Then(t, events.ChargeAdjusted{Delivery: marketing, Charge: again, Was: &gratis, WasDeliveredAt: d.DeliveredAt, Charged: at(0)}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
@@ -266,7 +268,7 @@ func TestLaterKnowledgeTakesAChargeBack(t *testing.T) {
 	waiting = waiting.When(revise(ratedBy(held, 1), earlier)).Then(t, again)
 
 	priced := paid(events.Authentication, 45_000)
-	priced.Expected = events.BasisAllowance
+	priced.Expected, priced.ExpectedCategory = events.BasisAllowance, events.Service
 	waiting.
 		When(resolve(bookOf(map[events.Category]int64{events.Authentication: 45_000}), ratedBy(again, 2))).
 		Then(t, events.ChargeAdjusted{Delivery: earlier, Charge: priced, Held: new(at(2)), WasDeliveredAt: noon, Charged: at(0)}).
@@ -288,12 +290,14 @@ func TestLaterKnowledgeOfWhatIsPending(t *testing.T) {
 	earlier.DeliveredAt = noon
 	again := pendingOf(earlier)
 	again.Held, again.WasDeliveredAt = new(at(0)), &d.DeliveredAt
+	priced := paid(events.Utility, 30_000)
+	priced.ExpectedCategory = events.Authentication
 	waiting.When(revise(was, earlier)).Then(t, again).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{Source: d.Source, Pending: 1, PendingSince: new(uint64(0))}).
 		When(revise(ratedBy(again, 1), told(earlier, events.Pricing{Category: "utility"}))).
 		Then(t, events.MessageCharged{
 			Delivery: told(earlier, events.Pricing{Category: "utility"}), Held: new(at(1)), WasDeliveredAt: &noon,
-			Charge: paid(events.Utility, 30_000),
+			Charge: priced,
 		}).
 		When(closeAt(d.Source)).Then(t, events.BatchRated{
 		Source: d.Source, Charged: 1, Totals: []events.PeriodTotal{{Amount: usd(30_000), Market: "Italy", Category: events.Utility, Paid: 1}},

@@ -1,6 +1,8 @@
 package billing
 
 import (
+	"cmp"
+
 	"daybook/domain/pricing"
 	"daybook/events"
 	"daybook/events/id"
@@ -46,13 +48,24 @@ func Subject(event events.Event) *events.Delivered {
 		return &e.Delivery
 	case events.ChargeAdjusted:
 		return &e.Delivery
+	case events.ChargeDiscrepancyFound:
+		return &e.Delivery
 	}
 	return nil
 }
 
+// used is what the period has had before a delivery that came to something already, or to nothing yet.
+func (s State) used(d *events.Delivered, had *events.Charge) pricing.Used {
+	used := pricing.Used{Allowance: s.allowances[d.PhoneNumberID], Paid: s.paid, Had: had}
+	if had != nil && had.Basis == events.BasisAllowance {
+		used.Allowance = 0 // what was given is not given a second time
+	}
+	return used
+}
+
 // Rate prices a delivery of which the period holds nothing: MessageCharged, or ChargePending when that is not possible.
 func (s State) Rate(book *pricing.Book, terms pricing.Terms, d events.Delivered) events.Event {
-	charge, reason := pricing.Price(book, terms, d, s.allowances[d.PhoneNumberID])
+	charge, reason := pricing.Price(book, terms, d, s.used(&d, nil))
 	if reason != "" {
 		return pendingOf(d, terms, &charge, reason)
 	}
@@ -62,7 +75,7 @@ func (s State) Rate(book *pricing.Book, terms pricing.Terms, d events.Delivered)
 // Resolve prices a pending delivery, as it is known now: MessageCharged; ChargeAdjusted when it was charged before and
 // that was taken back; ChargePending when it still cannot be priced.
 func (s State) Resolve(book *pricing.Book, terms pricing.Terms, was Rated, d events.Delivered) events.Event {
-	charge, reason := pricing.Price(book, terms, d, s.allowances[d.PhoneNumberID])
+	charge, reason := pricing.Price(book, terms, d, s.used(&d, nil))
 	switch {
 	case reason != "":
 		pending := pendingOf(d, terms, &charge, reason)
@@ -87,11 +100,7 @@ func (s State) Revise(book *pricing.Book, terms pricing.Terms, was Rated, d even
 	if was.Held != nil {
 		return s.Resolve(book, terms, was, d)
 	}
-	used := s.allowances[d.PhoneNumberID]
-	if was.Charge.Basis == events.BasisAllowance {
-		used = 0 // what was given is not given a second time
-	}
-	charge, reason := pricing.Price(book, terms, d, used)
+	charge, reason := pricing.Price(book, terms, d, s.used(&d, &was.Charge))
 	switch {
 	case reason != "":
 		pending := pendingOf(d, terms, &charge, reason)
@@ -104,6 +113,32 @@ func (s State) Revise(book *pricing.Book, terms pricing.Terms, was Rated, d even
 			Delivery: d, Charge: charge, Was: &was.Charge, WasDeliveredAt: was.Delivery.DeliveredAt, Charged: *was.Charged,
 		}
 	}
+}
+
+// Discrepancy is what is to be recorded beside a charge, recorded at a place: that the platform's word differs from what we
+// would have charged, unless that was said of the same delivery before.
+func Discrepancy(event events.Event, at events.Ref) (events.ChargeDiscrepancyFound, bool) {
+	var d *events.Delivered
+	var charge, was events.Charge
+	switch e := event.(type) {
+	case events.MessageCharged:
+		d, charge = &e.Delivery, e.Charge
+	case events.ChargeAdjusted:
+		d, charge = &e.Delivery, e.Charge
+		if e.Was != nil {
+			was = *e.Was
+		}
+	}
+	none := charge.Expected == "" && charge.ExpectedCategory == ""
+	said := charge.Expected == was.Expected && charge.ExpectedCategory == was.ExpectedCategory &&
+		charge.Basis == was.Basis && charge.Category == was.Category
+	if none || said {
+		return events.ChargeDiscrepancyFound{}, false
+	}
+	return events.ChargeDiscrepancyFound{
+		Delivery: *d, Charged: at, Ours: cmp.Or(charge.Expected, charge.Basis), Platform: charge.Basis,
+		OurCategory: cmp.Or(charge.ExpectedCategory, charge.Category), PlatformCategory: charge.Category,
+	}, true
 }
 
 // pendingOf keeps what is known of the charge of a delivery that cannot be priced.

@@ -20,7 +20,7 @@ func BenchmarkPrice(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, reason := pricing.Price(p.book, p.terms, deliveries[i%len(deliveries)], 0); reason != "" {
+		if _, reason := pricing.Price(p.book, p.terms, deliveries[i%len(deliveries)], pricing.Used{}); reason != "" {
 			b.Fatal(reason)
 		}
 	}

@@ -34,6 +34,7 @@ type Rate struct {
 	Micros int64 // greater than 0
 	Card   events.Ref
 	From   events.Date
+	Tiers  []events.RateTier // of later messages; must not be changed
 }
 
 // With returns the book with one more card, recorded at a place in its currency's stream. The first card decides the
@@ -76,6 +77,33 @@ func (b *Book) Rate(market string, category events.Category, on events.Date) (Ra
 	return *p.markets[market].rates[category], true
 }
 
+// Highest returns the highest price of a category in a market, whatever its band, while the cards are in force that count
+// on the days from one to another, the last included. It is not found when none of them has one. This is what may be due
+// for a message whose day of delivery is not known yet.
+func (b *Book) Highest(market string, category events.Category, from, to events.Date) (highest Rate, found bool) {
+	if b == nil {
+		return Rate{}, false
+	}
+	all := b.periods()
+	for i := range all {
+		if all[i].from > to || i+1 < len(all) && all[i+1].from <= from {
+			continue
+		}
+		m := all[i].markets[market]
+		if m == nil || m.rates[category] == nil {
+			continue
+		}
+		rate := *m.rates[category]
+		for _, t := range rate.Tiers {
+			rate.Micros = max(rate.Micros, t.Micros)
+		}
+		if rate.Micros > highest.Micros {
+			highest, found = rate, true
+		}
+	}
+	return highest, found
+}
+
 // on returns what is in force on a day; nil before the first card.
 func (b *Book) on(day events.Date) *period {
 	if b == nil {
@@ -100,8 +128,9 @@ type period struct {
 }
 
 type market struct {
-	name  string
-	rates map[events.Category]*Rate
+	name      string
+	countries []string
+	rates     map[events.Category]*Rate
 }
 
 // periods works out what is in force from each effective date on.
@@ -122,7 +151,7 @@ func periods(cards []recorded) []period {
 			for _, r := range m.Rates {
 				delete(rates[m.Market], r.Category)
 				if r.Micros != nil && *r.Micros > 0 {
-					rates[m.Market][r.Category] = &Rate{*r.Micros, card.at, card.EffectiveFrom}
+					rates[m.Market][r.Category] = &Rate{*r.Micros, card.at, card.EffectiveFrom, r.Tiers}
 				}
 			}
 		}
@@ -136,7 +165,7 @@ func periods(cards []recorded) []period {
 func newPeriod(from events.Date, listed []events.MarketRates, rates map[string]map[events.Category]*Rate) period {
 	p := period{from: from, markets: map[string]*market{}, prefixes: map[string]*market{}, countries: map[string]*market{}}
 	for _, l := range listed {
-		m := &market{l.Market, maps.Clone(rates[l.Market])}
+		m := &market{l.Market, l.Countries, maps.Clone(rates[l.Market])}
 		p.markets[l.Market] = m
 		for _, prefix := range l.Prefixes {
 			p.prefixes[prefix] = m

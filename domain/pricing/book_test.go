@@ -128,7 +128,7 @@ func TestEveryCurrencyHasItsOwnBook(t *testing.T) {
 	require.Len(t, all, len(currencies))
 	for i, card := range all {
 		b := (*pricing.Book)(nil).With(card.RateCardImported, place(card.Currency, i))
-		charge, reason := pricing.Price(b, terms(t, card.Currency, "Europe/Rome"), sent(events.Marketing, t0, time.Time{}), 0)
+		charge, reason := pricing.Price(b, terms(t, card.Currency, "Europe/Rome"), sent(events.Marketing, t0, time.Time{}), pricing.Used{})
 		require.Empty(t, reason)
 		require.Equal(t, card.Currency, charge.Amount.Currency)
 		require.EqualValues(t, slices.Index(currencies, string(card.Currency))*1_000_000+1_500_000, charge.Amount.Micros)
@@ -182,7 +182,7 @@ func TestAmountAndBasisAgree(t *testing.T) {
 	order := []int{0, 1, 2, 3, 4, 5}
 	sorted, zone := inOrder(order), terms(t, "USD", "Europe/Rome")
 	rapid.Check(t, func(t *rapid.T) {
-		d, used := anyDelivery(t), rapid.Int64Range(998, 1001).Draw(t, "used")
+		d, used := anyDelivery(t), pricing.Used{Allowance: rapid.Int64Range(998, 1001).Draw(t, "used")}
 		charge, reason := pricing.Price(sorted, zone, d, used)
 		switch {
 		case reason != "":

@@ -46,6 +46,9 @@ func (c Card) Rates() int {
 // the market that all others fall back to. A rate is a decimal greater than 0, or n/a where the card offers none. The
 // same rate twice counts once.
 //
+// A column tiers may be there too, for the prices of later messages of a month: pairs of the first message and the rate
+// from there on, "100001:0.0247;500001:0.0234". Empty, or without the column, all messages have one rate.
+//
 // The cards come in order of currency and date, their markets and rates in order of the file, lists sorted and without
 // repetitions. When a line is bad, nothing is returned but a *FileError that names every one. Any other error is the
 // reader's.
@@ -146,7 +149,7 @@ func (p *parser) header(names []string, line int) bool {
 		}
 	}
 	for _, c := range columns {
-		if !slices.Contains(names, c.name) {
+		if c.name != columnTiers && !slices.Contains(names, c.name) {
 			missing = append(missing, c.name)
 		}
 	}
@@ -175,6 +178,10 @@ func (p *parser) row(fields []string, line int) {
 	}
 	if len(r.market.Countries) == 0 != (len(r.market.Prefixes) == 0) {
 		p.bad.Add(LineError{line, columnPrefixes, "countries and prefixes come together: list both, or neither for the market of all others"})
+		return
+	}
+	if len(r.rate.Tiers) > 0 && (r.rate.Micros == nil || !slices.Contains(tiered, r.rate.Category)) {
+		p.bad.Add(LineError{line, columnTiers, fmt.Sprintf("only a rate of %q has tiers", tiered)})
 		return
 	}
 	published := p.published[r.currency]

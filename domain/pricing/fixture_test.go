@@ -90,7 +90,7 @@ func reference(t testing.TB, currency money.Currency, zone string) pricer {
 
 func (p pricer) price(d events.Delivered) outcome {
 	p.t.Helper()
-	charge, reason := pricing.Price(p.book, p.terms, d, 0)
+	charge, reason := pricing.Price(p.book, p.terms, d, pricing.Used{})
 	return outcome{charge.Amount.String(), charge.Basis, charge.Market, charge.MarketBasis, reason}
 }
 
@@ -99,7 +99,7 @@ func (p pricer) sum(deliveries ...events.Delivered) string {
 	p.t.Helper()
 	var total money.Amount
 	for d := range slices.Values(deliveries) {
-		charge, reason := pricing.Price(p.book, p.terms, d, 0)
+		charge, reason := pricing.Price(p.book, p.terms, d, pricing.Used{})
 		require.Empty(p.t, reason)
 		var err error
 		total, err = total.Add(charge.Amount)

@@ -66,7 +66,7 @@ func TestThePlatformsWord(t *testing.T) {
 		},
 		"a free entry point": {
 			d: sent(events.Marketing, t0, closed), word: &word{Type: "free_entry_point", Category: "referral_conversion"},
-			basis: events.BasisFreeEntryPoint, expected: events.BasisRegular, category: "referral_conversion",
+			basis: events.BasisFreeEntryPoint, expected: events.BasisRegular, category: events.Marketing,
 		},
 		"a group in its window": {
 			d: sent(events.Utility, t0, open), word: &word{Type: "free_group_customer_service"},
@@ -93,8 +93,15 @@ func TestThePlatformsWord(t *testing.T) {
 		"a category without a rule": {
 			d: sent(events.Utility, t0, open), word: &word{Type: "regular", Category: "marketing_lite"}, category: "marketing_lite", reason: events.PolicyUnavailable,
 		},
-		"the price of a conversation": {
-			d: sent(events.Utility, t0, open), word: &word{Model: "CBP", Category: "utility"}, category: events.Utility, reason: events.PolicyUnavailable,
+		"a conversation, of which the card has no price": {
+			d: sent(events.Utility, t0, open), word: &word{Model: "CBP", Category: "utility"}, category: events.Utility, reason: events.RateUnavailable,
+		},
+		"a model that nobody knows": {
+			d: sent(events.Utility, t0, open), word: &word{Model: "ABC", Category: "utility"}, category: events.Utility, reason: events.PolicyUnavailable,
+		},
+		"a group costs what its members cost": {
+			d: sent(events.Marketing, t0, open), word: &word{Type: "regular", Category: "group_marketing"},
+			basis: events.BasisRegular, amount: 79_500, category: events.Marketing, rated: events.Marketing,
 		},
 		"a conversation's category": {
 			d: sent("cbp_utility", t0, closed), category: "cbp_utility", reason: events.PolicyUnavailable,
@@ -122,7 +129,7 @@ func TestThePlatformsWord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.d.Pricing = c.word
-			charge, reason := pricing.Price(p.book, p.terms, c.d, c.used)
+			charge, reason := pricing.Price(p.book, p.terms, c.d, pricing.Used{Allowance: c.used})
 			require.Equal(t, c.reason, reason)
 			require.Equal(t, c.basis, charge.Basis)
 			require.Equal(t, c.expected, charge.Expected)
@@ -141,15 +148,15 @@ func TestAChargeNamesItsCard(t *testing.T) {
 			"Italy,IT,39,utility,USD,0.02,2026-07-01,", "Italy,IT,39,utility,USD,0.03,2026-10-01,", "Italy,IT,39,service,USD,n/a,2026-10-01,")),
 		terms(t, "USD", "Europe/Rome"),
 	}
-	charge, reason := pricing.Price(p.book, p.terms, sent(events.Service, autumn, time.Time{}), 1000)
+	charge, reason := pricing.Price(p.book, p.terms, sent(events.Service, autumn, time.Time{}), pricing.Used{Allowance: 1000})
 	require.Empty(t, reason)
 	require.Equal(t, events.Charge{
 		Amount: money.Amount{Micros: 30_000, Currency: "USD"}, Basis: events.BasisRegular, Policy: "P3", Day: "2026-10-10",
 		Category: events.Service, Market: "Italy", MarketBasis: events.MarketByPrefix,
-		Rated: events.Utility, Card: new(place("USD", 1)), CardFrom: "2026-10-01",
+		Rated: events.Utility, Card: new(place("USD", 1)), CardFrom: "2026-10-01", Provisional: true,
 	}, charge, "no rate for service: utility's")
 
-	charge, reason = pricing.Price(p.book, p.terms, sent(events.Marketing, autumn, time.Time{}), 0)
+	charge, reason = pricing.Price(p.book, p.terms, sent(events.Marketing, autumn, time.Time{}), pricing.Used{})
 	require.Equal(t, events.RateUnavailable, reason)
 	require.Equal(t, events.Charge{
 		Policy: "P3", Day: "2026-10-10", Category: events.Marketing, Market: "Italy", MarketBasis: events.MarketByPrefix,
@@ -160,7 +167,7 @@ func TestAFreeDeliveryNeedsNoMarket(t *testing.T) {
 	t.Parallel()
 	d := sent(events.Service, t0, time.Time{})
 	d.Dialling = events.Dialling{}
-	charge, reason := pricing.Price(nil, terms(t, "EUR", "Europe/Rome"), d, 0)
+	charge, reason := pricing.Price(nil, terms(t, "EUR", "Europe/Rome"), d, pricing.Used{})
 	require.Empty(t, reason)
 	require.Equal(t, events.Charge{
 		Amount: money.Amount{Currency: "EUR"}, Basis: events.BasisFreeWindow, Policy: "P2", Day: "2026-07-15", Category: events.Service,

@@ -1,7 +1,9 @@
 // Package pricing says what a delivered message costs: pure functions over rate cards, policies and what is known of
 // the delivery.
 //
-//   - price.go: Price, and the account's terms
+//   - price.go: Price
+//   - terms.go: what is known of the account
+//   - tiers.go: prices that depend on how many messages came before
 //   - policy.go: the platform's price rules, as data by day
 //   - book.go, territory.go: all cards of one currency; markets and rates on a day
 //   - file.go, row.go, errors.go: rate cards from a CSV file

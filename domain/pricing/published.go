@@ -40,6 +40,7 @@ type (
 	}
 	publishedRate struct {
 		micros int64 // 0: none
+		tiers  []events.RateTier
 		where  string
 	}
 	publishedLists struct {
@@ -55,6 +56,7 @@ const (
 	columnCountries = "iso2"
 	columnPrefixes  = "calling_prefix"
 	columnRate      = "rate"
+	columnTiers     = "tiers"
 )
 
 // Contradiction is a column that says something else than what is published, and why.
@@ -75,6 +77,9 @@ func (p *Published) Has(from events.Date, m events.MarketRates, r events.Rate) (
 	if hasRate && rate.micros != microsOf(r) {
 		contradict(columnRate, "%s in %s is %s from %s on by %s; a published rate never changes",
 			r.Category, m.Market, decimal(rate.micros), from, rate.where)
+	}
+	if hasRate && !slices.Equal(rate.tiers, r.Tiers) {
+		contradict(columnTiers, "%s in %s has other tiers from %s on by %s; a published rate never changes", r.Category, m.Market, from, rate.where)
 	}
 	lists, hasLists := p.lists[marketKey{from, m.Market}]
 	if !hasLists {
@@ -127,7 +132,7 @@ func (p *Published) Add(from events.Date, m events.MarketRates, r events.Rate, w
 	if p.rates == nil {
 		*p = Published{map[rateKey]publishedRate{}, map[marketKey]publishedLists{}, map[claimKey]claim{}, map[string]claim{}}
 	}
-	p.rates[rateKey{from, m.Market, r.Category}] = publishedRate{microsOf(r), where}
+	p.rates[rateKey{from, m.Market, r.Category}] = publishedRate{microsOf(r), r.Tiers, where}
 	key := marketKey{from, m.Market}
 	if _, found := p.lists[key]; found {
 		return

@@ -3,6 +3,7 @@ package pricing
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -29,7 +30,7 @@ type column struct {
 	read func(r *row, field string) (broken string)
 }
 
-// columns are what a file must have, in any order.
+// columns are what a file must have, in any order; only tiers may be left out.
 var columns = []column{
 	{columnMarket, readMarket},
 	{columnCountries, readCountries},
@@ -39,6 +40,7 @@ var columns = []column{
 	{columnRate, readRate},
 	{"effective_from", readDate},
 	{"source", readSource},
+	{columnTiers, readTiers},
 }
 
 // Limits of a field. At the highest rate, 92 million messages still fit into an exact sum.
@@ -47,8 +49,12 @@ const (
 	maxSource = 200             // characters
 	maxPrefix = 7               // digits
 	maxMicros = 100_000_000_000 // 100,000.00 for one message
+	maxTiers  = 20              // beyond the first price
 	noRate    = "n/a"
 )
+
+// tiered are the categories that have volume tiers.
+var tiered = []events.Category{events.Utility, events.Authentication, authenticationInternational}
 
 // categories are those of the platform's cards. The cbp_ ones are prices of conversations, which ended in 2025; they
 // are kept and price no message.
@@ -148,6 +154,29 @@ func readRate(r *row, field string) string {
 			decimal(maxMicros), noRate, quote(field))
 	}
 	r.rate.Micros = &amount.Micros
+	return ""
+}
+
+// readTiers reads prices of later messages, "100001:0.0247;500001:0.0234".
+func readTiers(r *row, field string) string {
+	if field == "" {
+		return ""
+	}
+	var tiers []events.RateTier
+	for part := range strings.SplitSeq(field, ";") {
+		first, price, _ := strings.Cut(part, ":")
+		from, err := strconv.ParseInt(first, 10, 64)
+		amount, wrong := money.Parse(price, "")
+		if err != nil || from < 2 || wrong != nil || amount.Micros <= 0 || amount.Micros > maxMicros {
+			return fmt.Sprintf("must be pairs of a first message, from 2 on, and its rate, such as 100001:0.0247, separated by semicolons; "+
+				"%s is none", quote(part))
+		}
+		if n := len(tiers); n == maxTiers || n > 0 && tiers[n-1].From >= from {
+			return fmt.Sprintf("must be at most %d, in order of the first message, each once", maxTiers)
+		}
+		tiers = append(tiers, events.RateTier{From: from, Micros: amount.Micros})
+	}
+	r.rate.Tiers = tiers
 	return ""
 }
 
