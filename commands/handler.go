@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/domain/account"
+	"daybook/domain/billing"
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
 	"daybook/domain/quarantine"
@@ -29,6 +30,7 @@ type Handler struct {
 	terms         aggregate[account.Terms]
 	told          aggregate[account.Record]
 	templates     aggregate[template.State]
+	closings      aggregate[billing.Requests]
 	readings      readings // of rate cards; see Book
 	knownTerms    atomic.Pointer[knownTerms]
 	owners        sync.Map // phone number id → id.Account; see NumberOwner
@@ -50,6 +52,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
 		told:          newAggregate(store, now, account.EvolveRecord, limit),
 		templates:     newAggregate(store, now, template.Evolve, limit),
+		closings:      newAggregate(store, now, billing.EvolveRequests, limit),
 	}
 }
 
