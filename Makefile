@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 TESTFLAGS = -timeout 8m -p 2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating bench/store bench/projections fuzz clean
+.PHONY: help build run demo test test/long test/race lint fmt generate verify bench bench/main bench/rating bench/store bench/projections bench/domain fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +53,7 @@ verify: ## check formatting, linters, modules and generated files; changes nothi
 	@$(GO) mod tidy -diff
 	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|TestConfigurationReference'
 
-bench: bench/main bench/rating bench/store bench/projections ## run all benchmarks
+bench: bench/main bench/rating bench/store bench/projections bench/domain ## run all benchmarks
 
 # A benchmark reports each bound as a metric whose unit is NAME>=WANTED or NAME<=WANTED.
 bench/main: ## append, webhook and projecting against their ceilings
@@ -78,6 +78,12 @@ bench/projections: ## rebuilding, live traffic, and both at once, against their 
 	@mkdir -p .bench
 	@$(GO) test -run '^$$' -bench '^BenchmarkProjections' -benchtime 1x -count 1 -p 1 -timeout 30m \
 		./projections | tee .bench/output
+	@awk -f .ci/bounds.awk .bench/output
+
+bench/domain: ## what decisions cost, against their bounds
+	@mkdir -p .bench
+	@$(GO) test -run '^$$' -bench '^BenchmarkDomain' -benchtime 1x -count 1 -p 1 -timeout 30m \
+		./domain/... ./commands | tee .bench/output
 	@awk -f .ci/bounds.awk .bench/output
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
