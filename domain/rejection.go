@@ -5,7 +5,10 @@
 // error.
 package domain
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind is why a command was refused; it decides what a caller may do about it.
 type Kind int
@@ -43,6 +46,14 @@ type Rejection struct { //nolint:errname // "rejection" is the domain's word
 }
 
 func (r *Rejection) Error() string { return r.Code + ": " + r.Detail }
+
+// CodeOf returns the code of a refusal; empty when the error is none.
+func CodeOf(err error) string {
+	if r, ok := errors.AsType[*Rejection](err); ok {
+		return r.Code
+	}
+	return ""
+}
 
 // Refuse says that the state forbids the command.
 func Refuse(code, detail string, args ...any) error {

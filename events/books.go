@@ -28,7 +28,8 @@ type ConversationCarriedForward struct {
 	IdentifiedAt    *time.Time  `json:"identified_at,omitempty"`
 	NumberChangedAt *time.Time  `json:"number_changed_at,omitempty"`
 
-	// Open is the messages of which more may be told or done, whole: those of the last 31 days. What is told of an older
+	// Open is the messages of which more may be told or done, whole: those of the last 31 days, and those of which anything
+	// was told in the last 8. What is told of an older
 	// one is looked up in its book.
 	Open      []OpenMessage          `json:"open,omitempty"`
 	Received  []ReceivedMessage      `json:"received,omitempty"`  // of the last 8 days: the platform repeats for at most 7
@@ -41,7 +42,6 @@ type ConversationCarriedForward struct {
 type Consent struct {
 	Choices     []Choice   `json:"choices,omitempty"` // the newest by category
 	Blocked     bool       `json:"blocked,omitempty"`
-	BlockedAt   *time.Time `json:"blocked_at,omitempty"` // when it was blocked or unblocked last
 	Level       Volume     `json:"level,omitempty"`
 	Categories  []Category `json:"categories,omitempty"`
 	LevelAt     *time.Time `json:"level_at,omitempty"`
@@ -64,6 +64,7 @@ type OpenMessage struct {
 	Echoed    bool          `json:"echoed,omitempty"`
 	Ended     bool          `json:"ended,omitempty"` // failed for good, or expired, before any status
 	Dispatch  *Dispatch     `json:"dispatch,omitempty"`
+	Platform  *id.Message   `json:"platform,omitempty"` // stands for the platform\'s conversation that it belongs to
 	Receipts  []ReceiptTold `json:"receipts,omitempty"`
 }
 
@@ -80,7 +81,6 @@ type ReceiptTold struct {
 	Steps       []StepTold  `json:"steps"`
 	FirstAt     *time.Time  `json:"first_at,omitempty"`
 	Pricing     *Pricing    `json:"pricing,omitempty"`
-	Platform    *id.Message `json:"platform,omitempty"` // stands for the platform's conversation that it belongs to
 }
 
 // StepTold is one status of a receipt.
@@ -112,8 +112,9 @@ type PastCommand struct {
 
 // MessageRecalled brings a message into the book in use because something is told of it that its own book is too old for.
 type MessageRecalled struct {
-	ConversationID id.Conversation `json:"conversation_id"`
 	OpenMessage
+
+	ConversationID id.Conversation `json:"conversation_id"`
 }
 
 func (ConversationCarriedForward) isEvent() {}

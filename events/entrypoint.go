@@ -18,8 +18,9 @@ const (
 // EntryPointWindowOpened says that messages to a customer who came from an ad are free until an instant. It is recorded
 // with our first answer, and again when the platform tells another end.
 type EntryPointWindowOpened struct {
-	ConversationID id.Conversation `json:"conversation_id"`
 	EntryPoint
+
+	ConversationID id.Conversation `json:"conversation_id"`
 }
 
 // EntryPoint is a free entry point window. It never permits free-form text: that is the service window's.

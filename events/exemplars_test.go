@@ -404,7 +404,7 @@ func carriedForward() events.ConversationCarriedForward {
 		WindowUntil: new(at(7)), AnsweredAt: new(at(6)), WaitingSince: new(at(4)), AdMessageID: new(of[id.Message](32)),
 		AdAskedAt: new(at(4)), EntryPoint: new(entryPoint()),
 		Consent: events.Consent{
-			Choices: []events.Choice{{Category: events.Marketing, Wanted: true, At: at(4)}}, Blocked: true, BlockedAt: new(at(5)),
+			Choices: []events.Choice{{Category: events.Marketing, Wanted: true, At: at(4)}}, Blocked: true,
 			Level: events.VolumeFewer, Categories: []events.Category{events.Utility}, LevelAt: new(at(6)), MarketingAt: new(at(7)),
 		},
 		IdentifiedBy: new(of[id.Fact](60)), IdentifiedAt: new(at(4)), NumberChangedAt: new(at(5)),
@@ -421,10 +421,10 @@ func carriedForward() events.ConversationCarriedForward {
 func openMessage() events.OpenMessage {
 	return events.OpenMessage{
 		MessageID: of[id.Message](33), Sending: statusFact().Sending, Wamid: new(of[id.Message](39)), Accepted: true, Echoed: true, Ended: true,
-		Dispatch: &events.Dispatch{State: "waiting", Attempt: 2, NotBefore: new(at(9))},
+		Dispatch: &events.Dispatch{State: "waiting", Attempt: 2, NotBefore: new(at(9))}, Platform: new(of[id.Message](38)),
 		Receipts: []events.ReceiptTold{{
 			RecipientID: of[id.Customer](31), Steps: []events.StepTold{{Status: events.StatusSent, At: at(10), Worded: true}},
-			FirstAt: new(at(11)), Pricing: statusFact().Pricing, Platform: new(of[id.Message](38)),
+			FirstAt: new(at(11)), Pricing: statusFact().Pricing,
 		}},
 	}
 }

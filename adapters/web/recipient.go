@@ -20,12 +20,15 @@ var (
 
 // recipient reads whom a message is for. A phone number becomes its digits with the calling code first, which is how
 // the platform names a customer too.
-func recipient(to string) (events.Person, error) {
+func recipient(to string) (events.Person, error) { return recipientAt("body.to", to) }
+
+// recipientAt reads whom a field of a request names.
+func recipientAt(field, to string) (events.Person, error) {
 	to = strings.TrimSpace(to)
 	if userIDForm.MatchString(to) {
 		return events.Person{UserID: to}, nil
 	}
-	refused := invalid("RecipientInvalid", "body.to",
+	refused := invalid("RecipientInvalid", field,
 		"expected a phone number with its calling code (+39… or 39…) that can exist, or a business-scoped user id (IT.…)")
 	if !numberForm.MatchString(to) {
 		return events.Person{}, refused

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"daybook/adapters/web/api"
@@ -13,6 +14,9 @@ import (
 
 // contentOf is what is sealed of a message: the text, or what fills the template. Empty means nothing is personal.
 func contentOf(m api.SendMessage) ([]byte, error) {
+	if !slices.Contains([]string{"text", "template"}, m.Type) {
+		return nil, invalid("MessageTypeUnknown", "body.type", "expected text or template")
+	}
 	switch {
 	case m.Type == "text" && m.Text == nil:
 		return nil, invalid("TextRequired", "body.text", "a message of type text needs one")

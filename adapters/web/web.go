@@ -147,6 +147,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerAccounts(endpoints)
 	s.registerPeople(endpoints)
 	s.registerMessages(endpoints)
+	s.registerConsents(endpoints)
 	s.registerRates(endpoints)
 	s.registerLedger(endpoints)
 	s.registerAnalytics(endpoints)

@@ -207,7 +207,7 @@ func (r *rig) bind(t failing, owner id.Account, device id.Device, recipients map
 		message := id.New[id.Message]()
 		_, err = r.commands.SendMessage(r.ctx, meta, conversation.Send{
 			Account: owner, PhoneNumberID: sampleNumber, CustomerID: customers[0], MessageID: message, DeviceID: device,
-			Kind: "template", Category: events.Marketing, Template: &events.Template{Name: "october_offer", Language: "it"},
+			Kind: "template", Category: events.Utility, Template: &events.Template{Name: "october_offer", Language: "it"},
 		})
 		require.NoError(t, err)
 		_, err = r.commands.AcceptMessage(r.ctx, meta, commands.AcceptMessage{

@@ -93,7 +93,7 @@ func newTraffic(t *testing.T, base string) *traffic {
 	tr := &traffic{account: account}
 	for i := range 40 {
 		queued, err := server.SendMessage(ctx, account, api.SendMessage{
-			DeviceID: device, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "marketing",
+			DeviceID: device, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "utility",
 			Template: &api.Template{Name: "order", Language: "it"},
 		})
 		require.NoError(t, err)

@@ -107,7 +107,7 @@ func fact(n int, s events.Status, at time.Time) events.StatusFact {
 func sending(e events.MessageQueued) events.Sending {
 	return events.Sending{
 		PhoneNumberID: number, DeviceID: e.DeviceID, Category: e.Category, QueuedAt: e.QueuedAt,
-		WindowUntil: e.WindowUntil, Market: e.Market, Dialling: e.Dialling,
+		WindowUntil: e.WindowUntil, EntryPointUntil: e.EntryPointUntil, Market: e.Market, Campaign: e.Campaign, Dialling: e.Dialling,
 	}
 }
 
@@ -164,8 +164,9 @@ func TestS25_ConversationStartsByMessageAdOrPost(t *testing.T) {
 		begun.When(tell(t, update)).Then(t)
 		begun.When(tell(t, inbound(2, question))).Then(t, received(2, question, until))
 	}
-	given().When(send(template(1, events.Marketing), question)).
-		Then(t, started(events.EntryBusiness), queuedTemplate(1, events.Marketing))
+	given().When(send(template(1, events.Utility), question)).
+		Then(t, started(events.EntryBusiness), queuedTemplate(1, events.Utility))
+	given().When(choose(events.Marketing, true)).Then(t, started(events.EntryConsent), optedIn(events.Marketing, question))
 }
 
 func TestS31_RepliesAreFreeWithin24HoursOfTheQuestion(t *testing.T) {
@@ -234,7 +235,7 @@ func TestS32_AfterTheDeadlineOnlyTemplates(t *testing.T) {
 
 func TestS29_NotificationsAreTemplatesWithACategory(t *testing.T) {
 	t.Parallel()
-	begun := given(started(events.EntryBusiness))
+	begun := given(started(events.EntryBusiness), optedIn(events.Marketing, question))
 	for _, category := range []events.Category{events.Marketing, events.Utility, events.Authentication} {
 		begun.When(send(template(1, category), question)).Then(t, queuedTemplate(1, category))
 	}

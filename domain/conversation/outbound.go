@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"slices"
 	"time"
 	"unique"
 
@@ -13,9 +14,23 @@ type outbound struct {
 	traits      unique.Handle[traits]
 	queuedAt    instant
 	windowUntil instant   // zero when it was written outside the service window
+	entryUntil  instant   // zero when it was written outside a free entry point window
 	receipts    []receipt // one per recipient
-	accepted    bool      // bound to a platform id
+	marks       marks
 }
+
+// marks is what is so of a message of ours for good.
+type marks uint8
+
+const (
+	accepted  marks = 1 << iota // the platform took it
+	elsewhere                   // it was written in the platform's app
+	ended                       // it failed for good, or expired
+)
+
+func (m marks) has(mark marks) bool      { return m&mark != 0 }
+func (m marks) with(mark marks) marks    { return m | mark }
+func (m marks) without(mark marks) marks { return m &^ mark }
 
 // traits is what most messages of a conversation have in common. Interned, they take a word instead of a hundred bytes.
 type traits struct {
@@ -23,6 +38,7 @@ type traits struct {
 	category events.Category
 	market   string
 	dialling events.Dialling
+	campaign events.CampaignRef // zero: none
 }
 
 // instant is a time in nanoseconds since 1970, in a third of the space of a time.Time; zero is none.
@@ -43,12 +59,23 @@ func (i instant) time() time.Time {
 }
 
 func written(e events.MessageQueued) outbound {
-	m := outbound{
-		traits:   unique.Make(traits{e.DeviceID, e.Category, e.Market, e.Dialling}),
-		queuedAt: instantOf(e.QueuedAt),
+	return outboundOf(events.Sending{
+		DeviceID: e.DeviceID, Category: e.Category, QueuedAt: e.QueuedAt, WindowUntil: e.WindowUntil,
+		EntryPointUntil: e.EntryPointUntil, Market: e.Market, Campaign: e.Campaign, Dialling: e.Dialling,
+	})
+}
+
+func outboundOf(sending events.Sending) outbound {
+	common := traits{device: sending.DeviceID, category: sending.Category, market: sending.Market, dialling: sending.Dialling}
+	if sending.Campaign != nil {
+		common.campaign = *sending.Campaign
 	}
-	if e.WindowUntil != nil {
-		m.windowUntil = instantOf(*e.WindowUntil)
+	m := outbound{traits: unique.Make(common), queuedAt: instantOf(sending.QueuedAt)}
+	if sending.WindowUntil != nil {
+		m.windowUntil = instantOf(*sending.WindowUntil)
+	}
+	if sending.EntryPointUntil != nil {
+		m.entryUntil = instantOf(*sending.EntryPointUntil)
 	}
 	return m
 }
@@ -59,12 +86,39 @@ func (s State) sending(message id.Message) events.Sending {
 	common := valueOf(m.traits)
 	sending := events.Sending{
 		PhoneNumberID: s.party.PhoneNumberID, DeviceID: common.device, Category: common.category,
-		QueuedAt: m.queuedAt.time(), Market: common.market, Dialling: common.dialling,
+		QueuedAt: m.queuedAt.time(), WindowUntil: m.windowUntil.pointer(), EntryPointUntil: m.entryUntil.pointer(),
+		Market: common.market, Dialling: common.dialling,
 	}
-	if m.windowUntil != 0 {
-		sending.WindowUntil = new(m.windowUntil.time())
+	if common.campaign != (events.CampaignRef{}) {
+		sending.Campaign = &common.campaign
 	}
 	return sending
+}
+
+// lifeEnds is when the platform stops trying to deliver a message.
+func (m outbound) lifeEnds() time.Time {
+	return m.queuedAt.time().Add(valueOf(m.traits).category.Life())
+}
+
+// told reports whether the platform has told anything of a message.
+func (m outbound) told() bool { return len(m.receipts) > 0 }
+
+// toldAt is the latest time that the platform told of a message.
+func (m outbound) toldAt() (at int64) {
+	for _, r := range m.receipts {
+		at = max(at, slices.Max(r.at[:]))
+	}
+	return at
+}
+
+// delivered reports whether a message is known to have reached somebody.
+func (m outbound) delivered() bool {
+	return slices.ContainsFunc(m.receipts, func(r receipt) bool { return r.told&meansDelivery != 0 })
+}
+
+// failed reports whether the platform gave up.
+func (m outbound) failed() bool {
+	return slices.ContainsFunc(m.receipts, func(r receipt) bool { return r.told.has(slotFailed) })
 }
 
 func (s State) receipt(message id.Message, recipient id.Customer) receipt {
@@ -76,11 +130,22 @@ func (s State) receipt(message id.Message, recipient id.Customer) receipt {
 	return receipt{recipient: recipient}
 }
 
+// pointer is nil for none.
+func (i instant) pointer() *time.Time {
+	if i == 0 {
+		return nil
+	}
+	return new(i.time())
+}
+
 // note takes a status, a correction of one or a word on its price into the message's receipt.
 func (s State) note(status events.Status, fact events.StatusFact) {
 	n := slot(status)
 	if n < 0 {
 		return
+	}
+	if concerns(fact.Pricing, fact.Origin) {
+		s.platform.note(fact.MessageID, fact.Origin)
 	}
 	m := s.sent[fact.MessageID]
 	at, pricing := fact.At.Unix(), fact.Pricing

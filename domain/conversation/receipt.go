@@ -67,12 +67,13 @@ type delivery struct {
 	inferred bool
 	at       int64
 	word     unique.Handle[price]
+	within   id.Message // zero: none
 }
 
 // delivery follows the rules of events.Delivery; the zero value is none.
-func (r receipt) delivery() delivery {
+func (r receipt) delivery(within id.Message) delivery {
 	read, played := r.told.has(slotRead), r.told.has(slotPlayed)
-	d := delivery{known: true, inferred: true, word: r.word}
+	d := delivery{known: true, inferred: true, word: r.word, within: within}
 	switch {
 	case r.told.has(slotDelivered):
 		d.inferred, d.at = false, r.at[slotDelivered]
@@ -88,15 +89,18 @@ func (r receipt) delivery() delivery {
 	return d
 }
 
-// news returns the delivery as it is known now; nil when nothing else was known before.
-func (r receipt) news(before receipt) *events.Delivery {
-	is, was := r.delivery(), before.delivery()
+// news returns the delivery as it is known now; nil when nothing else was known before. Its life ends where it is late.
+func (r receipt) news(is, was delivery, lifeEnds time.Time) *events.Delivery {
 	if is == was {
 		return nil
 	}
-	told := &events.Delivery{At: time.Unix(is.at, 0).UTC(), Inferred: is.inferred, Pricing: pricingOf(is.word)}
+	at := time.Unix(is.at, 0).UTC()
+	told := &events.Delivery{At: at, Inferred: is.inferred, Pricing: pricingOf(is.word), Late: at.After(lifeEnds)}
 	if was.known {
 		told.FirstAt = new(time.Unix(r.firstAt, 0).UTC())
+	}
+	if !is.within.IsZero() {
+		told.Within = &is.within
 	}
 	return told
 }

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"slices"
 	"time"
 	"unique"
 
@@ -20,27 +21,26 @@ func (s State) Record(p Party, updates []Update, now time.Time) (recorded []even
 			placed = append(placed, update)
 		}
 	}
-	drafts := map[leg]receipt{}
+	t := telling{State: s, party: p, now: now, drafts: map[leg]receipt{}, platform: s.platform}
 	for _, update := range distinct(placed) {
-		switch u := update.(type) {
-		case Inbound:
-			decided := s.receive(p, u, now)
-			if len(decided) > 0 { // only the scalars of this copy move on; the maps stay untouched
-				s.party, s.windowUntil = p, s.windowAfter(u, now)
-			}
-			recorded = append(recorded, decided...)
-		case StatusUpdate:
-			if event := s.step(p, u, drafts); event != nil {
-				recorded = append(recorded, event)
-			}
-		}
+		t.take(update)
 	}
-	return recorded, unplaced
+	return t.recorded, unplaced
 }
 
 func (s State) places(u StatusUpdate) bool {
-	_, known := s.sent[u.MessageID]
-	return known && slot(u.Status) >= 0
+	m, known := s.sent[u.MessageID]
+	if !known || slot(u.Status) < 0 {
+		return false
+	}
+	if u.WamidHash == "" || m.marks.has(elsewhere) {
+		return true
+	}
+	wamid := InboundID(u.WamidHash)
+	if owner, bound := s.bound[wamid]; bound {
+		return owner == u.MessageID
+	}
+	return !m.marks.has(accepted) && !s.knows(wamid)
 }
 
 // distinct leaves one update per natural key, in the place of the first.
@@ -48,21 +48,10 @@ func distinct(updates []Update) []Update {
 	if len(updates) < 2 {
 		return updates
 	}
-	type key struct {
-		message   id.Message
-		recipient id.Customer
-		status    events.Status
-	}
 	at := make(map[key]int, len(updates))
 	kept := updates[:0]
 	for _, update := range updates {
-		var k key
-		switch u := update.(type) {
-		case Inbound:
-			k = key{message: u.MessageID}
-		case StatusUpdate:
-			k = key{u.MessageID, u.RecipientID, u.Status}
-		}
+		k := keyOf(update)
 		i, repeated := at[k]
 		if !repeated {
 			at[k] = len(kept)
@@ -74,6 +63,34 @@ func distinct(updates []Update) []Update {
 		}
 	}
 	return kept
+}
+
+// key is by what an update is recognised.
+type key struct {
+	message   id.Message
+	recipient id.Customer
+	status    events.Status
+	fact      id.Fact
+}
+
+func keyOf(update Update) (k key) {
+	switch u := update.(type) {
+	case Inbound:
+		k.message = u.MessageID
+	case Echo:
+		k.message = u.MessageID
+	case Imported:
+		k.message = u.MessageID
+	case StatusUpdate:
+		k = key{message: u.MessageID, recipient: u.RecipientID, status: u.Status}
+	case Identified:
+		k.fact = u.FactID
+	case NumberChanged:
+		k.fact = u.FactID
+	case Preference:
+		k.fact = u.FactID
+	}
+	return k
 }
 
 // merge makes one of a status told twice: the earlier one, with the first word on the price, as if they came one by one.
@@ -89,30 +106,18 @@ func merge(first, again StatusUpdate) StatusUpdate {
 	return merged
 }
 
-func (s State) receive(p Party, u Inbound, now time.Time) []events.Event {
-	if s.knows(u.MessageID) {
-		return nil
-	}
-	entry := events.EntryInbound
-	if told := events.Entry(u.Referral); told == events.EntryAd || told == events.EntryPost {
-		entry = told
-	}
-	return append(s.start(p, entry), events.MessageReceived{
-		ConversationID: p.Conversation, MessageID: u.MessageID, CustomerID: p.Customer, WamidHash: u.WamidHash,
-		Kind: u.Kind, SentAt: u.SentAt.UTC(), WindowUntil: s.windowAfter(u, now),
-		ReplyTo: u.ReplyTo, Referral: u.Referral, Dialling: u.Dialling,
-		Wamid: u.Wamid, From: u.From, Contact: u.Contact, Content: u.Content,
-	})
-}
+// telling is one delivery as it is decided on. Its standing moves on with what is decided; the maps of the state stay
+// untouched, and what would change in them is in the drafts.
+type telling struct {
+	State
 
-// windowAfter is where the service window ends once the message is received. A message that claims to come from the
-// future counts from now: a wrong clock of the platform's must not give away days.
-func (s State) windowAfter(u Inbound, now time.Time) time.Time {
-	asked := u.SentAt
-	if asked.After(now) {
-		asked = now
-	}
-	return later(s.windowUntil, asked.UTC().Add(window))
+	party    Party
+	now      time.Time
+	recorded []events.Event
+	drafts   map[leg]receipt
+	bound    []id.Message // messages that this delivery binds
+	platform platform
+	cloned   bool // the platform's conversations are a copy
 }
 
 // leg is one message on its way to one recipient.
@@ -121,35 +126,144 @@ type leg struct {
 	recipient id.Customer
 }
 
-// step returns the event of a status, or nil when it is a repeat that tells nothing new. The receipts that this
-// delivery has changed so far are in drafts: the state stays untouched.
-func (s State) step(p Party, u StatusUpdate, drafts map[leg]receipt) events.Event {
+func (t *telling) record(decided ...events.Event) {
+	for _, event := range decided {
+		t.standing = t.after(event)
+	}
+	t.recorded = append(t.recorded, decided...)
+}
+
+func (t *telling) take(update Update) {
+	switch u := update.(type) {
+	case Inbound:
+		t.receive(u)
+	case StatusUpdate:
+		t.step(u)
+	case Echo:
+		t.echo(u)
+	case Imported:
+		t.imported(u)
+	case Identified:
+		t.identified(u)
+	case NumberChanged:
+		t.numberChanged(u)
+	case Preference:
+		t.prefers(u)
+	}
+}
+
+func (t *telling) receive(u Inbound) {
+	if t.knows(u.MessageID) {
+		return
+	}
+	entry := events.EntryInbound
+	if told := events.Entry(u.Referral); told == events.EntryAd || told == events.EntryPost {
+		entry = told
+	}
+	asked := earlier(u.SentAt.UTC(), t.now) // a clock of the platform's that runs ahead must not give away days
+	t.record(t.start(t.party, entry)...)
+	t.record(events.MessageReceived{
+		ConversationID: t.party.Conversation, MessageID: u.MessageID, CustomerID: t.party.Customer, WamidHash: u.WamidHash,
+		Kind: u.Kind, SentAt: u.SentAt.UTC(), WindowUntil: later(t.windowUntil, asked.Add(window)),
+		ReplyTo: u.ReplyTo, Referral: u.Referral, Intent: u.Intent, Command: u.Command, Media: u.Media, Dialling: u.Dialling,
+		Wamid: u.Wamid, From: u.From, Contact: u.Contact, Content: u.Content,
+	})
+	t.intend(u, asked)
+}
+
+// intend records what a message asks for besides an answer.
+func (t *telling) intend(u Inbound, at time.Time) {
+	fact := id.Of[id.Fact](u.MessageID)
+	switch u.Intent {
+	case events.IntentStop, events.IntentStart:
+		t.choice(events.ConsentFact{
+			FactID: fact, Category: events.Marketing, Source: events.SourceKeyword, At: at, MessageID: &u.MessageID,
+		}, u.Intent == events.IntentStart)
+	case events.IntentReport:
+		t.record(events.SpamReported{
+			ConversationID: t.party.Conversation, CustomerID: t.party.Customer, FactID: fact,
+			MessageID: &u.MessageID, Reason: events.SpamByKeyword, At: at,
+		})
+	case events.IntentCommand: // is answered by a policy
+	}
+}
+
+func (t *telling) choice(fact events.ConsentFact, wanted bool) {
+	fact.ConversationID, fact.CustomerID = t.party.Conversation, t.party.Customer
+	if event := t.choose(fact, wanted); event != nil {
+		t.record(t.start(t.party, events.EntryConsent)...)
+		t.record(event)
+	}
+}
+
+// step records a status, unless it is a repeat that tells nothing new.
+func (t *telling) step(u StatusUpdate) {
 	way := leg{u.MessageID, u.RecipientID}
-	before, changed := drafts[way]
+	before, changed := t.drafts[way]
 	if !changed {
-		before = s.receipt(u.MessageID, u.RecipientID)
+		before = t.receipt(u.MessageID, u.RecipientID)
 	}
 	n, at := slot(u.Status), u.At.UTC().Truncate(time.Second)
 	after := before.with(n, at.Unix(), u.Pricing)
 	if after == before {
-		return nil
+		return
 	}
-	drafts[way] = after
+	t.drafts[way] = after
+	was := before.delivery(t.platform.within(u.MessageID))
+	t.tellConversation(u)
+	m := t.sent[u.MessageID]
 	fact := events.StatusFact{
-		ConversationID: p.Conversation, MessageID: u.MessageID, RecipientID: u.RecipientID, FactID: u.FactID,
-		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: s.sending(u.MessageID), Delivery: after.news(before),
-		ShowsSent: after.showsSent(before), Raw: u.Raw,
+		ConversationID: t.party.Conversation, MessageID: u.MessageID, RecipientID: u.RecipientID, FactID: u.FactID,
+		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: t.sendingTo(u), Raw: u.Raw,
 	}
+	if !m.marks.has(elsewhere) {
+		fact.Delivery = after.news(after.delivery(t.platform.within(u.MessageID)), was, m.lifeEnds())
+		fact.ShowsSent = after.showsSent(before)
+	}
+	t.bind(u, m)
 	switch {
 	case !before.told.has(n):
-		return stepOf(u, fact)
+		t.record(stepOf(u, fact))
 	case after.at[n] != before.at[n]:
-		return events.StatusTimeCorrected{
-			StatusFact: fact, Status: u.Status, PreviousAt: time.Unix(before.at[n], 0).UTC(),
-		}
+		t.record(events.StatusTimeCorrected{StatusFact: fact, Status: u.Status, PreviousAt: time.Unix(before.at[n], 0).UTC()})
 	default:
-		return events.PricingTold{StatusFact: fact, Status: u.Status}
+		t.record(events.PricingTold{StatusFact: fact, Status: u.Status})
 	}
+	if opened := t.entry.told(u.MessageID, m.queuedAt.time(), u.Origin); opened != nil {
+		t.record(events.EntryPointWindowOpened{ConversationID: t.party.Conversation, EntryPoint: *opened})
+	}
+}
+
+// tellConversation takes note of the platform's conversation that a message belongs to, where that has a price.
+func (t *telling) tellConversation(u StatusUpdate) {
+	if !concerns(u.Pricing, u.Origin) {
+		return
+	}
+	if !t.cloned {
+		t.platform, t.cloned = t.platform.clone(), true
+	}
+	t.platform.note(u.MessageID, u.Origin)
+}
+
+// sendingTo is what a message was when it was written. A participant of a group has a number of their own; then the
+// message's market is not theirs.
+func (t *telling) sendingTo(u StatusUpdate) events.Sending {
+	sending := t.sending(u.MessageID)
+	if u.Dialling != (events.Dialling{}) && u.Dialling != sending.Dialling {
+		sending.Dialling, sending.Market = u.Dialling, ""
+	}
+	return sending
+}
+
+// bind records that the platform took a message whose outcome was unknown: a status could be told only then.
+func (t *telling) bind(u StatusUpdate, m outbound) {
+	if u.WamidHash == "" || m.marks.has(accepted) || m.marks.has(elsewhere) || slices.Contains(t.bound, u.MessageID) {
+		return
+	}
+	t.bound = append(t.bound, u.MessageID)
+	event := t.binding(u.MessageID, u.WamidHash, t.now)
+	event.Reconciled, event.Wamid = true, u.Wamid
+	t.record(event)
 }
 
 // stepOf returns the event of a status that is told for the first time.

@@ -10,7 +10,10 @@ import (
 // Update is one thing that the platform tells about a conversation: one of the types below. An account that is a stranger to
 // the customer is told of in the same way: the conversation starts with it.
 // JSON leaves out sealed fields: it is what request digests are taken over.
-type Update interface{ isUpdate() }
+type Update interface {
+	// Events is how many events the update becomes at most, besides the conversation's first.
+	Events() int
+}
 
 // Inbound is a customer's message. Its sealed fields belong to the fact that has the message's id.
 type Inbound struct {
@@ -103,10 +106,37 @@ type Preference struct {
 	Evidence events.Sealed `json:"-"`
 }
 
-func (Inbound) isUpdate()       {}
-func (StatusUpdate) isUpdate()  {}
-func (Echo) isUpdate()          {}
-func (Imported) isUpdate()      {}
-func (Identified) isUpdate()    {}
-func (NumberChanged) isUpdate() {}
-func (Preference) isUpdate()    {}
+// Events counts the message, and what it asks for besides an answer.
+func (u Inbound) Events() int {
+	if u.Intent != "" {
+		return 2
+	}
+	return 1
+}
+
+// Events counts the status, the platform's id that it binds, and the entry point window that it tells of.
+func (u StatusUpdate) Events() int {
+	n := 1
+	if u.WamidHash != "" {
+		n++
+	}
+	if u.Origin != nil && u.Origin.Type == fromAd {
+		n++
+	}
+	return n
+}
+
+// Events is one.
+func (Echo) Events() int { return 1 }
+
+// Events is one.
+func (Imported) Events() int { return 1 }
+
+// Events is one.
+func (Identified) Events() int { return 1 }
+
+// Events is one.
+func (NumberChanged) Events() int { return 1 }
+
+// Events is one.
+func (Preference) Events() int { return 1 }

@@ -10,7 +10,7 @@ func IDOf(phoneNumberID string, customer id.Customer) id.Conversation {
 	return id.Derive[id.Conversation]("conversation", phoneNumberID, customer.String())
 }
 
-// Stream names the conversation's stream.
+// Stream names the stream of the conversation's first book.
 func Stream(conversation id.Conversation) string { return "conversation-" + conversation.String() }
 
 // InboundID returns the id of the message that the platform's id stands for: an inbound message has no other id.
@@ -35,10 +35,10 @@ type Send struct {
 	Kind          string
 	Category      events.Category
 	Template      *events.Template
-	Locale        string              `json:",omitempty"`
-	Campaign      *events.CampaignRef `json:",omitempty"`
-	Automatic     string              `json:",omitempty"` // the configured reply or command that writes it; its device is zero
-	Notice        bool                `json:",omitempty"` // it tells the recipient that it is marketing
+	Locale        string              `json:"locale,omitempty"`
+	Campaign      *events.CampaignRef `json:"campaign,omitempty"`
+	Automatic     string              `json:"automatic,omitempty"` // the configured reply or command that writes it; its device is zero
+	Notice        bool                `json:"notice,omitempty"`    // it tells the recipient that it is marketing
 	Dialling      events.Dialling
 	To            events.Sealed `json:"-"`
 	Content       events.Sealed `json:"-"`
@@ -63,13 +63,4 @@ type Party struct {
 	Account       id.Account
 	PhoneNumberID string
 	Customer      id.Customer
-}
-
-// Accept binds the platform's id to a message that was queued.
-type Accept struct {
-	Conversation id.Conversation
-	Message      id.Message
-	WamidHash    events.WamidHash
-	Held         string        `json:",omitempty"` // why the platform does not send it on yet
-	Wamid        events.Sealed `json:"-"`
 }

@@ -59,6 +59,11 @@ func (c *Client) SendMessage(ctx context.Context, account id.Account, body api.S
 	return send[api.MessageQueued](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/messages"), body: body}, options)
 }
 
+// RecordConsent says what a customer wants to receive.
+func (c *Client) RecordConsent(ctx context.Context, account id.Account, body api.RecordConsent, options ...CallOption) (api.Consent, error) {
+	return send[api.Consent](ctx, c, call{method: http.MethodPost, path: accountPath(account, "/consents"), body: body}, options)
+}
+
 // AcceptMessage binds the platform's id to a message.
 func (c *Client) AcceptMessage(ctx context.Context, account id.Account, message id.Message, wamid string, options ...CallOption) (api.Recorded, error) {
 	path := accountPath(account, "/messages/", message.String(), "/accepted")

@@ -75,6 +75,7 @@ type tally struct {
 	asked   map[person]time.Time // by each customer, last
 	waiting map[person]time.Time // since when a customer waits for an answer
 	written map[person]time.Time // to each customer, last
+	optedIn map[person]bool      // who wants offers
 }
 
 func newPlayer(s Stage) (*player, error) {
@@ -92,6 +93,7 @@ func newPlayer(s Stage) (*player, error) {
 		Stage: s, plan: makePlan(calendar, len(devices), s.PerDay),
 		tally: tally{
 			facts: map[string]int{}, asked: map[person]time.Time{}, waiting: map[person]time.Time{}, written: map[person]time.Time{},
+			optedIn: map[person]bool{},
 		},
 		platform: platform{
 			wabaID: wabaID, phoneNumberID: PhoneNumberID, displayNumber: displayNumber, changes: calendar.changes,
@@ -193,6 +195,11 @@ func (p *player) write(ctx context.Context, l *letter) error {
 	} else {
 		message.Template = &api.Template{Name: l.text, Language: "en", Parameters: []string{l.to.name}}
 	}
+	if l.category == marketing {
+		if err := p.optIn(ctx, l.to); err != nil {
+			return err
+		}
+	}
 	queued, err := p.API.SendMessage(ctx, p.business.account, message)
 	if err != nil {
 		return fmt.Errorf("sending from %s: %w", from.name, err)
@@ -213,6 +220,22 @@ func (p *player) write(ctx context.Context, l *letter) error {
 	}
 	p.tally.written[l.to] = l.at
 	l.adFree = p.platform.isFree(l)
+	return nil
+}
+
+// optIn plays that a customer signs up for offers in the shop, once.
+func (p *player) optIn(ctx context.Context, customer person) error {
+	if p.tally.optedIn[customer] {
+		return nil
+	}
+	_, err := p.API.RecordConsent(ctx, p.business.account, api.RecordConsent{
+		Customer: customer.address(), Category: marketing, Wanted: true, Source: "form", Evidence: "the list at the counter",
+	})
+	if err != nil {
+		return fmt.Errorf("recording an opt-in: %w", err)
+	}
+	p.tally.optedIn[customer] = true
+	p.count("CustomerOptedIn")
 	return nil
 }
 
