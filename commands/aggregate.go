@@ -36,14 +36,19 @@ type aggregate[S any] struct {
 	now    func() time.Time
 	evolve func(S, events.Event) S
 	cache  *cache[S]
+	books  *bookkeeping[S] // nil: a stream is never closed
 }
 
-// folded is one stream as far as this process has read or written it.
+// folded is one stream, or the book in use of one, as far as this process has read or written it.
 type folded[S any] struct {
 	state    S
 	length   uint64          // events folded, which is the next revision
 	position events.Position // of the last event folded
 	commands history
+
+	book    int          // the one in use, from 0
+	opening events.Event // what opens it, while it is empty
+	carried int          // what the state took over from older books, in events
 }
 
 func (f *folded[S]) expected() events.Expected {
@@ -70,30 +75,29 @@ func (a *aggregate[S]) execute(ctx context.Context, stream string, r request, de
 	defer release()
 
 	current := false
-	if f.length == 0 {
+	if f.length == 0 && f.opening == nil {
 		if err = a.catchUp(ctx, stream, f); err != nil {
 			return events.Start, err
 		}
 		current = true
 	}
 	for conflicts := 0; ; {
-		if position, repeated, err := f.commands.find(stream, r.Command, digest); repeated || err != nil {
-			return position, err
+		if past, err := f.commands.find(stream, r.Command, digest); past != nil || err != nil {
+			return a.located(ctx, stream, past, err)
 		}
 		now := a.now().UTC().Round(0)
 		decided, refusal := decide(f.state, now)
-		if refusal == nil && len(decided) > 0 {
-			err = a.append(ctx, stream, f, r.envelope(digest, now), decided)
+		switch {
+		case refusal == nil && len(decided) > 0:
+			position, err := a.record(ctx, stream, f, r, r.envelope(digest, now), decided)
 			if !lostRace(err) {
-				return f.position, err
+				return position, err
 			}
-			if conflicts++; conflicts == conflictLimit {
-				return events.Start, fmt.Errorf("appending to %s: %d writers came first: %w", stream, conflicts, err)
+			conflicts++
+			if err = backOff(ctx, stream, conflicts, err); err != nil {
+				return events.Start, err
 			}
-			if err = backOff(ctx, conflicts); err != nil {
-				return events.Start, fmt.Errorf("appending to %s: %w", stream, err)
-			}
-		} else if current {
+		case current:
 			return f.position, refusal
 		}
 		if err = a.catchUp(ctx, stream, f); err != nil {
@@ -101,6 +105,18 @@ func (a *aggregate[S]) execute(ctx context.Context, stream string, r request, de
 		}
 		current = true
 	}
+}
+
+// record appends what was decided, and returns where. Then it closes the book, if that is full.
+func (a *aggregate[S]) record(
+	ctx context.Context, stream string, f *folded[S], r request, envelope events.Envelope, decided []events.Event,
+) (events.Position, error) {
+	if err := a.append(ctx, stream, f, envelope, decided); err != nil {
+		return f.position, err
+	}
+	position := f.position
+	a.turn(ctx, stream, f, r, envelope.RecordedAt)
+	return position, nil
 }
 
 // look shows a stream's state, read forward to its end, and the revision of its last event (0 when there is none).
@@ -130,7 +146,7 @@ func (a *aggregate[S]) rehearse(ctx context.Context, stream string, r request, d
 	if err = a.catchUp(ctx, stream, f); err != nil {
 		return err
 	}
-	if _, repeated, err := f.commands.find(stream, r.Command, digest); repeated || err != nil {
+	if past, err := f.commands.find(stream, r.Command, digest); past != nil || err != nil {
 		return err
 	}
 	_, err = decide(f.state, a.now().UTC().Round(0))
@@ -140,6 +156,22 @@ func (a *aggregate[S]) rehearse(ctx context.Context, stream string, r request, d
 // catchUp folds what was appended since. An event that this binary cannot read stops it: a state that skipped one
 // would decide wrongly. What was folded before an error stays folded.
 func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S]) error {
+	if f.length == 0 && f.opening == nil {
+		if err := a.newest(ctx, stream, f); err != nil {
+			return err
+		}
+	}
+	for {
+		book := f.book
+		if err := a.catchUpBook(ctx, a.streamOf(stream, book), f); err != nil || f.book == book {
+			return err
+		}
+	}
+}
+
+// catchUpBook reads the rest of a stream; of a book that was closed, up to its end.
+func (a *aggregate[S]) catchUpBook(ctx context.Context, stream string, f *folded[S]) error {
+	book := f.book
 	for record, err := range a.store.ReadStream(ctx, stream, f.length) {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", stream, err)
@@ -151,7 +183,9 @@ func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S])
 		if err != nil {
 			return fmt.Errorf("folding %s revision %d: %w", stream, record.Revision, err)
 		}
-		a.fold(f, event, envelope, record.Position)
+		if a.fold(f, event, envelope, record.Position); f.book != book {
+			return nil
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("reading %s: %w", stream, err)
@@ -163,6 +197,16 @@ func (a *aggregate[S]) catchUp(ctx context.Context, stream string, f *folded[S])
 // fold is forgotten: a store would take the same append from it for a repeat, and what this process then folded would
 // have other times than what is stored.
 func (a *aggregate[S]) append(ctx context.Context, stream string, f *folded[S], envelope events.Envelope, decided []events.Event) error {
+	stream = a.streamOf(stream, f.book)
+	if f.opening != nil {
+		if err := a.write(ctx, stream, f, opening(stream, envelope), []events.Event{f.opening}); err != nil {
+			return err
+		}
+	}
+	return a.write(ctx, stream, f, envelope, decided)
+}
+
+func (a *aggregate[S]) write(ctx context.Context, stream string, f *folded[S], envelope events.Envelope, decided []events.Event) error {
 	proposed, err := propose(envelope, decided)
 	if err != nil {
 		return fmt.Errorf("appending to %s: %w", stream, err)
@@ -186,9 +230,10 @@ func (a *aggregate[S]) append(ctx context.Context, stream string, f *folded[S], 
 
 func (a *aggregate[S]) fold(f *folded[S], event events.Event, envelope events.Envelope, at events.Position) {
 	f.state = a.evolve(f.state, event)
-	f.length++
 	f.position = at
-	f.commands.note(envelope.Command, envelope.Digest, at)
+	f.commands.note(pastCommand{command: envelope.Command, digest: envelope.Digest, at: at, book: f.book, revision: f.length})
+	f.length++
+	f.turn(event)
 }
 
 func lostRace(err error) bool {
@@ -196,17 +241,24 @@ func lostRace(err error) bool {
 	return errors.As(err, &wrong)
 }
 
-// backOff waits before the next attempt: not at all after the first conflict, then a random time that grows to 64 ms.
-func backOff(ctx context.Context, conflicts int) error {
-	if conflicts == 1 {
-		return ctx.Err()
+// backOff waits before the next attempt: not at all after the first conflict, then a random time that grows to 64 ms. After
+// too many it gives up.
+func backOff(ctx context.Context, stream string, conflicts int, lost error) error {
+	if conflicts == conflictLimit {
+		return fmt.Errorf("appending to %s: %d writers came first: %w", stream, conflicts, lost)
 	}
-	timer := time.NewTimer(rand.N(time.Millisecond << min(conflicts, 6))) //nolint:gosec // spreads load; guards nothing
+	wait := time.Duration(0)
+	if conflicts > 1 {
+		wait = rand.N(time.Millisecond << min(conflicts, 6)) //nolint:gosec // spreads load; guards nothing
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("appending to %s: %w", stream, err)
+	}
+	return nil
 }

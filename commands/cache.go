@@ -41,7 +41,7 @@ func (c *cache[S]) acquire(ctx context.Context, stream string) (f *folded[S], re
 	select {
 	case e.turn <- struct{}{}:
 		return &e.folded, func() {
-			weight := entryWeight + int(e.folded.length)
+			weight := entryWeight + int(e.folded.length) + e.folded.carried
 			<-e.turn
 			c.leave(e, weight)
 		}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"daybook/domain/account"
 	"daybook/domain/conversation"
 	"daybook/events"
 	"daybook/events/id"
@@ -46,12 +47,20 @@ func (h *Handler) ReportSpam(ctx context.Context, meta Meta, c conversation.Repo
 	})
 }
 
-// ofCustomer decides on the conversation of a customer and one of the account's numbers.
+// ofCustomer decides on the conversation of a customer and one of the account's numbers. Customers may say what they want
+// whatever the account may do.
 func (h *Handler) ofCustomer(
 	ctx context.Context, r request, wanted string, customer id.Customer,
 	decide func(s conversation.State, number string, now time.Time) ([]events.Event, error),
 ) (events.Position, error) {
-	number, err := h.SendingNumber(ctx, r.account, wanted)
+	var number string
+	err := h.accounts.look(ctx, account.Stream(r.account), func(s account.State, _ uint64) (err error) {
+		number, err = s.Number(wanted)
+		return err
+	})
+	if err == nil {
+		err = h.holds(ctx, r.account, number)
+	}
 	if err != nil {
 		return events.Start, err
 	}

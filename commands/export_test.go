@@ -17,3 +17,12 @@ func (h *Handler) Cached() (entries, weight int) {
 
 // Remembered is how many commands of a stream are recognised.
 const Remembered = remembered
+
+// CloseBooksAt closes the books of conversations at so many events.
+func (h *Handler) CloseBooksAt(limit uint64) *Handler {
+	h.conversations.books.limit = limit
+	return h
+}
+
+// Store is what a handler records in.
+func (h *Handler) Store() EventStore { return h.store }

@@ -104,7 +104,7 @@ type stored struct {
 	envelope events.Envelope
 }
 
-func read(t *testing.T, store commands.EventStore, stream string) []stored {
+func read(t testing.TB, store commands.EventStore, stream string) []stored {
 	t.Helper()
 	var all []stored
 	for record, err := range store.ReadStream(context.WithoutCancel(t.Context()), stream, 0) {

@@ -40,7 +40,7 @@ type Handler struct {
 func New(store EventStore, now func() time.Time) *Handler { return newHandler(store, now, cacheLimit) }
 
 func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
-	return &Handler{
+	h := &Handler{
 		store: store, now: now,
 		accounts:      newAggregate(store, now, account.Evolve, limit),
 		numbers:       newAggregate(store, now, account.EvolveNumber, limit),
@@ -54,8 +54,10 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		templates:     newAggregate(store, now, template.Evolve, limit),
 		closings:      newAggregate(store, now, billing.EvolveRequests, limit),
 	}
+	h.conversations.books = &bookkeeping[conversation.State]{bookLimit, conversation.State.CarryForward}
+	return h
 }
 
 func newAggregate[S any](store EventStore, now func() time.Time, evolve func(S, events.Event) S, limit int) aggregate[S] {
-	return aggregate[S]{store, now, evolve, newCache[S](limit)}
+	return aggregate[S]{store: store, now: now, evolve: evolve, cache: newCache[S](limit)}
 }

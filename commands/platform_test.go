@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/commands"
+	"daybook/domain/conversation"
 	"daybook/domain"
 	"daybook/domain/account"
 	"daybook/domain/template"
@@ -166,6 +167,10 @@ func TestVector23_TheCategoryAtTheInstantOfUse(t *testing.T) {
 	tell(events.TemplateCategoryChanged{
 		ToldFact: told(f.account, "notice", noon), From: events.Utility, To: events.Marketing, EffectiveAt: moved, Notice: true,
 	})
+	_, err = h.SetConsent(t.Context(), api, conversation.Consent{
+		Account: f.account, CustomerID: f.customer, Category: events.Marketing, Wanted: true, Source: events.SourceForm,
+	})
+	require.NoError(t, err)
 	category := func(n int, wanted events.Category, at time.Time) events.Category {
 		now = at
 		c := f.template(n)

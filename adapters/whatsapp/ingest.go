@@ -68,6 +68,7 @@ type work struct {
 
 	mu     sync.Mutex
 	parked []parked // those that have none
+	landed string   // the stream that the last one recorded is in
 }
 
 // spot is where an item belongs.
@@ -275,6 +276,9 @@ func (w *work) recordConversation(ctx context.Context, spots []*spot) error {
 	if err != nil {
 		return fmt.Errorf("recording %d updates of conversation %s: %w", len(updates), party.Conversation, err)
 	}
+	w.mu.Lock()
+	w.landed = outcome.Stream
+	w.mu.Unlock()
 	for _, update := range outcome.Unplaced {
 		status, ok := update.(conversation.StatusUpdate)
 		if !ok {

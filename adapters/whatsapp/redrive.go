@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"daybook/commands"
-	"daybook/domain/conversation"
 	"daybook/domain/quarantine"
 	"daybook/events"
 	"daybook/events/id"
@@ -65,7 +64,7 @@ func (w *work) landing() string {
 	if len(w.matters) > 0 {
 		return w.matters[0].stream
 	}
-	return conversation.Stream(w.spots[0].party.Conversation)
+	return w.landed
 }
 
 // readQuarantined reads an open update, and the trace that its facts belong to. An update that is closed is nil.

@@ -33,7 +33,7 @@ func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) 
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if s.repeats(c) {
+	if s.Repeats(c) {
 		return nil, nil
 	}
 	if s.knows(c.MessageID) {
@@ -56,8 +56,8 @@ func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) 
 	return s.queue(c, from, now, open), nil
 }
 
-// repeats tells that a system has written the message before, or that its campaign has written to this customer.
-func (s State) repeats(c Send) bool {
+// Repeats tells that a system has written the message before, or that its campaign has written to this customer.
+func (s State) Repeats(c Send) bool {
 	if c.Campaign != nil {
 		if _, written := s.campaigns[c.Campaign.CampaignID]; written {
 			return true
