@@ -144,10 +144,10 @@ type StatusFact struct {
 	At             time.Time       `json:"at"`      // the platform's clock, whole seconds
 	Pricing        *Pricing        `json:"pricing,omitempty"`
 	Origin         *Origin         `json:"origin,omitempty"`
-	Sending        Sending         `json:"sending,omitzero"`
-	// Delivery is set when this fact changes what is known of it, and never for a message that was echoed: such a
-	// message costs nothing.
-	Delivery *Delivery `json:"delivery,omitempty"`
+	// Sending, Delivery and ShowsSent are of messages that were written here: what was written elsewhere is neither charged
+	// nor counted.
+	Sending  Sending   `json:"sending,omitzero"`
+	Delivery *Delivery `json:"delivery,omitempty"` // when this fact changes what is known of it
 	// ShowsSent says that this is the first fact recorded of the message and recipient by which the platform sent it on:
 	// sent, or what comes after it. Failed alone does not show that.
 	ShowsSent bool   `json:"shows_sent,omitempty"`

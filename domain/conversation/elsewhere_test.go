@@ -56,7 +56,8 @@ func TestVector04_WhatWasWrittenElsewhereOpensNoWindow(t *testing.T) {
 	open.When(send(text(1), until.Add(1))).Rejected(t, "ServiceWindowClosed")
 }
 
-// Its statuses are recorded, and no price ever follows from them: there is no delivery.
+// Its statuses are recorded, and neither a price nor a figure ever follows from them: they tell of no delivery and of
+// nothing that was written here.
 func TestVector04_AnEchoIsNeverCharged(t *testing.T) {
 	t.Parallel()
 	_, echoed := echo(1, question)
@@ -64,9 +65,7 @@ func TestVector04_AnEchoIsNeverCharged(t *testing.T) {
 	update.MessageID = echoed.MessageID
 	f := fact(1, events.StatusDelivered, minute(1))
 	f.MessageID = echoed.MessageID
-	f.Sending = events.Sending{
-		PhoneNumberID: number, Category: events.Service, QueuedAt: question, Dialling: events.Dialling{Prefix: "39"},
-	}
+	f.Sending = events.Sending{}
 	seen := given(started(events.EntryBusiness), echoed)
 	seen.When(tell(t, update)).Then(t, events.MessageDelivered{StatusFact: f}).When(tell(t, update)).Then(t)
 	seen.When(func(s conversation.State) ([]events.Event, error) { return s.Start(echoed.MessageID, question) }).Then(t)

@@ -214,9 +214,10 @@ func (t *telling) step(u StatusUpdate) {
 	m := t.sent[u.MessageID]
 	fact := events.StatusFact{
 		ConversationID: t.party.Conversation, MessageID: u.MessageID, RecipientID: u.RecipientID, FactID: u.FactID,
-		At: at, Pricing: u.Pricing, Origin: u.Origin, Sending: t.sendingTo(u), Raw: u.Raw,
+		At: at, Pricing: u.Pricing, Origin: u.Origin, Raw: u.Raw,
 	}
-	if !m.marks.has(elsewhere) {
+	if !m.marks.has(elsewhere) { // what was not written here is neither charged nor counted
+		fact.Sending = t.sendingTo(u)
 		fact.Delivery = after.news(after.delivery(t.platform.within(u.MessageID)), was, m.lifeEnds())
 		fact.ShowsSent = after.showsSent(before)
 	}
