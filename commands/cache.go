@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Weights of the cache, in folded events: a folded event takes some 65 bytes, an entry as much as eight besides.
+// Weights of the cache, in folded events: a folded event takes some 65 bytes, an entry as much as sixteen besides.
 const (
 	cacheLimit  = 1 << 18
-	entryWeight = 8
+	entryWeight = 16
 )
 
 // cache holds folded streams, least recently used out first, and gives each to one caller at a time.

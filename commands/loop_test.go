@@ -258,7 +258,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		talk(n, 1)
 	}
 	entries, _ := h.Cached()
-	require.Equal(t, 10, entries) // two events and the weight of an entry each
+	require.Equal(t, 5, entries) // two events and the weight of an entry each
 	reads = 0
 	talk(49, 2)
 	require.Zero(t, reads, "still cached")

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/commands"
-	"daybook/domain/conversation"
 	"daybook/domain"
 	"daybook/domain/account"
+	"daybook/domain/conversation"
 	"daybook/domain/template"
 	"daybook/events"
 	"daybook/events/id"
