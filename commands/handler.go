@@ -28,6 +28,7 @@ type Handler struct {
 	rateCards     aggregate[ratecards.State]
 	wabas         aggregate[account.WABA]
 	terms         aggregate[account.Terms]
+	notices       aggregate[account.Notices]
 	told          aggregate[account.Record]
 	templates     aggregate[template.State]
 	closings      aggregate[billing.Requests]
@@ -50,6 +51,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
 		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
+		notices:       newAggregate(store, now, account.EvolveNotices, limit),
 		told:          newAggregate(store, now, account.EvolveRecord, limit),
 		templates:     newAggregate(store, now, template.Evolve, limit),
 		closings:      newAggregate(store, now, billing.EvolveRequests, limit),

@@ -74,11 +74,28 @@ func (h *Handler) RemoveAutoReply(ctx context.Context, meta Meta, owner id.Accou
 func (h *Handler) PublishNotice(ctx context.Context, meta Meta, owner id.Account, texts []events.LocalizedReply) (id.Message, events.Position, error) {
 	r := newRequest(meta, owner, "PublishNotice", texts)
 	notice := id.Derive[id.Message]("notice", r.Command.String())
-	at, err := h.onAccount(ctx, r, func(s account.State, _ time.Time) ([]events.Event, error) { return s.PublishNotice(notice, texts) })
+	var published []events.Event
+	err := h.usable(ctx, owner, func(s account.State) (err error) {
+		published, err = s.Notice(notice, texts)
+		return err
+	})
+	if err != nil {
+		return id.Message{}, events.Start, err
+	}
+	at, err := h.notices.execute(ctx, account.NoticesStream, r, func(account.Notices, time.Time) ([]events.Event, error) { return published, nil })
 	if err != nil {
 		return id.Message{}, events.Start, err
 	}
 	return notice, at, nil
+}
+
+// Notices returns what the platform told all businesses last, the newest at the end.
+func (h *Handler) Notices(ctx context.Context) (shown []events.PlatformNoticePublished, err error) {
+	err = h.notices.look(ctx, account.NoticesStream, func(n account.Notices, _ uint64) error {
+		shown = n.Shown()
+		return nil
+	})
+	return shown, err
 }
 
 // SuspendAccount stops all sending of an account, as the operator of the installation.

@@ -50,7 +50,7 @@ func (s *server) registerAccounts(a huma.API) {
 		}
 	}
 	register := operation(http.MethodPost, "/accounts", "registerAccount", "Register an account",
-		"Opens the books of a business and claims its numbers. A number belongs to one account. The name cannot be changed afterwards.")
+		"Opens the books of a business and claims its numbers and its WABA. A number belongs to one account, a WABA may be shared. The name cannot be changed afterwards.")
 	register.DefaultStatus = http.StatusCreated
 	command(s, a, operator, register, s.registerAccount)
 	command(s, a, permit(events.RoleOwner), operation(http.MethodPost, "/accounts/{id}/terms", "acceptTerms", "Accept the terms",
@@ -74,7 +74,7 @@ func (s *server) registerAccounts(a huma.API) {
 func (s *server) registerAccount(ctx context.Context, meta commands.Meta, in *registerInput) (*body[api.AccountRegistered], error) {
 	c := account.Register{
 		Name: in.Body.Name, Kind: in.Body.Kind, Country: in.Body.Country, Currency: in.Body.Currency,
-		Timezone: in.Body.Timezone, WABAID: in.Body.WABAID,
+		Timezone: in.Body.Timezone, WABAID: in.Body.WABAID, Portfolio: in.Body.Portfolio, Platform: in.Body.Platform,
 	}
 	for _, n := range in.Body.Numbers {
 		c.Numbers = append(c.Numbers, events.BusinessNumber(n))

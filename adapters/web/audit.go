@@ -26,6 +26,7 @@ const (
 	routingProjection   = "routing"
 	ledgerProjection    = "ledger"
 	analyticsProjection = "analytics"
+	templatesProjection = "templates"
 )
 
 type auditInput struct {

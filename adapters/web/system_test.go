@@ -37,6 +37,7 @@ import (
 	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
+	"daybook/projections/templates"
 )
 
 const (
@@ -76,7 +77,7 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	require.NoError(t, err)
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: database, Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: store}), Log: store, Now: time.Now,
-	}, audit.Define, messages.Define, routing.Define, ledger.Define, analytics.Define)
+	}, audit.Define, messages.Define, routing.Define, ledger.Define, analytics.Define, templates.Define)
 	require.NoError(t, err)
 	require.NoError(t, engine.Prepare(t.Context()))
 	s := &system{

@@ -30,6 +30,7 @@ var (
 	fromCharges   = sources{policies: []string{policies.RatingName}, projections: []string{messagesProjection}}
 	fromLedger    = sources{policies: []string{policies.RatingName}, projections: []string{ledgerProjection}}
 	fromAnalytics = sources{projections: []string{analyticsProjection}}
+	fromTemplates = sources{projections: []string{templatesProjection}}
 )
 
 // reading is where the rows of an answer are read, and how far these are, if not further.

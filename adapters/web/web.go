@@ -146,6 +146,8 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	endpoints.UseMiddleware(unambiguous(endpoints))
 	s.registerAccounts(endpoints)
 	s.registerPeople(endpoints)
+	s.registerOffer(endpoints)
+	s.registerTemplates(endpoints)
 	s.registerMessages(endpoints)
 	s.registerConsents(endpoints)
 	s.registerRates(endpoints)

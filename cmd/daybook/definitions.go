@@ -7,6 +7,7 @@ import (
 	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
+	"daybook/projections/templates"
 )
 
 // definitions lists the projections: one line to add one, and its import; `daybook projection new` writes both.
@@ -17,5 +18,6 @@ func definitions() []projections.Definition {
 		routing.Define,
 		ledger.Define,
 		analytics.Define,
+		templates.Define,
 	}
 }

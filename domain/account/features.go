@@ -31,6 +31,11 @@ func (f features) evolve(event events.Event) features {
 	return f &^ bitOf(e.Feature)
 }
 
+// Features lists all features that there are.
+func Features() []events.Feature {
+	return []events.Feature{events.FeatureCampaigns, events.FeatureCommands, events.FeatureBetaDevices}
+}
+
 // Has reports whether a feature is open to the account.
 func (s State) Has(f events.Feature) bool { return s.features&bitOf(f) != 0 }
 

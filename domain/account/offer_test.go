@@ -200,13 +200,24 @@ func TestAutomaticRepliesAreConfigured(t *testing.T) {
 func TestNoticesComeFromThePlatformOnly(t *testing.T) {
 	t.Parallel()
 	notice := id.Derive[id.Message]("test", "notice")
-	publish := func(s account.State) ([]events.Event, error) { return s.PublishNotice(notice, inItalian(" Novità ")) }
+	publish := func(s account.State) ([]events.Event, error) { return s.Notice(notice, inItalian(" Novità ")) }
 	inUse().When(publish).Rejected(t, "NotPlatformAccount")
 	platform := registered()
 	platform.Platform = true
 	scenario.New(account.Evolve).Given(platform).When(publish).Rejected(t, "TermsNotAccepted")
 	scenario.New(account.Evolve).Given(platform, accepted()).When(publish).Then(t,
 		events.PlatformNoticePublished{AccountID: firm, NoticeID: notice, Locales: inItalian("Novità")})
+}
+
+func TestTheNewestNoticesAreRemembered(t *testing.T) {
+	t.Parallel()
+	var n account.Notices
+	for i := range 150 {
+		n = account.EvolveNotices(n, events.PlatformNoticePublished{NoticeID: id.Derive[id.Message](strconv.Itoa(i))})
+	}
+	require.Len(t, n.Shown(), 100)
+	require.Equal(t, id.Derive[id.Message]("50"), n.Shown()[0].NoticeID)
+	require.Equal(t, id.Derive[id.Message]("149"), n.Shown()[99].NoticeID)
 }
 
 func TestRegistrationFixesPortfolioAndPlatform(t *testing.T) {

@@ -19,13 +19,15 @@ type Number struct {
 
 // RegisterAccount opens an account.
 type RegisterAccount struct {
-	Name     string   `json:"name"     doc:"Display name, 3 to 25 characters. It cannot be changed afterwards." example:"Ferramenta Rossi"`
-	Kind     string   `json:"kind"     doc:"The offering: app (the free app) or enterprise (the API)." example:"app"`
-	Country  string   `json:"country"  doc:"ISO 3166-1 alpha-2 code of the primary location." example:"IT"`
-	Currency string   `json:"currency" doc:"ISO 4217 code of billing." example:"EUR"`
-	Timezone string   `json:"timezone" doc:"IANA time zone that decides which day a charge falls on." example:"Europe/Rome"`
-	WABAID   string   `json:"waba_id"  doc:"The platform's billing account, in digits." example:"102290129340398"`
-	Numbers  []Number `json:"numbers"  nullable:"false" maxItems:"100" doc:"The business numbers. The first is the sender when a message names none."`
+	Name      string   `json:"name"     doc:"Display name, 3 to 25 characters. It cannot be changed afterwards." example:"Ferramenta Rossi"`
+	Kind      string   `json:"kind"     doc:"The offering: app (the free app) or enterprise (the API)." example:"app"`
+	Country   string   `json:"country"  doc:"ISO 3166-1 alpha-2 code of the primary location." example:"IT"`
+	Currency  string   `json:"currency" doc:"ISO 4217 code of billing." example:"EUR"`
+	Timezone  string   `json:"timezone" doc:"IANA time zone that decides which day a charge falls on." example:"Europe/Rome"`
+	WABAID    string   `json:"waba_id"  doc:"The platform's billing account, in digits." example:"102290129340398"`
+	Numbers   []Number `json:"numbers"  nullable:"false" maxItems:"100" doc:"The business numbers. The first is the sender when a message names none."`
+	Portfolio string   `json:"portfolio,omitempty" doc:"A word of your choice that accounts of this installation share whose messages are counted together for price tiers and limits. It cannot be changed afterwards." example:"rossi-group"`
+	Platform  bool     `json:"platform,omitempty"  doc:"The platform's own account: the only one that publishes notices."`
 }
 
 // AccountRegistered answers RegisterAccount.
