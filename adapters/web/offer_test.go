@@ -120,7 +120,9 @@ func TestS33_TwoOfferings(t *testing.T) {
 		business.Numbers = []api.Number{{PhoneNumberID: "10" + string(rune('0'+i)), DisplayPhoneNumber: "3906" + string(rune('0'+i))}}
 		opened, err := s.RegisterAccount(t.Context(), business)
 		require.NoError(t, err)
-		var found struct{ Kind string }
+		var found struct {
+			Kind string `json:"kind"`
+		}
 		for record, err := range s.store.ReadStream(t.Context(), "account-"+opened.ID.String(), 0) {
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(record.Data, &found))

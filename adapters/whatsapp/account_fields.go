@@ -262,7 +262,10 @@ func readSecurity(value object) (told, string) {
 
 func readCapability(value object) (told, string) {
 	limit, found := messagingLimit(value)
-	if !found {
+	switch {
+	case !found && slices.ContainsFunc(limitNames, func(name string) bool { return value.get(name) != nil }):
+		return told{}, "value names no limit that is known"
+	case !found:
 		return noted("", "business_capability_update", "", ""), ""
 	}
 	return single(func(a common) events.MessagingLimitChanged {
@@ -318,10 +321,12 @@ func readNumberName(value object) (told, string) {
 	return t, ""
 }
 
-// messagingLimit reads a messaging limit: a number, or a word such as TIER_2K. Without end it is 0. The platform has three names
-// for it; its newest comes first.
+// limitNames are the platform's names for a messaging limit, the newest first.
+var limitNames = []string{"max_daily_conversations_per_business", "max_daily_conversation_per_phone", "current_limit"}
+
+// messagingLimit reads a messaging limit: a number, or a word such as TIER_2K. Without end it is 0.
 func messagingLimit(value object) (limit int64, found bool) {
-	for _, name := range []string{"max_daily_conversations_per_business", "max_daily_conversation_per_phone", "current_limit"} {
+	for _, name := range limitNames {
 		s := strings.TrimPrefix(text(value.get(name)), "TIER_")
 		if s == "UNLIMITED" || s == "-1" {
 			return 0, true

@@ -49,8 +49,8 @@ func readTemplateStatus(value object) (told, string) {
 			ToldFact: a.ToldFact, TemplateID: a.template, PlatformID: number(text(value.get("message_template_id"))), Status: status,
 			Reason: cmp.Or(reasonOf(value.get("reason")), title), Category: category(value.get("message_template_category")),
 		}
-		if pause, known := pauses[title]; known && status == "PAUSED" {
-			e.Until = new(a.ToldAt.Add(pause))
+		if status == "PAUSED" && pauses[title] > 0 {
+			e.Until = new(a.ToldAt.Add(pauses[title]))
 		}
 		return e
 	})
@@ -97,11 +97,11 @@ func readTemplateCategory(value object) (told, string) {
 
 // category accepts those that a template can have, "" for anything else.
 func category(value []byte) events.Category {
-	switch c := events.Category(strings.ToLower(text(value))); c {
-	case events.Marketing, events.Utility, events.Authentication:
-		return c
+	c := events.Category(strings.ToLower(text(value)))
+	if c != events.Marketing && c != events.Utility && c != events.Authentication {
+		return ""
 	}
-	return ""
+	return c
 }
 
 // readTemplateComponents takes the whole text, and writes it in the form in which templates are submitted.

@@ -212,6 +212,7 @@ func TestWhatIsTooOddForAFactIsKept(t *testing.T) {
 		{"account_update", `{"event":"AUTH_INTL_PRICE_ELIGIBILITY_UPDATE","auth_international_rate_eligibility":{"start_time":1763942400,"exception_countries":[{"country_code":"Italy","start_time":1763942400}]}}`},
 		{"account_update", `{"event":"BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE","country":"Italy"}`},
 		{"account_update", `{"event":"VOLUME_BASED_PRICING_TIER_UPDATE","volume_tier_info":{"tier":"x:y"}}`},
+		{"business_capability_update", `{"max_daily_conversations_per_business":"TIER_NOT_SET"}`},
 		{"account_review_update", `{}`},
 		{"account_alerts", `{"alert_info":{"alert_type":"two words"}}`},
 		{"security", `{"event":"PIN_RESET_REQUEST"}`},

@@ -62,32 +62,40 @@ func countSamples(samples [][]byte) (map[string]int, error) {
 	for _, sample := range samples {
 		var delivery struct {
 			Entry []struct {
-				Changes []struct {
-					Field string                     `json:"field"`
-					Value map[string]json.RawMessage `json:"value"`
-				} `json:"changes"`
+				Changes []change `json:"changes"`
 			} `json:"entry"`
 		}
 		if err := json.Unmarshal(sample, &delivery); err != nil {
 			return nil, err
 		}
 		for _, entry := range delivery.Entry {
-			for _, change := range entry.Changes {
-				for list, updates := range updatesOf(change.Value) {
-					for _, update := range updates {
-						key := change.Field + list + update
-						for _, fact := range become(change.Field, list, change.Value, seen) {
-							if !seen[key] {
-								facts[fact]++
-							}
-						}
-						seen[key] = true
-					}
-				}
+			for _, c := range entry.Changes {
+				c.count(facts, seen)
 			}
 		}
 	}
 	return facts, nil
+}
+
+// change is a part of a delivery.
+type change struct {
+	Field string                     `json:"field"`
+	Value map[string]json.RawMessage `json:"value"`
+}
+
+// count adds what the updates of a change become that were not seen before.
+func (c change) count(facts map[string]int, seen map[string]bool) {
+	for list, updates := range updatesOf(c.Value) {
+		for _, update := range updates {
+			key := c.Field + list + update
+			for _, fact := range become(c.Field, list, c.Value, seen) {
+				if !seen[key] {
+					facts[fact]++
+				}
+			}
+			seen[key] = true
+		}
+	}
 }
 
 // become says what one update becomes. A template becomes known by the first that is told of it.
