@@ -34,7 +34,9 @@ var tellers = map[string]func(value object) (t told, rule string){
 }
 
 // Fields lists the webhook fields that are handled besides messages: what was kept before they were, may have a place now.
-func Fields() []string { return slices.Sorted(maps.Keys(tellers)) }
+func Fields() []string {
+	return append(slices.Sorted(maps.Keys(tellers)), fieldEchoes, fieldHistory, fieldState, fieldPreferences)
+}
 
 // readTold takes a change of an account-level field. Others keep the reason that they have.
 func (it *item) readTold(value object) {

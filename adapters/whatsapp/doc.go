@@ -7,7 +7,9 @@
 //
 //   - signature.go: the platform's signature
 //   - json.go: a reader of objects and arrays that keeps every byte, order and repeated key
-//   - parse.go, message.go, status.go: from a body to updates
+//   - parse.go, message.go, status.go, elsewhere.go: from a body to updates of conversations
+//   - account_fields.go, template_fields.go, told.go: what is told of accounts and their templates
+//   - intent.go: what a message asks for, found before it is sealed
 //   - ingest.go, seal.go, quarantine.go: from updates to facts
 //   - handler.go, problem.go: HTTP
 //   - redrive.go: quarantined updates find their place later

@@ -65,6 +65,7 @@ type work struct {
 	spots   []*spot                      // those items that have a place in a conversation, in order of arrival
 	matters []*matter                    // those that are told of an account, once for each account
 	keys    map[events.KeyScope]events.DataKey
+	typed   map[id.Account][]events.CommandConfigured // what customers may type after a slash
 
 	mu     sync.Mutex
 	parked []parked // those that have none
@@ -75,6 +76,7 @@ type work struct {
 type spot struct {
 	*item
 
+	part     *part // of the item, when it has parts
 	hash     events.WamidHash
 	message  id.Message
 	party    conversation.Party
@@ -85,7 +87,8 @@ type spot struct {
 func (in *Ingester) work(items []item, receivedAt time.Time, meta commands.Meta) *work {
 	return &work{
 		Ingester: in, meta: meta, receivedAt: receivedAt, items: items,
-		owners: map[string]id.Account{}, holders: map[string][]commands.Holder{}, keys: map[events.KeyScope]events.DataKey{},
+		owners: map[string]id.Account{}, holders: map[string][]commands.Holder{}, typed: map[id.Account][]events.CommandConfigured{},
+		keys: map[events.KeyScope]events.DataKey{},
 	}
 }
 
@@ -103,6 +106,9 @@ func (w *work) place(ctx context.Context) error {
 	}
 	w.assign(routes)
 	if err := w.findPeople(ctx); err != nil {
+		return err
+	}
+	if err := w.findCommands(ctx); err != nil {
 		return err
 	}
 	scopes := make([]events.KeyScope, 0, len(w.items))
@@ -199,9 +205,31 @@ func (w *work) assign(routes map[events.WamidHash]Route) {
 			})
 		case it.told != nil:
 			w.assignTold(it)
+		case len(it.parts) > 0:
+			w.assignParts(it)
 		default:
 			w.setAside(it, it.reason, it.detail, "")
 		}
+	}
+}
+
+// assignParts gives each part of an item its place, or parks the item.
+func (w *work) assignParts(it *item) {
+	account, known := w.owners[it.phoneNumberID]
+	if !known {
+		w.setAside(it, events.UnknownNumber, ruleNumber, "")
+		return
+	}
+	for i := range it.parts {
+		p := &it.parts[i]
+		s := &spot{
+			item: it, part: p, somebody: p.customer, party: conversation.Party{Account: account, PhoneNumberID: it.phoneNumberID},
+		}
+		if p.wamid != "" {
+			s.hash = w.Vault.WamidHash(p.wamid)
+			s.message = conversation.InboundID(s.hash)
+		}
+		w.spots = append(w.spots, s)
 	}
 }
 
@@ -233,10 +261,10 @@ func (w *work) findPeople(ctx context.Context) error {
 	return nil
 }
 
-// setSubject says who the person is. The sender of a message is also the conversation's customer.
+// setSubject says who the person is. Of all but a status that is also the conversation's customer.
 func (s *spot) setSubject(customer id.Customer) {
 	s.subject = customer
-	if s.item.message != nil {
+	if s.status == nil {
 		s.party.Customer = customer
 		s.party.Conversation = conversation.IDOf(s.party.PhoneNumberID, customer)
 	}
@@ -266,7 +294,9 @@ func (w *work) recordConversation(ctx context.Context, spots []*spot) error {
 	facts := make(map[id.Fact][]*spot, len(spots))
 	for i, s := range spots {
 		updates[i] = w.seal(s)
-		facts[s.fact()] = append(facts[s.fact()], s)
+		if s.status != nil {
+			facts[s.fact()] = append(facts[s.fact()], s)
+		}
 	}
 	party := spots[0].party
 	outcome, err := w.Recorder.RecordUpdates(ctx, w.meta, commands.Delivery{

@@ -16,6 +16,8 @@ type message struct {
 	sentAt   time.Time
 	replyTo  string // wamid
 	referral string
+	words    string // what was typed or pressed: gone once it is sealed
+	media    string
 }
 
 // readMessage takes any type of message, known or not. Only one that could not be told apart, attributed or placed in
@@ -28,6 +30,7 @@ func (it *item) readMessage(element object) {
 		replyTo:  text(parseObject(element.get("context")).get("id")),
 		referral: word(text(parseObject(element.get("referral")).get("source_type"))),
 	}
+	m.words, m.media = wordsOf(m.kind, element), mediaOf(m.kind, element)
 	if it.contact != nil {
 		m.contact = it.contact.raw
 	}
@@ -44,6 +47,7 @@ func (it *item) readMessage(element object) {
 		it.lacks(ruleSeconds)
 	case number(it.phoneNumberID) == "":
 		it.lacks("metadata.phone_number_id is missing or not a number")
+	case it.readNumberChange(m, element):
 	default:
 		it.message = m
 	}

@@ -31,8 +31,8 @@ const (
 	oneElement                // one element of a list in a change's value: a message, a status, an echo, …
 )
 
-// item is the smallest update that stands alone. It is a message, a status, something told of an account, or something
-// that has no place yet (reason is set).
+// item is the smallest update that stands alone. It is a message, a status, parts of conversations, something told of an
+// account, or something that has no place yet (reason is set).
 type item struct {
 	origin
 
@@ -44,6 +44,7 @@ type item struct {
 	message *message
 	status  *status
 	told    *told
+	parts   []part // of conversations, besides messages and statuses
 	reason  events.QuarantineReason
 	detail  string
 }
@@ -167,6 +168,7 @@ func (p *parser) parseList(name string, value []byte, contacts contacts) {
 			it.readStatus(element)
 		case p.fieldName == fieldMessages && name == listErrors:
 			it.readError(element)
+		case it.readPart(element):
 		case isGroupField(p.fieldName):
 			it.reason, it.detail = events.NotUsed, "groups are priced, not managed"
 		default:

@@ -301,7 +301,7 @@ func FuzzParse(f *testing.F) {
 		require.Len(t, items, countItems(t, body))
 		for _, it := range items {
 			found := 0
-			for _, is := range []bool{it.message != nil, it.status != nil, it.told != nil, it.reason != ""} {
+			for _, is := range []bool{it.message != nil, it.status != nil, it.told != nil, len(it.parts) > 0, it.reason != ""} {
 				if is {
 					found++
 				}
@@ -313,6 +313,7 @@ func FuzzParse(f *testing.F) {
 			require.Equal(t, it.message, again.message)
 			require.Equal(t, it.status, again.status)
 			require.Equal(t, it.factsTold(), again.factsTold())
+			require.Len(t, again.parts, len(it.parts))
 			require.Equal(t, it.reason, again.reason)
 		}
 	})

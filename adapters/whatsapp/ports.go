@@ -16,6 +16,8 @@ type Recorder interface {
 	NumberOwner(ctx context.Context, phoneNumberID string) (account id.Account, found bool, err error)
 	// WABAHolders says which accounts are billed through a WABA, and what numbers they have.
 	WABAHolders(ctx context.Context, wabaID string) ([]commands.Holder, error)
+	// Commands returns what customers of an account may type after a slash.
+	Commands(ctx context.Context, account id.Account) ([]events.CommandConfigured, error)
 	// RecordTold records what one update tells of an account or of a template, and returns the stream that it stands in.
 	RecordTold(ctx context.Context, meta commands.Meta, told commands.Told) (stream string, err error)
 	// RecordUpdates records the updates of one conversation, in their order, in one append.

@@ -21,9 +21,9 @@ func TestQuarantineTellsWhatItWaitsFor(t *testing.T) {
 		"msg_text.json":                {Reason: events.UnknownNumber, Field: "messages", Kind: "message", PhoneNumberID: sampleNumber},
 		"status_sent_fep.json":         {Reason: events.UnknownMessage, Field: "messages", Kind: "status", PhoneNumberID: sampleNumber},
 		"value_errors_130429.json":     {Reason: events.UnknownNumber, Field: "messages", Kind: "value", PhoneNumberID: sampleNumber},
-		"smb_message_echoes_text.json": {Reason: events.UnknownField, Field: "smb_message_echoes", Kind: "value", PhoneNumberID: sampleNumber},
+		"smb_message_echoes_text.json": {Reason: events.UnknownNumber, Field: "smb_message_echoes", Kind: "value", PhoneNumberID: sampleNumber},
 		"account_update_deleted.json":  {Reason: events.UnknownAccount, Field: "account_update", Kind: "value"},
-		"user_preferences_stop.json":   {Reason: events.UnknownField, Field: "user_preferences", Kind: "value", PhoneNumberID: sampleNumber},
+		"user_preferences_stop.json":   {Reason: events.UnknownNumber, Field: "user_preferences", Kind: "value", PhoneNumberID: sampleNumber},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

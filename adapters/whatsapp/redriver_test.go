@@ -118,6 +118,10 @@ func (d *desk) WABAHolders(context.Context, string) ([]commands.Holder, error) {
 	return nil, errUnexpected
 }
 
+func (d *desk) Commands(context.Context, id.Account) ([]events.CommandConfigured, error) {
+	return nil, errUnexpected
+}
+
 func (d *desk) RecordTold(context.Context, commands.Meta, commands.Told) (string, error) {
 	return "", errUnexpected
 }

@@ -226,6 +226,7 @@ type book struct {
 	redriven    map[id.Quarantine]events.UpdateRedriven
 	bodies      map[id.Quarantine]string // canonical text of the one update inside
 	told        map[string][]string      // by canonical text: the types of the facts taken from it
+	elsewhere   int                      // facts of what was written, or said of a customer, elsewhere
 }
 
 // step is the natural key of a status.
@@ -261,6 +262,12 @@ func (r *rig) read(t failing) book {
 		case events.ToldEvent:
 			text := r.toldText(t, e.Told())
 			b.told[text] = append(b.told[text], record.Type)
+		case events.MessageEchoed, events.MessageImported, events.CustomerIdentified:
+			b.elsewhere++
+		case events.CustomerOptedOut:
+			if e.Source == events.SourcePreferences {
+				b.elsewhere++
+			}
 		case events.MessageReceived:
 			b.received[e.WamidHash] = append(b.received[e.WamidHash], e)
 		case events.MessageSent:

@@ -55,21 +55,28 @@ func (s *spot) fact() id.Fact {
 // seal turns a spot into what the domain takes: nothing personal in clear.
 func (w *work) seal(s *spot) conversation.Update {
 	key, fact := w.keys[w.scope(s)], s.fact()
+	if p := s.part; p != nil {
+		if p.wamid == "" {
+			fact = id.Derive[id.Fact]("said", s.party.Conversation.String(), w.Vault.Digest("told", compact(p.said)))
+		}
+		return p.update(sealing{p, key, fact, s.message, s.hash})
+	}
 	if step := s.status; step != nil {
 		return conversation.StatusUpdate{
 			MessageID: s.message, RecipientID: s.subject, FactID: fact, Status: step.word, At: step.at,
-			Pricing: step.pricing, Origin: step.origin, Errors: step.errors,
+			Pricing: step.pricing, Origin: step.origin, Errors: step.errors, Dialling: step.participant.Dialling(),
 			Raw: key.Seal(fact, "raw", s.raw),
 		}
 	}
 	m := s.item.message
+	intent, command := w.intent(m, s.party.Account)
 	inbound := conversation.Inbound{
 		MessageID: s.message, WamidHash: s.hash, Kind: m.kind, SentAt: m.sentAt, Referral: m.referral,
-		Dialling: m.from.Dialling(),
-		Wamid:    key.Seal(fact, "wamid", []byte(m.wamid)),
-		From:     key.Seal(fact, "from", []byte(cmp.Or(m.from.WaID, m.from.UserID))),
-		Contact:  key.Seal(fact, "contact", m.contact),
-		Content:  key.Seal(fact, "content", s.raw),
+		Dialling: m.from.Dialling(), Intent: intent, Command: command, Media: m.media,
+		Wamid:   key.Seal(fact, "wamid", []byte(m.wamid)),
+		From:    key.Seal(fact, "from", []byte(cmp.Or(m.from.WaID, m.from.UserID))),
+		Contact: key.Seal(fact, "contact", m.contact),
+		Content: key.Seal(fact, "content", s.raw),
 	}
 	if m.replyTo != "" {
 		inbound.ReplyTo = w.Vault.WamidHash(m.replyTo)

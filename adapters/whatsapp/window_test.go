@@ -16,7 +16,7 @@ import (
 )
 
 // TestVector04_EchoesAndHistoryNeverOpenTheWindow: what the business wrote elsewhere, and what was written before it
-// came to Daybook, is kept, but nothing happens by it.
+// came to Daybook, is recorded, but nothing happens by it.
 func TestVector04_EchoesAndHistoryNeverOpenTheWindow(t *testing.T) {
 	t.Parallel()
 	r := start(t)
@@ -31,27 +31,33 @@ func TestVector04_EchoesAndHistoryNeverOpenTheWindow(t *testing.T) {
 	}
 	asked := noon().Add(-23 * time.Hour)
 	tellElsewhere := func(at time.Time) {
-		message := fmt.Sprintf(`{"from":"393900000001","to":"390655500100","id":"wamid.%d","timestamp":"%d","type":"text"}`, at.Unix(), at.Unix())
-		r.mustPost(t, inField("smb_message_echoes", `"message_echoes":[`+message+`]`))
-		r.mustPost(t, inField("history", `"history":[{"metadata":{"phase":0,"chunk_order":1,"progress":100},"threads":[`+
-			`{"id":"393900000001","messages":[`+message+`]}]}]`))
+		r.mustPost(t, inField("smb_message_echoes", fmt.Sprintf(
+			`"message_echoes":[{"from":"390655500100","to":"393900000001","id":"wamid.e%d","timestamp":"%d","type":"text"}]`, at.Unix(), at.Unix())))
+		r.mustPost(t, inField("history", fmt.Sprintf(`"history":[{"metadata":{"phase":0,"chunk_order":1,"progress":100},"threads":[`+
+			`{"id":"393900000001","messages":[{"from":"393900000001","to":"390655500100","id":"wamid.i%d","timestamp":"%d","type":"text"},`+
+			`{"from":"390655500100","to":"393900000001","id":"wamid.o%d","timestamp":"%d","type":"text","history_context":{"status":"READ"}}]}]}]`,
+			at.Unix(), at.Unix(), at.Unix(), at.Unix())))
 	}
 
 	tellElsewhere(asked)
 	var rejection *domain.Rejection
 	require.ErrorAs(t, write(), &rejection)
 	require.Equal(t, "ServiceWindowClosed", rejection.Code)
-	require.Empty(t, r.conversations(t))
+	told := r.conversations(t)
+	require.Len(t, told, 4, "started, echoed, imported twice")
+	require.False(t, told[2].(events.MessageImported).Outbound)
+	require.True(t, told[3].(events.MessageImported).Outbound)
+	require.Equal(t, events.StatusRead, told[3].(events.MessageImported).Status)
 
 	r.mustPost(t, batch("messages", fmt.Sprintf(`{"from":"393900000001","id":"wamid.Q","timestamp":"%d","type":"text"}`, asked.Unix())))
 	tellElsewhere(noon().Add(-time.Hour))
 	require.NoError(t, write())
-	told := r.conversations(t)
-	require.Len(t, told, 3, "started, received, queued")
+	told = r.conversations(t)
+	require.Len(t, told, 4+1+3+1, "received, echoed, imported twice, queued")
 	until := asked.Add(24 * time.Hour)
-	require.Equal(t, until, told[1].(events.MessageReceived).WindowUntil)
-	require.Equal(t, &until, told[2].(events.MessageQueued).WindowUntil)
-	require.Len(t, r.read(t).quarantined, 4)
+	require.Equal(t, until, told[4].(events.MessageReceived).WindowUntil)
+	require.Equal(t, &until, told[8].(events.MessageQueued).WindowUntil)
+	require.Empty(t, r.read(t).quarantined)
 }
 
 // inField is a delivery of another webhook field.

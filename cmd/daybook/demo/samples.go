@@ -105,6 +105,12 @@ func become(field, list string, value map[string]json.RawMessage, seen map[strin
 		return []string{"MessageReceived"}
 	case "errors":
 		return []string{"PlatformTold"}
+	case "message_echoes":
+		return []string{"MessageEchoed"}
+	case "state_sync":
+		return []string{"CustomerIdentified"}
+	case "user_preferences": // the same customer has pressed a button before: no news
+		return nil
 	case "":
 	default:
 		return []string{"UpdateQuarantined"}
