@@ -306,7 +306,7 @@ func TestTemplatesAreEnteredAndListed(t *testing.T) {
 	s := start(t)
 	account := s.account()
 	device := s.device(account, "iPhone Mario")
-	const offer = `{"name":"october_offer","language":"it","category":"marketing","components":[{"type":"BODY","text":"Ciao {{1}}"}]}`
+	const offer = `{"name":"october_offer","language":"it","category":"utility","components":[{"type":"BODY","text":"Ciao {{1}}"}]}`
 	s.done(account, http.MethodPost, "/templates", offer)
 	s.refused(account, http.MethodPost, "/templates", offer, "TemplateExists")
 	s.refused(account, http.MethodPost, "/templates", strings.Replace(offer, `"it"`, `"italiano"`, 1), "LanguageInvalid")
@@ -318,7 +318,7 @@ func TestTemplatesAreEnteredAndListed(t *testing.T) {
 		return found.Templates
 	}
 	known := template.Name{Name: "october_offer", Language: "it"}
-	want := api.KnownTemplate{ID: template.IDOf(account, known), Name: known.Name, Language: "it", Category: "marketing", Status: "PENDING"}
+	want := api.KnownTemplate{ID: template.IDOf(account, known), Name: known.Name, Language: "it", Category: "utility", Status: "PENDING"}
 	require.Equal(t, []api.KnownTemplate{want}, list())
 
 	send := func(category string) string {
@@ -329,7 +329,7 @@ func TestTemplatesAreEnteredAndListed(t *testing.T) {
 		require.NoError(t, err)
 		return string(body)
 	}
-	s.refused(account, http.MethodPost, "/messages", send("marketing"), "TemplateNotSendable")
+	s.refused(account, http.MethodPost, "/messages", send("utility"), "TemplateNotSendable")
 	_, err := s.commands.RecordTold(t.Context(), commands.Meta{Actor: "platform:whatsapp", Source: "webhook"}, commands.Told{
 		Account: account, Template: &known, Facts: []events.ToldEvent{events.TemplateStatusChanged{
 			ToldFact: events.ToldFact{AccountID: account, FactID: id.New[id.Fact](), ToldAt: time.Now()}, TemplateID: want.ID, Status: "APPROVED",
@@ -338,6 +338,6 @@ func TestTemplatesAreEnteredAndListed(t *testing.T) {
 	require.NoError(t, err)
 	want.Status = "APPROVED"
 	require.Equal(t, []api.KnownTemplate{want}, list())
-	s.refused(account, http.MethodPost, "/messages", send("utility"), "CategoryMismatch")
+	s.refused(account, http.MethodPost, "/messages", send("marketing"), "CategoryMismatch")
 	s.done(account, http.MethodPost, "/messages", send(""))
 }
