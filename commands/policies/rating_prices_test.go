@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"daybook/adapters/storetest"
+	"daybook/commands/policies"
 	"daybook/commands/policies/policiestest"
 	"daybook/domain/account"
 	"daybook/events"
@@ -191,4 +192,24 @@ func TestADisputeIsToldOnce(t *testing.T) {
 	require.Len(t, b.disputed, 2, "another word is another dispute")
 	require.Equal(t, []events.Category{events.Utility, events.Marketing}, []events.Category{b.disputed[1].OurCategory, b.disputed[1].PlatformCategory})
 	policiestest.Amnesia(t, s.store, s.rating)
+}
+
+// A charge and its dispute are recorded together, and no append is larger than it may be.
+func TestDisputesStayInTheBoundsOfAnAppend(t *testing.T) {
+	t.Parallel()
+	s := open(t, "USD", "Europe/Rome")
+	at := time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
+	for n := range 5 {
+		s.deliver(parcel{to: italian, category: events.Utility, queued: at.Add(time.Duration(n) * time.Second), word: regularMarketing})
+	}
+	policiestest.Run(t, s.store, policies.NewRatingInAppendsOf(s.store, fixedClock, 4, 1<<20))
+	b := readBooks(t, s.store)
+	require.Len(t, b.disputed, 5)
+	size := 0
+	for _, name := range b.names {
+		if size++; name == "BatchRated" {
+			require.Equal(t, 3, size, "a charge, its dispute and the end: another pair has no room")
+			size = 0
+		}
+	}
 }

@@ -195,3 +195,31 @@ func TestAChargeKeepsItsPlace(t *testing.T) {
 }
 
 func placeOf(c events.Charge) []int64 { return []int64{c.Ordinal, int64(c.Tier), c.Amount.Micros} }
+
+// In whatever order the answers of a month are told: when it is closed, the first thousand delivered are free and the
+// others cost something, and the sum is what it was before.
+func TestTheAllowanceIsOfTheFirstThousand(t *testing.T) {
+	t.Parallel()
+	scenario.Often(func() {
+		rapid.Check(t, func(t *rapid.T) {
+			n := rapid.IntRange(999, 1010).Draw(t, "messages")
+			start, stride := rapid.IntRange(0, n-1).Draw(t, "start"), rapid.SampledFrom([]int{1, 2, 7, 11, 13, n - 1}).Draw(t, "stride")
+			m := month{rated: map[int]billing.Rated{}}
+			for i := range n {
+				m.rate(book, (start+i*stride)%n, delivery((start+i*stride)%n, events.Service)) // some come twice, and some not
+			}
+			before := closed(t, m.state).Totals
+			m.settle(book, rapid.IntRange(1, 20).Draw(t, "limit"))
+			require.Equal(t, before, closed(t, m.state).Totals)
+			place := 0
+			for k := range n {
+				r, told := m.rated[k]
+				if !told {
+					continue
+				}
+				place++
+				require.Equal(t, place <= 1_000, r.Charge.Basis == events.BasisAllowance, "place %d of %d", place, len(m.rated))
+			}
+		})
+	})
+}
