@@ -157,6 +157,7 @@ func TestClosingGivesTheAllowanceInOrderOfDelivery(t *testing.T) {
 		sent[0], sent[1], sent[2], sent[1000], sent[1001]))
 	require.Equal(t, before.sum("USD"), b.sum("USD"))
 	require.Equal(t, events.BasisAllowance, b.charge(told).Basis, "by the platform's word")
+	require.Equal(t, []string{"MessageCharged"}, b.kindsOf(told))
 	require.Equal(t, events.Utility, b.charge(sent[0]).Rated)
 	policiestest.Amnesia(t, s.store, s.rating)
 }

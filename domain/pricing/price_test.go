@@ -121,6 +121,10 @@ func TestThePlatformsWord(t *testing.T) {
 			d: sent(events.Service, autumn, closed), used: 1000, word: &word{Type: "free_customer_service", Category: "service"},
 			basis: events.BasisAllowance, expected: events.BasisRegular, category: events.Service,
 		},
+		"regular is in no entry point, and takes no allowance away": {
+			d: inEntryPoint(sent(events.Service, autumn, closed)), used: 1000, word: &word{Type: "regular"},
+			basis: events.BasisRegular, expected: events.BasisFreeEntryPoint, amount: 30_000, category: events.Service, rated: events.Service,
+		},
 		"an entry point uses no allowance": {
 			d: sent(events.Service, autumn, closed), word: &word{Type: "free_entry_point"},
 			basis: events.BasisFreeEntryPoint, expected: events.BasisAllowance, category: events.Service,
@@ -139,6 +143,11 @@ func TestThePlatformsWord(t *testing.T) {
 			require.Equal(t, "Italy", charge.Market)
 		})
 	}
+}
+
+func inEntryPoint(d events.Delivered) events.Delivered {
+	d.EntryPointUntil = new(d.QueuedAt.Add(time.Hour))
+	return d
 }
 
 func TestAChargeNamesItsCard(t *testing.T) {
