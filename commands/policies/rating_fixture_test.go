@@ -121,9 +121,21 @@ func (s *shop) sends(digits string, category events.Category, at time.Time) mess
 	if category == events.Service {
 		c.Kind, c.Template = "text", nil
 	}
+	if category == events.Marketing {
+		s.wants(m.customer)
+	}
 	_, err := s.handler.SendMessage(s.Context(), asAdmin, c)
 	require.NoError(s, err)
 	return m
+}
+
+// wants has a customer ask for marketing; once asked for, it is.
+func (s *shop) wants(customer id.Customer) {
+	s.Helper()
+	_, err := s.handler.SetConsent(s.Context(), asAdmin, conversation.Consent{
+		Account: s.account, CustomerID: customer, Category: events.Marketing, Wanted: true, Source: events.SourceForm,
+	})
+	require.NoError(s, err)
 }
 
 func status(m message, word events.Status, at time.Time, told *events.Pricing) conversation.StatusUpdate {
