@@ -116,6 +116,11 @@ func TestVector07_ThePlatformsEndReplacesOurs(t *testing.T) {
 	computed.When(tell(t, u)).Then(t, events.MessageSent{StatusFact: f}, shorter)
 	told.Given(shorter, longer).When(tell(t, readOf(u))).Then(t, events.MessageRead{StatusFact: readFact(f)})
 
+	// What is told late of an earlier window says nothing of the one that is open.
+	second := offer(2, question.Add(4*day), new(question.Add(7*day)))
+	computed.Given(clicked(2, question.Add(4*day)), windowOpened(2, 2, second.QueuedAt, question.Add(7*day)), second).
+		When(tell(t, u)).Then(t, events.MessageSent{StatusFact: f})
+
 	// A window that we know nothing of is the platform's to tell: here, of a message that nobody answered with.
 	unknown := given(started(events.EntryBusiness), queued(1))
 	u, origin = fromAd(1, question, until)

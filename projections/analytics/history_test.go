@@ -79,7 +79,13 @@ type step struct {
 	status    events.Status
 }
 
-func begin() *history { return &history{now: written, told: map[step]bool{}} }
+func begin() *history {
+	h := &history{now: written, told: map[step]bool{}}
+	h.record([]events.Event{events.CustomerOptedIn{ConsentFact: events.ConsentFact{
+		ConversationID: party.Conversation, CustomerID: anna, Category: events.Marketing, Source: events.SourceForm, At: written,
+	}}})
+	return h
+}
 
 func (h *history) step(t *rapid.T) {
 	h.now = h.now.Add(time.Duration(rapid.IntRange(1, 2400).Draw(t, "seconds")) * time.Second)
