@@ -209,7 +209,8 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		Direction: string(m.Direction), Type: m.Kind, Category: m.Category, Template: m.Template,
 		ReceivedAt: utc(m.ReceivedAt), QueuedAt: utc(m.QueuedAt), AcceptedAt: utc(m.AcceptedAt),
 		Progress: progress(m.Progress), Recipients: make([]api.RecipientProgress, 0, len(m.Recipients)), Positions: read.positions(),
-		Unpriced: m.Unpriced,
+		Unpriced: m.Unpriced, Origin: string(m.Origin), CampaignID: m.CampaignID, Locale: m.Locale,
+		Media: m.Media, MediaSHA256: m.MediaSHA256, Dispatch: dispatch(m.Dispatch),
 	}
 	if d := m.Device; d != nil {
 		info.Device = &api.MessageDevice{
@@ -225,6 +226,13 @@ func (s *server) infoOf(ctx context.Context, waitFor string, message id.Message)
 		info.Cost = append(info.Cost, api.MoneyOf(sum))
 	}
 	return info, nil
+}
+
+func dispatch(d *messages.Dispatch) *api.MessageDispatch {
+	if d == nil {
+		return nil
+	}
+	return &api.MessageDispatch{State: d.State, Attempt: d.Attempt, Code: d.Code, Rejection: d.Rejection, NotBefore: utc(d.NotBefore)}
 }
 
 func charge(c *messages.Charge) *api.Charge {
@@ -249,5 +257,6 @@ func progress(p messages.Progress) api.Progress {
 	return api.Progress{
 		Status: string(p.Status), SentAt: utc(p.SentAt), DeliveredAt: utc(p.DeliveredAt), DeliveredInferred: p.DeliveredInferred,
 		ReadAt: utc(p.ReadAt), PlayedAt: utc(p.PlayedAt), FailedAt: utc(p.FailedAt), Failure: (*api.Failure)(p.Failure),
+		ExpiredAt: utc(p.ExpiredAt), Late: p.Late,
 	}
 }

@@ -78,15 +78,15 @@ func TestParkedEventsAreDealtWithFromTheCommandLine(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	const event = "conversation-" + stuck
-	parkedSays(t, `^BUILD +KEY +EVENTS +FIRST +TRIES +CAUSE\nmessages_v3 +`+stuck+` +2 +`+event+`@0 MessageAccepted +1 +\S.*\n\nmessages_v3: 1.* conversations parked\n$`)
-	run("ls", `\nmessages +messages_v3 +live .* 2 events, 1 keys +`)
+	parkedSays(t, `^BUILD +KEY +EVENTS +FIRST +TRIES +CAUSE\nmessages_v4 +`+stuck+` +2 +`+event+`@0 MessageAccepted +1 +\S.*\n\nmessages_v4: 1.* conversations parked\n$`)
+	run("ls", `\nmessages +messages_v4 +live .* 2 events, 1 keys +`)
 	comesToSay(t, "ls", `\naudit +audit_v1 +live .* 0\.0 s {10,}`)
-	run("status messages", `\nmessages_v3 +live +running +0 +2 events, 1 keys .*\n\nmessages_v3 has parked events: daybook projection parked messages\n$`)
+	run("status messages", `\nmessages_v4 +live +running +0 +2 events, 1 keys .*\n\nmessages_v4 has parked events: daybook projection parked messages\n$`)
 	require.Contains(t, scrape(t, os.Getenv("DAYBOOK_URL")), `daybook_projection_parked_events{projection="messages"} 2`)
-	run("retry messages "+stuck, `^messages_v3 tries again: see daybook projection parked messages\n$`)
+	run("retry messages "+stuck, `^messages_v4 tries again: see daybook projection parked messages\n$`)
 	parkedSays(t, `@0 MessageAccepted +2 `)
-	refused("retry messages nobody", `OutOfOrder: projection messages_v3: nothing is parked there under "nobody"`)
-	refused("retry messages --build messages_v1", "BuildUnknown: body.schema: expected a build of the projection: messages_v3")
+	refused("retry messages nobody", `OutOfOrder: projection messages_v4: nothing is parked there under "nobody"`)
+	refused("retry messages --build messages_v1", "BuildUnknown: body.schema: expected a build of the projection: messages_v4")
 	refused("retry", "accepts between 1 and 2 arg(s), received 0")
 	refused("parked nobody", "ProjectionUnknown: there is no projection of this name")
 
@@ -98,8 +98,8 @@ func TestParkedEventsAreDealtWithFromTheCommandLine(t *testing.T) {
 	refused(skip+" --reason because --event "+event+"@x", "expected STREAM@REVISION")
 	refused(skip+" --reason ' ' --event "+event+"@0", "ReasonRequired: reason: required")
 	refused(skip+" --reason because --event "+event+"@1", event+"@1 is not what is waited for")
-	run(skip+" --build messages_v3 --reason 'told twice' --event "+event+"@0", `^`+event+`@0 is skipped, recorded at position \d+\n$`)
-	parkedSays(t, event+`@1 MessageAccepted(.*\n)+\nBUILD +KEY +SKIPPED +AT +REASON\nmessages_v3 +`+stuck+` +`+event+`@0 MessageAccepted +\S+Z +told twice\n$`)
+	run(skip+" --build messages_v4 --reason 'told twice' --event "+event+"@0", `^`+event+`@0 is skipped, recorded at position \d+\n$`)
+	parkedSays(t, event+`@1 MessageAccepted(.*\n)+\nBUILD +KEY +SKIPPED +AT +REASON\nmessages_v4 +`+stuck+` +`+event+`@0 MessageAccepted +\S+Z +told twice\n$`)
 	run("parked audit", `\naudit_v1: parks nothing that this process knows of: it pauses at what fails\n$`)
 }
 
@@ -117,10 +117,10 @@ func TestParkedEventsAreDealtWithAsTheHowToShows(t *testing.T) {
 			all.WriteString(said)
 		}
 	}
-	for _, want := range []string{"@0 MessageAccepted", "messages_v3 tries again", "@0 is skipped", "recorded by a test by mistake"} {
+	for _, want := range []string{"@0 MessageAccepted", "messages_v4 tries again", "@0 is skipped", "recorded by a test by mistake"} {
 		require.Contains(t, all.String(), want)
 	}
-	parkedSays(t, `messages_v3: 0.* conversations parked\n`)
+	parkedSays(t, `messages_v4: 0.* conversations parked\n`)
 }
 
 func TestABuildInWhichMoreWaitsGoesLiveWhenItIsTold(t *testing.T) {
@@ -131,13 +131,13 @@ func TestABuildInWhichMoreWaitsGoesLiveWhenItIsTold(t *testing.T) {
 		require.NoError(t, err, said)
 		return said
 	}
-	require.Contains(t, verb("rebuild messages --wait"), "messages_v3_b2 is ready; ")
-	verb("skip messages " + stuck + " --build messages_v3 --reason 'told twice' --event conversation-" + stuck + "@0")
-	parkedSays(t, `messages_v3: 0.* conversations parked\n`)
-	require.Contains(t, verb("diff messages"), "\npartitions that wait in messages_v3_b2 only: \""+stuck+"\"\n")
+	require.Contains(t, verb("rebuild messages --wait"), "messages_v4_b2 is ready; ")
+	verb("skip messages " + stuck + " --build messages_v4 --reason 'told twice' --event conversation-" + stuck + "@0")
+	parkedSays(t, `messages_v4: 0.* conversations parked\n`)
+	require.Contains(t, verb("diff messages"), "\npartitions that wait in messages_v4_b2 only: \""+stuck+"\"\n")
 	_, err := say(t, "bin/daybook projection go-live messages")
-	require.ErrorContains(t, err, "OutOfOrder: projection messages: partitions wait in build messages_v3_b2 that do not wait in the live one: \""+stuck+"\"")
-	require.Equal(t, "messages_v3_b2 is live\n", verb("go-live messages --with-parked"))
+	require.ErrorContains(t, err, "OutOfOrder: projection messages: partitions wait in build messages_v4_b2 that do not wait in the live one: \""+stuck+"\"")
+	require.Equal(t, "messages_v4_b2 is live\n", verb("go-live messages --with-parked"))
 }
 
 // What a try leaves behind when all that waited was skipped, and causes of more than a line.
@@ -145,11 +145,11 @@ func TestParkedEventsArePrintedInLines(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, printParked(&out, api.ParkedEvents{Builds: []api.ParkedBuild{
-		{Schema: "messages_v3", Blast: &api.Blast{Text: "1 of 2 conversations"}, Parked: []api.ParkedPartition{{Key: "k", Tries: 3, Cause: "a\n\tb"}}},
+		{Schema: "messages_v4", Blast: &api.Blast{Text: "1 of 2 conversations"}, Parked: []api.ParkedPartition{{Key: "k", Tries: 3, Cause: "a\n\tb"}}},
 	}}))
 	require.Equal(t, `BUILD        KEY  EVENTS  FIRST  TRIES  CAUSE
-messages_v3  k    0              3      a b
+messages_v4  k    0              3      a b
 
-messages_v3: 1 of 2 conversations parked
+messages_v4: 1 of 2 conversations parked
 `, out.String())
 }

@@ -17,9 +17,13 @@ import (
 
 // Define returns the projection.
 func Define() *projections.Projection {
-	p := projections.New("messages", 3, messages.Schema)
-	postMessages(p)
+	p := projections.New("messages", 4, messages.Schema)
+	table := projections.Patch[messages.MessageRow](p, "messages")
 	recipients := projections.Patch[messages.RecipientRow](p, "recipients")
+	postMessages(p, table)
+	postElsewhere(p, table)
+	postDispatch(p, table, recipients)
+	postMedia(p, table)
 	postSteps(p, recipients)
 	postCharges(p, recipients)
 	postDevices(p)
@@ -54,9 +58,7 @@ func partition(at projections.At) (string, bool) {
 	return "", false
 }
 
-func postMessages(p *projections.Projection) {
-	table := projections.Patch[messages.MessageRow](p, "messages")
-
+func postMessages(p *projections.Projection, table *projections.PatchTable[messages.MessageRow]) {
 	projections.On(p, func(e events.MessageReceived, at projections.At) error {
 		return table.Set(messages.MessageRow{
 			MessageID:      e.MessageID,
@@ -64,6 +66,8 @@ func postMessages(p *projections.Projection) {
 			AccountID:      &at.Envelope.Account,
 			CustomerID:     &e.CustomerID,
 			Direction:      new(messages.In),
+			Origin:         new(messages.FromCustomer),
+			Media:          text(e.Media),
 			Kind:           &e.Kind,
 			ReceivedAt:     &e.SentAt,
 			WamidHash:      text(e.WamidHash),
@@ -74,19 +78,24 @@ func postMessages(p *projections.Projection) {
 	})
 	projections.On(p, func(e events.MessageQueued, at projections.At) error {
 		row := messages.MessageRow{
-			MessageID:        e.MessageID,
-			ConversationID:   e.ConversationID,
-			AccountID:        &at.Envelope.Account,
-			CustomerID:       &e.CustomerID,
-			Direction:        new(messages.Out),
-			Kind:             &e.Kind,
-			Category:         text(e.Category),
-			DeviceID:         &e.DeviceID,
-			DeviceName:       &e.DeviceName,
-			RegistryRevision: &e.RegistryRevision,
-			QueuedAt:         &e.QueuedAt,
-			SealedTo:         text(e.To),
-			SealedContent:    text(e.Content),
+			MessageID:      e.MessageID,
+			ConversationID: e.ConversationID,
+			AccountID:      &at.Envelope.Account,
+			CustomerID:     &e.CustomerID,
+			Direction:      new(messages.Out),
+			Kind:           &e.Kind,
+			Origin:         new(originOf(e)),
+			Category:       text(e.Category),
+			Locale:         text(e.Locale),
+			QueuedAt:       &e.QueuedAt,
+			SealedTo:       text(e.To),
+			SealedContent:  text(e.Content),
+		}
+		if e.Automatic == "" {
+			row.DeviceID, row.DeviceName, row.RegistryRevision = &e.DeviceID, &e.DeviceName, &e.RegistryRevision
+		}
+		if e.Campaign != nil {
+			row.CampaignID = &e.Campaign.CampaignID
 		}
 		if e.Template != nil {
 			row.TemplateName, row.TemplateLanguage = &e.Template.Name, &e.Template.Language
@@ -96,6 +105,7 @@ func postMessages(p *projections.Projection) {
 	projections.On(p, func(e events.MessageAccepted, _ projections.At) error {
 		return table.Set(messages.MessageRow{
 			MessageID: e.MessageID, ConversationID: e.ConversationID, AcceptedAt: &e.AcceptedAt, WamidHash: text(e.WamidHash),
+			Dispatch: new(messages.DispatchAccepted),
 		})
 	})
 }
@@ -128,9 +138,12 @@ func postSteps(p *projections.Projection, table *projections.PatchTable[messages
 	})
 }
 
-// step is the one column that a status writes.
+// step is the one column that a status writes, beside whether the delivery is late where it tells of that.
 func step(status events.Status, fact events.StatusFact) (messages.RecipientRow, error) {
 	row := messages.RecipientRow{MessageID: fact.MessageID, RecipientID: fact.RecipientID, ConversationID: fact.ConversationID}
+	if fact.Delivery != nil {
+		row.Late = &fact.Delivery.Late
+	}
 	switch status {
 	case events.StatusSent:
 		row.SentAt = &fact.At

@@ -88,7 +88,8 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	projectiontest.Conformance(t, messages.Define, func(s *projectiontest.Scenario) {
 		s.Given(devicesOf, linked(), events.DeviceLinked{AccountID: account, DeviceID: tablet, Name: "Tablet"})
-		s.Given(streamOf, inbound(), queued(), accepted(), read(9), sent(4), corrected(events.StatusSent, 3))
+		s.Given(streamOf, inbound(), queued(), started(1), refused(new(at(5))), started(2), accepted(), read(9), sent(4), corrected(events.StatusSent, 3))
+		s.Given(streamOf, echoed(), imported(true), imported(false), stored())
 		s.Given(devicesOf,
 			events.DeviceRenamed{AccountID: account, DeviceID: phone, Name: "Front desk", PreviousName: "iPhone Mario"},
 			events.DeviceUnlinked{AccountID: account, DeviceID: tablet, Reason: events.UnlinkedByOwner})

@@ -37,10 +37,16 @@ type Info struct {
 	ConversationID id.Conversation
 	CustomerID     id.Customer
 	Direction      Direction
+	Origin         Origin
+	CampaignID     *id.Campaign // that wrote it
+	Locale         string
+	Media          string // the kind of file that belongs to it
+	MediaSHA256    string // which that is kept under; "" while it is not stored
+	Dispatch       *Dispatch
 	Kind           string
 	Category       string     // of outbound messages
 	Template       string     // of outbound template messages
-	Device         *Sender    // nil for inbound messages
+	Device         *Sender    // nil where no device of the account wrote
 	ReceivedAt     *time.Time // inbound: when the customer sent it
 	QueuedAt       *time.Time // outbound: when it was written
 	AcceptedAt     *time.Time // outbound: when the platform took it
@@ -50,7 +56,16 @@ type Info struct {
 	Unpriced int // recipients whose charge is pending
 }
 
-// Sender is the device that wrote a message.
+// Dispatch is how far an outbound message is on its way to the platform; nil until somebody tries.
+type Dispatch struct {
+	State     string
+	Attempt   int
+	Code      int        // why it was refused: the platform's
+	Rejection string     // or ours
+	NotBefore *time.Time // when it may be tried again
+}
+
+// Sender is the device that wrote a message, or launched its campaign.
 type Sender struct {
 	DeviceID         id.Device
 	Name             string     // when it wrote
@@ -71,7 +86,7 @@ type Recipient struct {
 func Get(ctx context.Context, db readmodels.Querier, schema string, message id.Message) (Info, error) {
 	const statement = `
 		SELECT m.*, d.name AS device_name_now, d.unlinked_at AS device_unlinked_at, r.recipient_id,
-		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code,
+		       r.sent_at, r.delivered_at, r.read_at, r.played_at, r.failed_at, r.failure_code, r.expired_at, r.late,
 		       r.charge_stream, r.charge_revision, r.charge_recorded_at, r.charge_adjusted, r.charge_pending, r.charge_currency,
 		       r.charge_micros, r.charge_basis, r.charge_expected, r.charge_policy, r.charge_day, r.charge_category,
 		       r.charge_market, r.charge_market_basis, r.charge_rated, r.charge_card_stream, r.charge_card_revision,
@@ -112,7 +127,13 @@ func infoOf(rows []infoRow) Info {
 	info := Info{
 		MessageID: m.MessageID, AccountID: *m.AccountID, ConversationID: m.ConversationID, CustomerID: *m.CustomerID,
 		Direction: *m.Direction, Kind: *m.Kind, Category: orZero(m.MessageRow.Category), Template: orZero(m.TemplateName),
-		ReceivedAt: m.ReceivedAt, QueuedAt: m.QueuedAt, AcceptedAt: m.AcceptedAt,
+		ReceivedAt: m.ReceivedAt, QueuedAt: m.QueuedAt, AcceptedAt: m.AcceptedAt, Origin: *m.Origin, CampaignID: m.CampaignID,
+		Locale: orZero(m.Locale), Media: orZero(m.Media), MediaSHA256: orZero(m.MediaSHA256),
+	}
+	if m.Dispatch != nil {
+		info.Dispatch = &Dispatch{
+			State: *m.Dispatch, Attempt: orZero(m.Attempt), Code: orZero(m.RefusalCode), Rejection: orZero(m.Rejection), NotBefore: m.NotBefore,
+		}
 	}
 	if m.DeviceID != nil {
 		info.Device = &Sender{
@@ -138,6 +159,10 @@ func (m MessageRow) start() Status {
 		return StatusReceived
 	case m.AcceptedAt != nil:
 		return StatusAccepted
+	case orZero(m.Dispatch) == DispatchFailed, orZero(m.Dispatch) == DispatchExpired:
+		return StatusFailed
+	case orZero(m.Origin) == FromEcho, orZero(m.Origin) == FromImport:
+		return StatusSent
 	}
 	return StatusQueued
 }

@@ -28,7 +28,9 @@ type Progress struct {
 	ReadAt            *time.Time
 	PlayedAt          *time.Time
 	FailedAt          *time.Time
-	Failure           *Failure // with FailedAt, though a delivery may outrank it
+	Failure           *Failure   // with FailedAt, though a delivery may outrank it
+	ExpiredAt         *time.Time // when it counted as lost
+	Late              bool       // it was delivered after its life
 }
 
 // Failure is why the platform gave up, by its code. What it says beside may name people, and is sealed in the event.
@@ -42,13 +44,15 @@ type steps struct {
 	PlayedAt    *time.Time `db:"played_at"`
 	FailedAt    *time.Time `db:"failed_at"`
 	FailureCode *int       `db:"failure_code"`
+	ExpiredAt   *time.Time `db:"expired_at"`
+	Late        *bool      `db:"late"`
 }
 
 // progress ranks the steps: played over read over delivered over failed over sent over how it started.
 func (s steps) progress(start Status) Progress {
 	p := Progress{
 		Status: start, SentAt: s.SentAt, DeliveredAt: s.DeliveredAt, ReadAt: s.ReadAt, PlayedAt: s.PlayedAt,
-		FailedAt: s.FailedAt,
+		FailedAt: s.FailedAt, ExpiredAt: s.ExpiredAt, Late: orZero(s.Late),
 	}
 	if s.FailureCode != nil {
 		p.Failure = &Failure{*s.FailureCode}

@@ -13,16 +13,26 @@ type MessageRow struct {
 	AccountID        *id.Account     `db:"account_id"`
 	CustomerID       *id.Customer    `db:"customer_id"`
 	Direction        *Direction      `db:"direction"`
+	Origin           *Origin         `db:"origin"`
 	Kind             *string         `db:"kind"`
 	Category         *string         `db:"category"`
 	TemplateName     *string         `db:"template_name"`
 	TemplateLanguage *string         `db:"template_language"`
+	Locale           *string         `db:"locale"`
+	CampaignID       *id.Campaign    `db:"campaign_id"`
 	DeviceID         *id.Device      `db:"device_id"`
 	DeviceName       *string         `db:"device_name"`
 	RegistryRevision *uint64         `db:"registry_revision"`
 	ReceivedAt       *time.Time      `db:"received_at"`
 	QueuedAt         *time.Time      `db:"queued_at"`
 	AcceptedAt       *time.Time      `db:"accepted_at"`
+	Dispatch         *string         `db:"dispatch_state"`
+	Attempt          *int            `db:"dispatch_attempt"`
+	RefusalCode      *int            `db:"dispatch_code"`
+	Rejection        *string         `db:"dispatch_rejection"`
+	NotBefore        *time.Time      `db:"dispatch_not_before"`
+	Media            *string         `db:"media"`
+	MediaSHA256      *string         `db:"media_sha256"`
 	WamidHash        *string         `db:"wamid_hash"`
 	SealedFrom       *string         `db:"sealed_from"`
 	SealedTo         *string         `db:"sealed_to"`
@@ -39,6 +49,29 @@ const (
 	Out Direction = "out"
 )
 
+// Origin is where a message was written.
+type Origin string
+
+// The origins.
+const (
+	FromCustomer  Origin = "customer"
+	FromDevice    Origin = "device"
+	FromCampaign  Origin = "campaign"
+	FromAutomatic Origin = "automatic" // a configured reply or command
+	FromEcho      Origin = "echo"      // the platform's own app
+	FromImport    Origin = "import"    // the time before the business came here
+)
+
+// The states of a message on its way to the platform.
+const (
+	DispatchStarted  = "started"
+	DispatchWaiting  = "waiting" // for the next attempt
+	DispatchUnknown  = "unknown" // nobody knows whether the platform took it
+	DispatchFailed   = "failed"  // for good
+	DispatchAccepted = "accepted"
+	DispatchExpired  = "expired" // its life was over
+)
+
 // RecipientRow is a row of recipients: how far one message came with one recipient, and what that costs.
 type RecipientRow struct {
 	MessageID      id.Message      `db:"message_id,key"`
@@ -50,6 +83,8 @@ type RecipientRow struct {
 	PlayedAt       *time.Time      `db:"played_at"`
 	FailedAt       *time.Time      `db:"failed_at"`
 	FailureCode    *int            `db:"failure_code"`
+	ExpiredAt      *time.Time      `db:"expired_at"`
+	Late           *bool           `db:"late"`
 
 	ChargeStream       *string    `db:"charge_stream"`
 	ChargeRevision     *uint64    `db:"charge_revision"`

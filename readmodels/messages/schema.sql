@@ -6,25 +6,36 @@ CREATE TABLE messages (
     account_id          uuid,
     customer_id         uuid,
     direction           text CHECK (direction IN ('in', 'out')),
+    origin              text CHECK (origin IN ('customer', 'device', 'campaign', 'automatic', 'echo', 'import')),
     kind                text,                    -- the platform's type: text, template, image, …
     category            text,                    -- of outbound messages: marketing, utility, authentication, service
     template_name       text,
     template_language   text,
-    device_id           uuid,                    -- which device wrote it; null for inbound messages
+    locale              text,                    -- the language it was written in, where it has several
+    campaign_id         uuid,                    -- the campaign that wrote it
+    device_id           uuid,                    -- which device wrote it, or launched its campaign; null for all others
     device_name         text,                    -- what the device was called then
     registry_revision   bigint,                  -- of stream devices-{account}, which proves that name
     received_at         timestamptz,             -- inbound: when the customer sent it, by the platform's clock
     queued_at           timestamptz,             -- outbound: when it was written
     accepted_at         timestamptz,             -- outbound: when the platform took it
+    dispatch_state      text,                    -- outbound: how far it is on its way to the platform
+    dispatch_attempt    bigint,                  -- which attempt that was
+    dispatch_code       bigint,                  -- why it was refused: the platform's code
+    dispatch_rejection  text,                    -- or ours
+    dispatch_not_before timestamptz,             -- when it may be tried again
+    media               text,                    -- the kind of file that belongs to it
+    media_sha256        text,                    -- which the sealed file is kept under
     wamid_hash          text,                    -- the platform's id, as its keyed hash
     sealed_from         text,                    -- sealed fields belong to the fact that has the message's id;
     sealed_to           text,                    -- their paths are from, to, contact, content
     sealed_contact      text,
     sealed_content      text,
     PRIMARY KEY (message_id, conversation_id),
-    CHECK (direction IS NULL OR num_nulls(account_id, customer_id, kind) = 0),
+    CHECK (direction IS NULL OR num_nulls(account_id, customer_id, kind, origin) = 0),
     CHECK (direction IS NULL OR (direction = 'in') = (received_at IS NOT NULL)),
-    CHECK (direction IS NULL OR (direction = 'out') = (num_nulls(queued_at, device_id, device_name, registry_revision) = 0))
+    CHECK (direction IS NULL OR (direction = 'out') = (queued_at IS NOT NULL)),
+    CHECK (direction IS NULL OR (origin IN ('device', 'campaign')) = (num_nulls(device_id, device_name, registry_revision) = 0))
 );
 
 -- How far a message came with each recipient: one row for a person, several for a group. Times are the platform's, the
@@ -40,6 +51,8 @@ CREATE TABLE recipients (
     played_at       timestamptz,
     failed_at       timestamptz,                 -- a delivery, told at any time, outranks it
     failure_code    bigint,                      -- the platform's; its words are in the sealed status
+    expired_at      timestamptz,                 -- when it counted as lost; a delivery told later outranks it
+    late            boolean,                     -- whether it was delivered after its life
 
     charge_stream        text,                   -- the newest fact on it: the reference to cite
     charge_revision      bigint,                 -- null while nothing is charged

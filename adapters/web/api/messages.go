@@ -86,10 +86,16 @@ type MessageInfo struct {
 	ConversationID id.Conversation      `json:"conversation_id"    format:"uuid" doc:"The conversation."`
 	CustomerID     id.Customer          `json:"customer_id"        format:"uuid" doc:"The customer, by the id that only the vault can map to a number."`
 	Direction      string               `json:"direction"          enum:"in,out" doc:"From the customer, or to the customer."`
+	Origin         string               `json:"origin"             enum:"customer,device,campaign,automatic,echo,import" doc:"Where it was written: by the customer, on a device, by a campaign or automatically, in the platform's own app, or before the business came here."`
 	Type           string               `json:"type"               doc:"What kind of message it is." example:"text"`
 	Category       string               `json:"category,omitempty" doc:"The price class of an outbound message." example:"service"`
 	Template       string               `json:"template,omitempty" doc:"The template of an outbound template message." example:"order_ready"`
-	Device         *MessageDevice       `json:"device,omitempty"   doc:"The device that wrote it; inbound messages have none."`
+	CampaignID     *id.Campaign         `json:"campaign_id,omitempty" format:"uuid" doc:"The campaign that wrote it."`
+	Locale         string               `json:"locale,omitempty"   doc:"The language it was written in, where it has several." example:"it"`
+	Media          string               `json:"media,omitempty"    doc:"The kind of file that belongs to it." example:"image"`
+	MediaSHA256    string               `json:"media_sha256,omitempty" doc:"What the sealed file is kept under, once it is stored."`
+	Dispatch       *MessageDispatch     `json:"dispatch,omitempty" doc:"Outbound: how far it is on its way to the platform. Missing until somebody tries."`
+	Device         *MessageDevice       `json:"device,omitempty"   doc:"The device that wrote it, or launched its campaign; messages from elsewhere have none."`
 	ReceivedAt     *time.Time           `json:"received_at,omitempty" doc:"Inbound: sent by the customer, by the platform's clock."`
 	QueuedAt       *time.Time           `json:"queued_at,omitempty"   doc:"Outbound: written on the device."`
 	AcceptedAt     *time.Time           `json:"accepted_at,omitempty" doc:"Outbound: taken by the platform, which is not yet sent."`
@@ -97,6 +103,15 @@ type MessageInfo struct {
 	Unpriced       int                  `json:"unpriced,omitempty"    doc:"How many deliveries have no price yet."`
 	Recipients     []RecipientProgress  `json:"recipients" nullable:"false" doc:"The same for each recipient: one for a person, several for a group."`
 	Positions      []ProjectionPosition `json:"positions"  nullable:"false" doc:"How far each projection was that this was read from."`
+}
+
+// MessageDispatch is how far a message is on its way to the platform.
+type MessageDispatch struct {
+	State     string     `json:"state"                doc:"started, waiting for the next attempt, unknown, failed, accepted or expired." example:"accepted"`
+	Attempt   int        `json:"attempt,omitempty"    doc:"Which attempt that was, from 1."`
+	Code      int        `json:"code,omitempty"       doc:"Why it was refused: the platform's code." example:"131026"`
+	Rejection string     `json:"rejection,omitempty"  doc:"Why we did not send it." example:"OptedOut"`
+	NotBefore *time.Time `json:"not_before,omitempty" doc:"When it may be tried again."`
 }
 
 // MessageDevice is the sender's device, as it was and as it is.
@@ -118,6 +133,8 @@ type Progress struct {
 	PlayedAt          *time.Time `json:"played_at,omitempty"    doc:"Played by the customer: voice messages."`
 	FailedAt          *time.Time `json:"failed_at,omitempty"    doc:"Given up by the platform. A delivery, told at any time, outranks it."`
 	Failure           *Failure   `json:"failure,omitempty"      doc:"Why, by the platform's code."`
+	ExpiredAt         *time.Time `json:"expired_at,omitempty"   doc:"When it counted as lost: nothing was told of its delivery for its whole life. A delivery, told at any time, outranks it."`
+	Late              bool       `json:"late,omitempty"         doc:"It was delivered after its life, and is charged all the same."`
 }
 
 // Failure is why the platform gave up.
