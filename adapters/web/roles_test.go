@@ -121,6 +121,7 @@ func bodies() map[string]string {
 		"linkDevice":    `{"kind":"tablet","platform":"x","name":"y"}`,
 		"renameDevice":  `{"name":"y"}`,
 		"sendMessage":   `{"device_id":"` + nobody + `","to":"+393331234567","type":"text","text":"x"}`,
+		"recordConsent": `{"customer":"+393331234567","category":"marketing","wanted":true,"source":"form"}`,
 		"addUser":       `{"name":"x","roles":["agent"]}`,
 		"changeRoles":   `{"roles":["agent"]}`,
 		"issueKey":      `{"label":"x","scopes":["agent"],"expires_at":"` + tomorrow().UTC().Format(time.RFC3339) + `"}`,

@@ -1,7 +1,7 @@
 package messages_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,8 +33,8 @@ func echoed() events.MessageEchoed {
 
 func imported(outbound bool) events.MessageImported {
 	return events.MessageImported{
-		ConversationID: conversation, MessageID: id.Derive[id.Message]("import", fmt.Sprint(outbound)), CustomerID: customer, Outbound: outbound,
-		Kind: "text", SentAt: at(1), ImportedAt: at(30), WamidHash: events.WamidHash(fmt.Sprint("w1:", outbound)),
+		ConversationID: conversation, MessageID: id.Derive[id.Message]("import", strconv.FormatBool(outbound)), CustomerID: customer, Outbound: outbound,
+		Kind: "text", SentAt: at(1), ImportedAt: at(30), WamidHash: events.WamidHash("w1:" + strconv.FormatBool(outbound)),
 	}
 }
 
