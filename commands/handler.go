@@ -12,6 +12,7 @@ import (
 	"daybook/domain/quarantine"
 	"daybook/domain/ratecards"
 	"daybook/domain/template"
+	"daybook/domain/timer"
 	"daybook/events"
 )
 
@@ -26,6 +27,7 @@ type Handler struct {
 	conversations aggregate[conversation.State]
 	quarantined   aggregate[quarantine.State]
 	rateCards     aggregate[ratecards.State]
+	timers        aggregate[timer.State]
 	wabas         aggregate[account.WABA]
 	terms         aggregate[account.Terms]
 	notices       aggregate[account.Notices]
@@ -49,6 +51,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		conversations: newAggregate(store, now, conversation.Evolve, limit),
 		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
 		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
+		timers:        newAggregate(store, now, timer.Evolve, limit),
 		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
 		notices:       newAggregate(store, now, account.EvolveNotices, limit),

@@ -118,6 +118,12 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		return toldOrigin(e, e.Kind, shared)
 	case events.ToldEvent:
 		return toldOrigin(e, "", shared)
+	case events.TimerSet: // one request may set many
+		return origin{fact: e.TimerID.String(), at: shared.OccurredAt}
+	case events.TimerFired:
+		return origin{fact: e.TimerID.String(), at: e.FiredAt}
+	case events.TimerCancelled:
+		return origin{fact: e.TimerID.String(), at: shared.OccurredAt}
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:

@@ -134,6 +134,10 @@ var catalogue = newCatalogue(
 	entry[PeriodClosingRequested]("PeriodClosingRequested"),
 	entry[PeriodClosed]("PeriodClosed"),
 
+	entry[TimerSet]("TimerSet"),
+	entry[TimerFired]("TimerFired"),
+	entry[TimerCancelled]("TimerCancelled"),
+
 	entry[UpdateQuarantined]("UpdateQuarantined"),
 	entry[UpdateRedriven]("UpdateRedriven"),
 

@@ -326,6 +326,14 @@ func exemplars() map[string][]events.Event {
 			Portfolio: of[id.Account](1), Month: "2026-10", ClosedAt: at(16), Lines: 100_001, Adjusted: 2,
 		}},
 
+		"TimerSet": {events.TimerSet{
+			TimerID: of[id.Timer](70), Kind: events.TimerMessageTTL, Due: at(1), Stream: "conversation-1", Subject: "2",
+		}},
+		"TimerFired": {events.TimerFired{
+			TimerID: of[id.Timer](70), Kind: events.TimerMessageTTL, Due: at(1), Stream: "conversation-1", Subject: "2", FiredAt: at(2),
+		}},
+		"TimerCancelled": {events.TimerCancelled{TimerID: of[id.Timer](70)}},
+
 		"UpdateQuarantined": {events.UpdateQuarantined{
 			QuarantineID: of[id.Quarantine](40), Reason: events.UnknownMessage, Detail: "no message is bound to this id",
 			Field: "messages", Kind: "status", WABAID: "900100200300400", PhoneNumberID: "900555000111222",
