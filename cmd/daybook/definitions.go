@@ -8,6 +8,7 @@ import (
 	"daybook/projections/messages"
 	"daybook/projections/routing"
 	"daybook/projections/templates"
+	"daybook/projections/timers"
 )
 
 // definitions lists the projections: one line to add one, and its import; `daybook projection new` writes both.
@@ -19,5 +20,6 @@ func definitions() []projections.Definition {
 		ledger.Define,
 		analytics.Define,
 		templates.Define,
+		timers.Define,
 	}
 }
