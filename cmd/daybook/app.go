@@ -147,8 +147,8 @@ func (a *app) openEngine() (err error) {
 	return err
 }
 
-// openPolicies lists the policies: one line to add one. An embedded store is ours alone, so nobody else is at work on it,
-// and leases are those of a process that has ended.
+// openPolicies makes the policies' runner. An embedded store is ours alone, so nobody else is at work on it, and leases are
+// those of a process that has ended.
 func (a *app) openPolicies(ctx context.Context) (err error) {
 	leases := postgres.NewLeases(a.database)
 	if a.embedded != nil {
@@ -159,7 +159,7 @@ func (a *app) openPolicies(ctx context.Context) (err error) {
 	a.policies, err = policies.NewRunner(policies.Config{
 		Log: a.store, Leases: leases, Now: a.now, Logger: a.log, Process: a.config.Process,
 		Observe: a.metrics.reactions.observeReaction, Tracer: a.tracer,
-	}, policies.NewRating(a.store, a.now))
+	}, a.policyList()...)
 	return err
 }
 

@@ -35,6 +35,8 @@ type Config struct {
 	TTL     time.Duration // after this a silent process has lost its leases; 10 s
 	SaveGap time.Duration // checkpoints at the head of the log are saved at most so often; 100 ms. Under load: every TTL/3
 
+	Beat time.Duration // how often policies that act by the clock are asked to; 100 ms
+
 	Events      int           // most records in a batch; 8,192
 	Concurrency int           // most shards of a policy that react at once; 8
 	MinPause    time.Duration // after the first failure in a row; 50 ms
@@ -63,6 +65,7 @@ func (c *Config) setDefaults() {
 	}
 	setDefault(&c.TTL, 10*time.Second)
 	setDefault(&c.SaveGap, 100*time.Millisecond)
+	setDefault(&c.Beat, 100*time.Millisecond)
 	setDefault(&c.Events, 8192)
 	setDefault(&c.Concurrency, 8)
 	setDefault(&c.MinPause, 50*time.Millisecond)

@@ -154,39 +154,67 @@ func (w *worker) follow(ctx context.Context, team []*shard) error {
 	})
 	defer reading.Wait()
 	defer cancel()
+	beats, silence := w.beats()
+	defer silence()
+	team = w.tick(ctx, team)
 	for len(team) > 0 {
-		b, ok := w.next(batches)
-		switch {
-		case b != nil:
+		switch b, next := w.next(batches, beats); next {
+		case reactNext:
 			team = w.react(ctx, team, b)
-		case ok: // woken
+		case tickNext:
+			team = w.tick(ctx, team)
+		case assembleNext:
 			return nil
-		default:
+		case endNext:
 			return failure
 		}
 	}
 	return nil
 }
 
-// next takes the next batch, waiting for it; nil means that somebody called (true), or that reading has ended (false).
-func (w *worker) next(batches <-chan *batch) (*batch, bool) {
+// step is what a worker does next.
+type step int
+
+const (
+	endNext      step = iota // reading has ended
+	assembleNext             // somebody called
+	tickNext
+	reactNext // to the batch
+)
+
+// next waits for what comes next.
+func (w *worker) next(batches <-chan *batch, beats <-chan time.Time) (*batch, step) {
 	select {
 	case <-w.wake:
-		return nil, true
+		return nil, assembleNext
+	default:
+	}
+	select {
+	case <-beats: // before batches: there may be no end of them
+		return nil, tickNext
 	default:
 	}
 	select {
 	case b, ok := <-batches:
-		return b, ok
+		return taken(b, ok)
 	default:
 		w.saveSoon()
 	}
 	select {
 	case b, ok := <-batches:
-		return b, ok
+		return taken(b, ok)
+	case <-beats:
+		return nil, tickNext
 	case <-w.wake:
-		return nil, true
+		return nil, assembleNext
 	}
+}
+
+func taken(b *batch, ok bool) (*batch, step) {
+	if !ok {
+		return nil, endNext
+	}
+	return b, reactNext
 }
 
 // react lets the shards react to a batch, side by side, and returns those that did. They are then past it.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"daybook/commands/policies"
+	"daybook/events"
+	"daybook/readmodels/timers"
+)
+
+// policyList lists the policies: one line to add one, and a test of its amnesia.
+func (a *app) policyList() []policies.Policy {
+	return []policies.Policy{
+		policies.NewRating(a.store, a.now),
+		policies.NewTimers(dueTimers{a}, a.commands, a.now),
+	}
+}
+
+// timersName is the index of timers.
+const timersName = "timers"
+
+// indexWait bounds how long the poller waits for the index to know of what it has fired. Past it the poller rests, and says
+// why.
+const indexWait = 5 * time.Second
+
+// dueTimers finds due timers in their index.
+type dueTimers struct{ *app }
+
+func (d dueTimers) Due(ctx context.Context, asOf events.Position, now time.Time, limit int) ([]policies.DueTimer, error) {
+	wait, cancel := context.WithTimeout(ctx, indexWait)
+	defer cancel()
+	index, err := d.engine.Read(wait, timersName, asOf)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := timers.Due(ctx, d.database, index.Schema, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	due := make([]policies.DueTimer, len(rows))
+	for i, row := range rows {
+		due[i] = policies.DueTimer{ID: row.ID, Account: row.Account}
+	}
+	return due, nil
+}
