@@ -14,6 +14,7 @@ func (a *app) policyList() []policies.Policy {
 	return []policies.Policy{
 		policies.NewRating(a.store, a.now),
 		policies.NewTimers(dueTimers{a}, a.commands, a.now),
+		policies.NewReplies(a.store, a.commands, letters{a}, a.now),
 	}
 }
 
