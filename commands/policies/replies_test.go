@@ -145,8 +145,14 @@ func TestS40_ConfiguredCommandsAndAutomaticRepliesAnswer(t *testing.T) {
 func TestS40_NothingAnswersWhereAPersonCouldNot(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*desk){
-		"the window has closed":    func(d *desk) { d.clock = d.noon.Add(day + 1) },
-		"the customer was erased":  func(d *desk) { d.letters.erased[customer(italian)] = true },
+		"the window has closed":   func(d *desk) { d.clock = d.noon.Add(day + 1) },
+		"the customer was erased": func(d *desk) { d.letters.erased[customer(italian)] = true },
+		"the customer blocks the number": func(d *desk) {
+			d.must(d.handler.SetBlock(d.Context(), asAdmin, conversation.SetBlock{
+				Account: d.account, PhoneNumberID: d.number, CustomerID: customer(italian), FactID: id.New[id.Fact](),
+				Blocked: true, Source: events.SourcePage,
+			}))
+		},
 		"the account is suspended": func(d *desk) { d.must(d.handler.SuspendAccount(d.Context(), asAdmin, d.account)) },
 		"a newer message is no excuse": func(d *desk) {
 			d.asks(italian, d.noon.Add(day+time.Hour), func(m *conversation.Inbound) { m.Kind = "reaction" })
