@@ -11,6 +11,7 @@ import (
 	"daybook/domain/devices"
 	"daybook/domain/quarantine"
 	"daybook/domain/ratecards"
+	"daybook/domain/staff"
 	"daybook/domain/template"
 	"daybook/domain/timer"
 	"daybook/events"
@@ -28,6 +29,7 @@ type Handler struct {
 	quarantined   aggregate[quarantine.State]
 	rateCards     aggregate[ratecards.State]
 	timers        aggregate[timer.State]
+	staff         aggregate[staff.State]
 	wabas         aggregate[account.WABA]
 	terms         aggregate[account.Terms]
 	notices       aggregate[account.Notices]
@@ -52,6 +54,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		quarantined:   newAggregate(store, now, quarantine.Evolve, limit),
 		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
 		timers:        newAggregate(store, now, timer.Evolve, limit),
+		staff:         newAggregate(store, now, staff.Evolve, limit),
 		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
 		notices:       newAggregate(store, now, account.EvolveNotices, limit),

@@ -118,6 +118,8 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		return toldOrigin(e, e.Kind, shared)
 	case events.ToldEvent:
 		return toldOrigin(e, "", shared)
+	case events.StaffMessageSent:
+		return origin{fact: e.MessageID.String(), at: e.SentAt}
 	case events.TimerSet: // one request may set many
 		return origin{fact: e.TimerID.String(), at: shared.OccurredAt}
 	case events.TimerFired:

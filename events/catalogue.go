@@ -134,6 +134,8 @@ var catalogue = newCatalogue(
 	entry[PeriodClosingRequested]("PeriodClosingRequested"),
 	entry[PeriodClosed]("PeriodClosed"),
 
+	entry[StaffMessageSent]("StaffMessageSent"),
+
 	entry[TimerSet]("TimerSet"),
 	entry[TimerFired]("TimerFired"),
 	entry[TimerCancelled]("TimerCancelled"),

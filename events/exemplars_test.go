@@ -326,6 +326,11 @@ func exemplars() map[string][]events.Event {
 			Portfolio: of[id.Account](1), Month: "2026-10", ClosedAt: at(16), Lines: 100_001, Adjusted: 2,
 		}},
 
+		"StaffMessageSent": {events.StaffMessageSent{
+			AccountID: of[id.Account](1), MessageID: of[id.Message](71), DeviceID: of[id.Device](20), DeviceName: "iPhone Mario",
+			ToDeviceID: of[id.Device](21), ToDeviceName: "Samsung Luigi", RegistryRevision: 3, SentAt: at(1), Content: sealed,
+		}},
+
 		"TimerSet": {events.TimerSet{
 			TimerID: of[id.Timer](70), Kind: events.TimerMessageTTL, Due: at(1), Stream: "conversation-1", Subject: "2",
 		}},

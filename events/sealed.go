@@ -72,6 +72,7 @@ const (
 	ClassMessages   RecordClass = "messages"   // numbers, names and bodies in conversations
 	ClassQuarantine RecordClass = "quarantine" // updates kept whole
 	ClassAccount    RecordClass = "account"    // what the platform tells of a business
+	ClassStaff      RecordClass = "staff"      // what employees write to one another
 )
 
 // KeyScope is what one data key covers. One key per subject, class and year makes erasure of a person and disposal by

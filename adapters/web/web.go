@@ -150,6 +150,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerTemplates(endpoints)
 	s.registerMessages(endpoints)
 	s.registerConsents(endpoints)
+	s.registerStaff(endpoints)
 	s.registerRates(endpoints)
 	s.registerLedger(endpoints)
 	s.registerAnalytics(endpoints)
