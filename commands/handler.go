@@ -7,6 +7,7 @@ import (
 
 	"daybook/domain/account"
 	"daybook/domain/billing"
+	"daybook/domain/content"
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
 	"daybook/domain/quarantine"
@@ -30,6 +31,7 @@ type Handler struct {
 	rateCards     aggregate[ratecards.State]
 	timers        aggregate[timer.State]
 	staff         aggregate[staff.State]
+	content       aggregate[content.State]
 	wabas         aggregate[account.WABA]
 	terms         aggregate[account.Terms]
 	notices       aggregate[account.Notices]
@@ -55,6 +57,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		rateCards:     newAggregate(store, now, ratecards.Evolve, limit),
 		timers:        newAggregate(store, now, timer.Evolve, limit),
 		staff:         newAggregate(store, now, staff.Evolve, limit),
+		content:       newAggregate(store, now, content.Evolve, limit),
 		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
 		notices:       newAggregate(store, now, account.EvolveNotices, limit),

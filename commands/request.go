@@ -108,6 +108,9 @@ func originOf(event events.Event, shared events.Envelope) origin {
 	if o, found := conversationOrigin(event, shared); found {
 		return o
 	}
+	if o, found := selfOrigin(event, shared); found {
+		return o
+	}
 	switch e := event.(type) {
 	case events.RateCardImported: // one file brings a card for each date
 		at := shared.OccurredAt
@@ -118,14 +121,6 @@ func originOf(event events.Event, shared events.Envelope) origin {
 		return toldOrigin(e, e.Kind, shared)
 	case events.ToldEvent:
 		return toldOrigin(e, "", shared)
-	case events.StaffMessageSent:
-		return origin{fact: e.MessageID.String(), at: e.SentAt}
-	case events.TimerSet: // one request may set many
-		return origin{fact: e.TimerID.String(), at: shared.OccurredAt}
-	case events.TimerFired:
-		return origin{fact: e.TimerID.String(), at: e.FiredAt}
-	case events.TimerCancelled:
-		return origin{fact: e.TimerID.String(), at: shared.OccurredAt}
 	case events.UpdateQuarantined:
 		return origin{fact: e.QuarantineID.String(), at: e.ReceivedAt}
 	case events.UpdateRedriven:

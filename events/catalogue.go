@@ -136,6 +136,11 @@ var catalogue = newCatalogue(
 
 	entry[StaffMessageSent]("StaffMessageSent"),
 
+	entry[ContentPublished]("ContentPublished"),
+	entry[ContentRefreshScheduled]("ContentRefreshScheduled"),
+	entry[ContentRefreshed]("ContentRefreshed"),
+	entry[ContentRefreshFailed]("ContentRefreshFailed"),
+
 	entry[TimerSet]("TimerSet"),
 	entry[TimerFired]("TimerFired"),
 	entry[TimerCancelled]("TimerCancelled"),

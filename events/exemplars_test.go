@@ -331,6 +331,18 @@ func exemplars() map[string][]events.Event {
 			ToDeviceID: of[id.Device](21), ToDeviceName: "Samsung Luigi", RegistryRevision: 3, SentAt: at(1), Content: sealed,
 		}},
 
+		"ContentPublished": {events.ContentPublished{AccountID: of[id.Account](1), PackageVersion: edition()}},
+		"ContentRefreshScheduled": {events.ContentRefreshScheduled{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), NextAt: at(1),
+		}},
+		"ContentRefreshed": {events.ContentRefreshed{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Turn: 1, Packages: []events.PackageVersion{edition()},
+			RefreshedAt: at(2), NextAt: at(3),
+		}},
+		"ContentRefreshFailed": {events.ContentRefreshFailed{
+			AccountID: of[id.Account](1), DeviceID: of[id.Device](20), Turn: 2, Attempt: 1, Code: "unreachable", FailedAt: at(4), RetryAt: at(5),
+		}},
+
 		"TimerSet": {events.TimerSet{
 			TimerID: of[id.Timer](70), Kind: events.TimerMessageTTL, Due: at(1), Stream: "conversation-1", Subject: "2",
 		}},
@@ -486,3 +498,9 @@ func of[T id.ID[K], K any](n uint64) T {
 
 // at is the n-th minute of the day that the exemplars play on.
 func at(n int) time.Time { return time.Date(2026, 10, 5, 10, n, 0, 0, time.UTC) }
+
+func edition() events.PackageVersion {
+	return events.PackageVersion{
+		Package: "menu", Locale: "it", Version: 2, SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	}
+}

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
 
 	"daybook/domain/account"
+	"daybook/domain/content"
 	"daybook/domain/conversation"
 	"daybook/events"
 	"daybook/events/id"
@@ -67,16 +67,11 @@ func inLanguageOf(from events.Dialling, texts []events.LocalizedReply) events.Lo
 	if region == "" || confidence == language.No {
 		return texts[0]
 	}
-	wanted := base.String()
-	for _, exactly := range []bool{true, false} {
-		for _, text := range texts {
-			spoken, country, _ := strings.Cut(text.Language, "_")
-			if spoken == wanted && (country == region || !exactly) {
-				return text
-			}
-		}
+	offered := make([]string, len(texts))
+	for i, text := range texts {
+		offered[i] = text.Language
 	}
-	return texts[0]
+	return texts[content.Choose(base.String()+"_"+region, offered)]
 }
 
 // regionOf returns the country that a dialling prefix is of, the largest where several share it; empty when it is none.
