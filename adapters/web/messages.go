@@ -93,7 +93,7 @@ func (s *server) sendMessage(ctx context.Context, meta commands.Meta, in *sendIn
 	fact := id.Of[id.Fact](message)
 	c := conversation.Send{
 		Account: in.ID, PhoneNumberID: number, CustomerID: customer, MessageID: message, DeviceID: in.Body.DeviceID,
-		Kind: in.Body.Type, Category: events.Category(in.Body.Category), Dialling: to.Dialling(),
+		Kind: in.Body.Type, Category: events.Category(in.Body.Category), Locale: localeOf(in.Body), Dialling: to.Dialling(),
 		To: key.Seal(fact, "to", []byte(nameOf(to))), Content: key.Seal(fact, "content", content),
 	}
 	if t := in.Body.Template; t != nil {

@@ -12,16 +12,20 @@ import (
 	"daybook/events/id"
 )
 
-// contentOf is what is sealed of a message: the text, or what fills the template. Empty means nothing is personal.
+// contentOf is what is sealed of a message: the text, what fills the template, or all that is in several languages. Empty means nothing is personal.
 func contentOf(m api.SendMessage) ([]byte, error) {
-	if !slices.Contains([]string{"text", "template"}, m.Type) {
-		return nil, invalid("MessageTypeUnknown", "body.type", "expected text or template")
+	if !slices.Contains([]string{"text", "template", "structured"}, m.Type) {
+		return nil, invalid("MessageTypeUnknown", "body.type", "expected text, template or structured")
 	}
 	switch {
 	case m.Type == "text" && m.Text == nil:
 		return nil, invalid("TextRequired", "body.text", "a message of type text needs one")
 	case m.Type != "text" && m.Text != nil:
 		return nil, invalid("TextNotAllowed", "body.text", "only a message of type text has one")
+	case m.Type != "structured" && m.Structured != nil:
+		return nil, invalid("StructuredNotAllowed", "body.structured", "only a message of type structured has one")
+	case m.Type == "structured":
+		return structuredOf(m)
 	case m.Text != nil:
 		if n := utf8.RuneCountInString(m.Text.Body); n < 1 || n > api.MaxTextLength {
 			return nil, invalid("TextLength", "body.text", fmt.Sprintf("expected 1 to %d characters", api.MaxTextLength))

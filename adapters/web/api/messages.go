@@ -15,13 +15,14 @@ const MaxTextLength = 4096
 
 // SendMessage writes a message from a device. It is queued; sending it is another step.
 type SendMessage struct {
-	DeviceID      id.Device `json:"device_id" format:"uuid" doc:"The device that writes. Its name at this moment is recorded with the message."`
-	PhoneNumberID string    `json:"phone_number_id,omitempty" maxLength:"64" doc:"The sending business number; the account's first when left out." example:"106540352242922"`
-	To            string    `json:"to" minLength:"1" maxLength:"160" doc:"The customer: a phone number with its calling code (+39… or 39…), or a business-scoped user id (IT.…). It is sealed before anything is stored." example:"+39 333 123 4567"`
-	Type          string    `json:"type" doc:"What is sent: text, which wants an open service window, or template." example:"text"`
-	Text          *Text     `json:"text,omitempty" doc:"The text, when type is text. It is sealed before anything is stored."`
-	Template      *Template `json:"template,omitempty" doc:"The template, when type is template."`
-	Category      string    `json:"category,omitempty" doc:"The price class. A text is service and may leave it out; a template is marketing, utility or authentication." example:"utility"`
+	DeviceID      id.Device   `json:"device_id" format:"uuid" doc:"The device that writes. Its name at this moment is recorded with the message."`
+	PhoneNumberID string      `json:"phone_number_id,omitempty" maxLength:"64" doc:"The sending business number; the account's first when left out." example:"106540352242922"`
+	To            string      `json:"to" minLength:"1" maxLength:"160" doc:"The customer: a phone number with its calling code (+39… or 39…), or a business-scoped user id (IT.…). It is sealed before anything is stored." example:"+39 333 123 4567"`
+	Type          string      `json:"type" doc:"What is sent: text or structured, which want an open service window, or template." example:"text"`
+	Text          *Text       `json:"text,omitempty" doc:"The text, when type is text. It is sealed before anything is stored."`
+	Template      *Template   `json:"template,omitempty" doc:"The template, when type is template."`
+	Structured    *Structured `json:"structured,omitempty" doc:"The message in several languages, when type is structured."`
+	Category      string      `json:"category,omitempty" doc:"The price class. A text is service and may leave it out; a template is marketing, utility or authentication." example:"utility"`
 }
 
 // Text is the body of a text message. In JSON it is a plain string or {"body": "…"}.
