@@ -107,9 +107,8 @@ func (d *desk) answered(store policiestest.Store) (list []string) {
 }
 
 const (
-	german    = "4915112345678"
-	brazilian = "5511912345678"
-	nowhere   = "999123456789"
+	german  = "4915112345678"
+	nowhere = "999123456789"
 )
 
 func TestS40_ConfiguredCommandsAndAutomaticRepliesAnswer(t *testing.T) {
