@@ -22,25 +22,36 @@ func (h *Handler) AcceptMessage(ctx context.Context, meta Meta, c AcceptMessage)
 // Started is what StartDispatch decided.
 type Started struct {
 	Position events.Position
+	Party    conversation.Party
 	Attempt  int // zero: nothing is to be sent, or not yet
+	Underway int // the attempt that has no outcome, with DispatchUnderway
 }
 
-// StartDispatch asks whether a message may be given to the platform now, and records that this begins. Only after that,
-// and only if there is an attempt, may it be done. While an attempt has no outcome the answer is DispatchUnderway.
-func (h *Handler) StartDispatch(ctx context.Context, meta Meta, in id.Conversation, message id.Message) (Started, error) {
-	var attempt int
+// Pace says until when a message has to wait because of those before it, and why. An instant that has come lets it go. It
+// may be asked more than once about one message, and then means the same message.
+type Pace func(p conversation.Party, now time.Time) (until time.Time, cause events.DispatchCause)
+
+// StartDispatch asks whether a message may be given to the platform now, and records that this begins, or how long the pace
+// has it wait. Only after that, and only if there is an attempt, may it be done. While an attempt has no outcome the answer
+// is DispatchUnderway.
+func (h *Handler) StartDispatch(ctx context.Context, meta Meta, in id.Conversation, message id.Message, pace Pace) (Started, error) {
+	var started Started
 	at, err := h.onMessage(ctx, meta, "StartDispatch", nil, in, message,
 		func(s conversation.State, now time.Time) ([]events.Event, error) {
+			started = Started{Party: s.Party(), Underway: s.Underway(message)}
 			decided, err := s.Start(message, now)
-			attempt = 0
 			for _, event := range decided {
 				if e, starts := event.(events.DispatchStarted); starts {
-					attempt = e.Attempt
+					if until, cause := pace(s.Party(), now); until.After(now) {
+						return s.Defer(message, until, cause, now)
+					}
+					started.Attempt = e.Attempt
 				}
 			}
 			return decided, err
 		})
-	return Started{at, attempt}, err
+	started.Position = at
+	return started, err
 }
 
 // RefuseDispatch records that the platform did not take a message.

@@ -40,8 +40,8 @@ func conversationOrigin(event events.Event, shared events.Envelope) (_ origin, f
 		return origin{fact: e.FactID.String(), at: e.At}, true
 	case events.SpamReported:
 		return origin{fact: e.FactID.String(), at: e.At}, true
-	case events.DispatchStarted:
-		return attempt(e.MessageID, e.Attempt, e.StartedAt), true
+	case events.DispatchStarted: // of one command only: two that begin the same attempt at once must not look like a repeat
+		return origin{shared.Command.String(), e.MessageID.String(), e.StartedAt}, true
 	case events.DispatchFailed:
 		return attempt(e.MessageID, e.Attempt, e.FailedAt), true
 	case events.DispatchUnknown:

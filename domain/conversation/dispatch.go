@@ -39,6 +39,7 @@ type Refused struct {
 	Message      id.Message
 	Attempt      int
 	Code         int
+	Rejection    string     // ours, where it could not be given to the platform at all
 	RetryAt      *time.Time // nil: for good
 }
 
@@ -108,7 +109,7 @@ func (s State) Refuse(c Refused, now time.Time) ([]events.Event, error) {
 	}
 	return []events.Event{events.DispatchFailed{
 		ConversationID: s.party.Conversation, MessageID: c.Message, CustomerID: s.party.Customer, Attempt: c.Attempt,
-		Code: c.Code, RetryAt: c.RetryAt, FailedAt: now, Sending: s.sending(c.Message),
+		Code: c.Code, Rejection: c.Rejection, RetryAt: c.RetryAt, FailedAt: now, Sending: s.sending(c.Message),
 	}}, nil
 }
 
@@ -187,6 +188,14 @@ func (s State) binding(message id.Message, hash events.WamidHash, now time.Time)
 		ConversationID: s.party.Conversation, MessageID: message, CustomerID: s.party.Customer,
 		PhoneNumberID: s.party.PhoneNumberID, WamidHash: hash, AcceptedAt: now,
 	}
+}
+
+// Underway returns the attempt to send a message that has no outcome yet; zero: none.
+func (s State) Underway(message id.Message) int {
+	if d := s.dispatches[message]; d.state == started {
+		return d.attempt
+	}
+	return 0
 }
 
 // attempting tells whether an attempt is under way, or its outcome unknown.

@@ -91,7 +91,9 @@ func outgoing(vault safe, kind, to, content string) policies.Outgoing {
 	}
 }
 
-func text(vault safe) policies.Outgoing { return outgoing(vault, "text", number, `{"body":"`+secret+`"}`) }
+func text(vault safe) policies.Outgoing {
+	return outgoing(vault, "text", number, `{"body":"`+secret+`"}`)
+}
 
 // refused returns the refusal that an error must be.
 func refused(t *testing.T, err error) policies.RefusedError {

@@ -105,7 +105,9 @@ func (c *Client) post(ctx context.Context, number string, body []byte) (status i
 	return response.StatusCode, answer, nil
 }
 
-func (c *Client) authorize(request *http.Request) { request.Header.Set("Authorization", "Bearer "+c.Token) }
+func (c *Client) authorize(request *http.Request) {
+	request.Header.Set("Authorization", "Bearer "+c.Token)
+}
 
 // cause names what went wrong with a connection, in words of ours only: an error of the library's may quote what the other
 // side said.

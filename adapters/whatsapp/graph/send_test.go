@@ -153,13 +153,15 @@ func TestWhatLeavesItOpenIsUnknown(t *testing.T) {
 		<-r.Context().Done()
 	}
 	for name, answer := range map[string]http.HandlerFunc{
-		"a success without an id":     answering(http.StatusOK, `{"messages":[]}`),
-		"a success with two":          answering(http.StatusOK, `{"messages":[{"id":"a"},{"id":"b"}]}`),
-		"a success that is no JSON":   answering(http.StatusOK, `<html>`+number),
-		"an id that cannot be":        answering(http.StatusOK, `{"messages":[{"id":"a b"}]}`),
-		"a server error":              answering(http.StatusBadGateway, `<html>`+number),
-		"a client error not theirs":   answering(http.StatusForbidden, `denied for `+number),
-		"a redirect":                  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) },
+		"a success without an id":   answering(http.StatusOK, `{"messages":[]}`),
+		"a success with two":        answering(http.StatusOK, `{"messages":[{"id":"a"},{"id":"b"}]}`),
+		"a success that is no JSON": answering(http.StatusOK, `<html>`+number),
+		"an id that cannot be":      answering(http.StatusOK, `{"messages":[{"id":"a b"}]}`),
+		"a server error":            answering(http.StatusBadGateway, `<html>`+number),
+		"a client error not theirs": answering(http.StatusForbidden, `denied for `+number),
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
 		"no answer":                   hang,
 		"a connection that is closed": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"an answer that breaks off": func(w http.ResponseWriter, _ *http.Request) {

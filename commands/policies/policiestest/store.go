@@ -28,7 +28,7 @@ type process struct {
 
 	alive context.Context //nolint:containedctx // the life of the process
 	end   context.CancelFunc
-	late  bool         // the call that is crashed at takes effect; only appends are counted
+	late  bool         // the call that is crashed at takes effect; only appends and calls of the outside are counted
 	left  atomic.Int64 // calls until the crash
 }
 
@@ -70,6 +70,28 @@ func (p *process) Append(
 		return events.Appended{}, ErrCrash
 	}
 	return appended, err
+}
+
+// Outside lets a policy call something that is no store: a platform, say. In Crashes it is a call at which the process may
+// crash: before it takes effect, or after. Elsewhere it is just made.
+func Outside(store Store, call func() error) error {
+	p, crashes := store.(*process)
+	if !crashes {
+		return call()
+	}
+	last := p.left.Add(-1) == 0
+	if last && !p.late {
+		p.end()
+	}
+	if err := p.died(); err != nil {
+		return err
+	}
+	err := call()
+	if last {
+		p.end()
+		return ErrCrash
+	}
+	return err
 }
 
 func (p *process) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error] {
