@@ -28,7 +28,7 @@ type Started struct {
 }
 
 // Pace says until when a message has to wait because of those before it, and why. An instant that has come lets it go. It
-// may be asked more than once about one message, and then means the same message.
+// may be asked more than once about one message, and then means the same message. Nil: there is none.
 type Pace func(p conversation.Party, now time.Time) (until time.Time, cause events.DispatchCause)
 
 // StartDispatch asks whether a message may be given to the platform now, and records that this begins, or how long the pace
@@ -42,10 +42,13 @@ func (h *Handler) StartDispatch(ctx context.Context, meta Meta, in id.Conversati
 			decided, err := s.Start(message, now)
 			for _, event := range decided {
 				if e, starts := event.(events.DispatchStarted); starts {
-					if until, cause := pace(s.Party(), now); until.After(now) {
-						return s.Defer(message, until, cause, now)
-					}
 					started.Attempt = e.Attempt
+				}
+			}
+			if started.Attempt > 0 && pace != nil {
+				if until, cause := pace(s.Party(), now); until.After(now) {
+					started.Attempt = 0
+					return s.Defer(message, until, cause, now)
 				}
 			}
 			return decided, err

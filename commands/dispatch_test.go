@@ -28,7 +28,7 @@ func TestOneAttemptIsMadeHoweverManyWantTo(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range 16 {
 		all.Go(func() {
-			started, err := handlers[n%2].StartDispatch(t.Context(), api, f.conversation, message(1))
+			started, err := handlers[n%2].StartDispatch(t.Context(), api, f.conversation, message(1), nil)
 			switch {
 			case err == nil && started.Attempt == 1:
 				starts.Add(1)
@@ -52,7 +52,7 @@ func TestTheWayOfAMessageToThePlatform(t *testing.T) {
 	require.NoError(t, err)
 	start := func(attempt int) {
 		t.Helper()
-		started, err := h.StartDispatch(t.Context(), api, f.conversation, message(1))
+		started, err := h.StartDispatch(t.Context(), api, f.conversation, message(1), nil)
 		require.NoError(t, err)
 		require.Equal(t, attempt, started.Attempt)
 	}

@@ -60,6 +60,7 @@ type work struct {
 	receivedAt time.Time
 	items      []item
 
+	unbound map[events.WamidHash]bool    // ids of messages that were found without them
 	owners  map[string]id.Account        // by phone number id
 	holders map[string][]commands.Holder // by WABA id
 	spots   []*spot                      // those items that have a place in a conversation, in order of arrival
@@ -87,7 +88,7 @@ type spot struct {
 func (in *Ingester) work(items []item, receivedAt time.Time, meta commands.Meta) *work {
 	return &work{
 		Ingester: in, meta: meta, receivedAt: receivedAt, items: items,
-		owners: map[string]id.Account{}, holders: map[string][]commands.Holder{}, typed: map[id.Account][]events.CommandConfigured{},
+		owners: map[string]id.Account{}, unbound: map[events.WamidHash]bool{}, holders: map[string][]commands.Holder{}, typed: map[id.Account][]events.CommandConfigured{},
 		keys: map[events.KeyScope]events.DataKey{},
 	}
 }
@@ -169,7 +170,34 @@ func (w *work) findRoutes(ctx context.Context) (map[events.WamidHash]Route, erro
 	if err != nil {
 		return nil, fmt.Errorf("looking up %d messages: %w", len(hashes), err)
 	}
-	return routes, nil
+	if routes == nil {
+		routes = map[events.WamidHash]Route{}
+	}
+	return routes, w.reconcile(ctx, routes)
+}
+
+// reconcile finds the messages of those statuses whose platform id is bound to none by what we gave the platform with the
+// message: its answer, which names the id, never came.
+func (w *work) reconcile(ctx context.Context, routes map[events.WamidHash]Route) error {
+	for i := range w.items {
+		it := &w.items[i]
+		if it.status == nil || it.status.callback == (commands.Callback{}) {
+			continue
+		}
+		hash := w.Vault.WamidHash(it.status.wamid)
+		if _, known := routes[hash]; known {
+			continue
+		}
+		party, found, err := w.Recorder.Party(ctx, it.status.callback.Conversation)
+		if err != nil {
+			return fmt.Errorf("finding the conversation of a status: %w", err)
+		}
+		if found && party.PhoneNumberID == it.phoneNumberID {
+			w.unbound[hash] = true
+			routes[hash] = Route{party.Account, party.Conversation, it.status.callback.Message, party.Customer, party.PhoneNumberID}
+		}
+	}
+	return nil
 }
 
 // assign gives every item its place, or parks it. A status belongs where its message is, whatever the delivery says of

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"daybook/commands"
+	"daybook/domain/conversation"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -20,6 +21,8 @@ type Recorder interface {
 	Commands(ctx context.Context, account id.Account) ([]events.CommandConfigured, error)
 	// RecordTold records what one update tells of an account or of a template, and returns the stream that it stands in.
 	RecordTold(ctx context.Context, meta commands.Meta, told commands.Told) (stream string, err error)
+	// Party says between whom a conversation is.
+	Party(ctx context.Context, in id.Conversation) (party conversation.Party, found bool, err error)
 	// RecordUpdates records the updates of one conversation, in their order, in one append.
 	RecordUpdates(ctx context.Context, meta commands.Meta, delivery commands.Delivery) (commands.Outcome, error)
 	// Quarantine keeps an update whole.

@@ -16,6 +16,7 @@ import (
 
 	"daybook/adapters/whatsapp"
 	"daybook/commands"
+	"daybook/domain/conversation"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -51,6 +52,10 @@ func numberOf(quarantined string) int {
 		return 0
 	}
 	return int(n)
+}
+
+func (d *desk) Party(context.Context, id.Conversation) (conversation.Party, bool, error) {
+	return conversation.Party{}, false, nil
 }
 
 func (d *desk) list(_ context.Context, after events.Position, limit int) ([]whatsapp.Waiting, error) {

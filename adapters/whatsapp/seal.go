@@ -62,11 +62,15 @@ func (w *work) seal(s *spot) conversation.Update {
 		return p.update(sealing{p, key, fact, s.message, s.hash})
 	}
 	if step := s.status; step != nil {
-		return conversation.StatusUpdate{
+		update := conversation.StatusUpdate{
 			MessageID: s.message, RecipientID: s.subject, FactID: fact, Status: step.word, At: step.at,
 			Pricing: step.pricing, Origin: step.origin, Errors: step.errors, Dialling: step.participant.Dialling(),
 			Raw: key.Seal(fact, "raw", s.raw),
 		}
+		if w.unbound[s.hash] {
+			update.WamidHash, update.Wamid = s.hash, key.Seal(id.Of[id.Fact](s.message), "wamid", []byte(step.wamid))
+		}
+		return update
 	}
 	m := s.item.message
 	intent, command := w.intent(m, s.party.Account)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"daybook/commands"
 	"daybook/events"
 )
 
@@ -17,6 +18,7 @@ type status struct {
 	pricing     *events.Pricing
 	origin      *events.Origin
 	errors      []events.PlatformError
+	callback    commands.Callback // what we gave the platform with the message; zero: nothing of ours
 }
 
 // readStatus takes the five steps of a message's life. Other words are kept until somebody knows what they mean.
@@ -28,6 +30,7 @@ func (it *item) readStatus(element object) {
 		origin:  readOrigin(element.get("conversation")),
 		errors:  readErrors(element.get("errors")),
 	}
+	s.callback, _ = commands.ParseCallback(text(element.get("biz_opaque_callback_data")))
 	// The documentation has both spellings.
 	participant := cmp.Or(text(element.get("recipient_participant_id")), text(element.get("participant_recipient_id")))
 	s.participant = events.Person{WaID: waID(participant), UserID: userID(participant)}

@@ -80,7 +80,9 @@ var sendingHandles = map[string]bool{
 func (*sending) Handles(eventType string) bool { return sendingHandles[eventType] }
 
 // Shard deals by account, so that one pacer has all messages of a number.
-func (*sending) Shard(_ context.Context, in *Input) (int, error) { return accountShard(in.Envelope.Account), nil }
+func (*sending) Shard(_ context.Context, in *Input) (int, error) {
+	return accountShard(in.Envelope.Account), nil
+}
 
 // accountShard never changes: two shards would pace one number.
 func accountShard(account id.Account) int { return int(account.UUID[15]) % sendingShards }
