@@ -32,6 +32,8 @@ type Config struct {
 	AdminToken          string        `env:"DAYBOOK_ADMIN_TOKEN"           help:"the operator's bearer token of the API, or, for verbs, a user's key; unset: generated and printed" secret:"true"`
 	WhatsAppAppSecrets  []string      `env:"DAYBOOK_WHATSAPP_APP_SECRET"   help:"app secrets that may sign webhooks, comma-separated" secret:"true"`
 	WhatsAppVerifyToken string        `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
+	WhatsAppToken       string        `env:"DAYBOOK_WHATSAPP_TOKEN"        help:"access token of the platform's Graph API; unset: this process sends nothing and fetches no files, and messages wait" secret:"true"`
+	WhatsAppURL         string        `env:"DAYBOOK_WHATSAPP_URL"          envDefault:"https://graph.facebook.com/v24.0" help:"where the Graph API is, with its version"`
 	ProjectionConfirm   bool          `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
 	ProjectionAudit     time.Duration `env:"DAYBOOK_PROJECTION_AUDIT" envDefault:"1h" help:"how often the rows of each projection are compared with the log, behind all other work; 0: never"`
 	Process             string        `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
@@ -109,6 +111,12 @@ func (c Config) Validate() error {
 		if secret == "" {
 			bad("DAYBOOK_WHATSAPP_APP_SECRET", "secret %d is empty", i+1)
 		}
+	}
+	if strings.ContainsFunc(c.WhatsAppToken, unicode.IsSpace) {
+		bad("DAYBOOK_WHATSAPP_TOKEN", "must not contain white space")
+	}
+	if c.WhatsAppURL != "" && webAddress(c.WhatsAppURL) == nil {
+		bad("DAYBOOK_WHATSAPP_URL", "%q is not an http:// or https:// address", c.WhatsAppURL)
 	}
 	return errors.Join(problems...)
 }

@@ -40,13 +40,13 @@ func TestConfigNamesEverySettingThatCannotWork(t *testing.T) {
 		Listen: "8080", StoreListen: "nowhere", Data: "", EventStore: "esdb://admin:hunter2@",
 		DatabaseURL: "postgres://user:hunter2@host:notaport/db", VaultURL: "%%", AdminToken: "two words",
 		URL: "foo", LogLevel: "loud", Process: "two\nlines", OTLPEndpoint: "hunter2:4318",
-		WhatsAppAppSecrets: []string{"one", ""},
+		WhatsAppAppSecrets: []string{"one", ""}, WhatsAppToken: "two words", WhatsAppURL: "foo",
 	}
 	err := bad.Validate()
 	for _, name := range []string{
 		"DAYBOOK_LISTEN", "DAYBOOK_STORE_LISTEN", "DAYBOOK_DATA", "DAYBOOK_EVENTSTORE", "DATABASE_URL",
 		"DAYBOOK_VAULT_URL", "DAYBOOK_ADMIN_TOKEN", "DAYBOOK_WHATSAPP_APP_SECRET", "DAYBOOK_URL", "DAYBOOK_LOG", "DAYBOOK_PROCESS",
-		"OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "DAYBOOK_WHATSAPP_TOKEN", "DAYBOOK_WHATSAPP_URL",
 	} {
 		require.ErrorContains(t, err, name)
 	}

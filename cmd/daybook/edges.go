@@ -105,15 +105,17 @@ func (a *app) redrive(ctx context.Context) error {
 		}
 		return waiting, nil
 	}
-	erased := func(err error) bool {
-		_, ok := errors.AsType[*vault.ErasedError](err)
-		return ok
-	}
 	r := whatsapp.Redriver{Ingester: a.ingester, Streams: a.store, Ready: ready, Wake: wake, Erased: erased, Log: a.log}
 	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("driving quarantined updates again: %w", err)
 	}
 	return nil
+}
+
+// erased tells that something cannot be opened because its key was destroyed.
+func erased(err error) bool {
+	_, ok := errors.AsType[*vault.ErasedError](err)
+	return ok
 }
 
 // redriver answers the API's request to drive one update again.

@@ -31,7 +31,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	command.AddCommand(serveCommand(), demoCommand(), auditCommand(), ledgerCommand(), ratesCommand(), projectionCommand(),
-		quarantineCommand(), storeCommand(), configCommand())
+		quarantineCommand(), storeCommand(), platformCommand(), configCommand())
 	return command
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"daybook/adapters/whatsapp/graph"
 	"daybook/commands/policies"
 	"daybook/events"
 	"daybook/readmodels/timers"
@@ -11,11 +12,25 @@ import (
 
 // policyList lists the policies: one line to add one, and a test of its amnesia.
 func (a *app) policyList() []policies.Policy {
-	return []policies.Policy{
+	list := []policies.Policy{
 		policies.NewRating(a.store, a.now),
 		policies.NewTimers(dueTimers{a}, a.commands, a.now),
 		policies.NewReplies(a.store, a.commands, letters{a}, a.now),
 	}
+	if a.config.WhatsAppToken == "" { // another process may have one: nothing is sent and nothing is lost here
+		return list
+	}
+	platform := a.openPlatform()
+	return append(list,
+		policies.NewSending(a.store, a.commands, platform, a.now),
+	)
+}
+
+// openPlatform makes the client of the platform.
+func (a *app) openPlatform() *graph.Client {
+	client := graph.New(graph.Config{URL: a.config.WhatsAppURL, Token: a.config.WhatsAppToken, Vault: a.vault, Erased: erased, Now: a.now})
+	a.onClose(func() error { client.Close(); return nil })
+	return client
 }
 
 // timersName is the index of timers.

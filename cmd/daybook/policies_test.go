@@ -25,7 +25,7 @@ func TestEveryPolicyHasATestOfItsAmnesia(t *testing.T) {
 			}
 		}
 	}
-	for _, policy := range (&app{}).policyList() {
+	for _, policy := range (&app{config: Config{WhatsAppToken: "token"}}).policyList() {
 		require.True(t, tests["TestAmnesia_"+policy.Name()], "policy %s needs a TestAmnesia_%[1]s in commands/policies", policy.Name())
 	}
 }

@@ -51,6 +51,9 @@ func (a *app) announce(out io.Writer, base string) error {
 	if len(a.config.WhatsAppAppSecrets) == 0 {
 		a.log.Warn("webhooks are refused: DAYBOOK_WHATSAPP_APP_SECRET is unset")
 	}
+	if a.config.WhatsAppToken == "" {
+		a.log.Warn("nothing is sent from here: DAYBOOK_WHATSAPP_TOKEN is unset")
+	}
 	if a.config.AdminToken == "" {
 		if _, err := fmt.Fprintln(out, "Admin token:", a.adminToken); err != nil {
 			return err
