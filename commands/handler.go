@@ -10,6 +10,7 @@ import (
 	"daybook/domain/content"
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
+	"daybook/domain/media"
 	"daybook/domain/quarantine"
 	"daybook/domain/ratecards"
 	"daybook/domain/staff"
@@ -32,6 +33,7 @@ type Handler struct {
 	timers        aggregate[timer.State]
 	staff         aggregate[staff.State]
 	content       aggregate[content.State]
+	files         aggregate[media.State]
 	wabas         aggregate[account.WABA]
 	terms         aggregate[account.Terms]
 	notices       aggregate[account.Notices]
@@ -58,6 +60,7 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		timers:        newAggregate(store, now, timer.Evolve, limit),
 		staff:         newAggregate(store, now, staff.Evolve, limit),
 		content:       newAggregate(store, now, content.Evolve, limit),
+		files:         newAggregate(store, now, media.Evolve, limit),
 		wabas:         newAggregate(store, now, account.EvolveWABA, limit),
 		terms:         newAggregate(store, now, account.EvolveTerms, limit),
 		notices:       newAggregate(store, now, account.EvolveNotices, limit),

@@ -28,13 +28,8 @@ func (e *DigestError) Error() string {
 // Store is a folder of files. Several processes may share it.
 type Store struct{ folder string }
 
-// Open makes the folder if it is missing.
-func Open(folder string) (*Store, error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of media: %w", err)
-	}
-	return &Store{folder}, nil
-}
+// In is the store in a folder, which is made with the first file.
+func In(folder string) *Store { return &Store{folder} }
 
 // Put keeps bytes, durably before it returns, and returns their digest in hexadecimal. Bytes that are kept already stay as
 // they are, unless they are damaged.
@@ -94,7 +89,7 @@ func (s *Store) write(path string, data []byte) (err error) {
 	if err != nil {
 		return errors.Join(err, os.Remove(draft))
 	}
-	return errors.Join(syncFolder(folder), syncFolder(s.folder))
+	return errors.Join(syncFolder(folder), syncFolder(s.folder), syncFolder(filepath.Dir(s.folder)))
 }
 
 func syncFolder(folder string) error {

@@ -17,9 +17,7 @@ import (
 func open(t *testing.T) (*media.Store, string) {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "media")
-	store, err := media.Open(folder)
-	require.NoError(t, err)
-	return store, folder
+	return media.In(folder), folder
 }
 
 func TestAFileIsNamedAfterItsBytes(t *testing.T) {
@@ -34,9 +32,7 @@ func TestAFileIsNamedAfterItsBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "sealed bytes", string(data))
 
-	again, err := media.Open(folder)
-	require.NoError(t, err)
-	data, err = again.Get(t.Context(), digest)
+	data, err = media.In(folder).Get(t.Context(), digest)
 	require.NoError(t, err)
 	require.Equal(t, "sealed bytes", string(data), "what was kept is there after a restart")
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
+	"daybook/adapters/media"
 	"daybook/adapters/whatsapp/graph"
 	"daybook/commands/policies"
 	"daybook/events"
@@ -23,6 +25,7 @@ func (a *app) policyList() []policies.Policy {
 	platform := a.openPlatform()
 	return append(list,
 		policies.NewSending(a.store, a.commands, platform, a.now),
+		policies.NewMedia(a.store, a.commands, graph.Media{Client: platform, Files: media.In(filepath.Join(a.config.Data, "media"))}),
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/media"
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
 	"daybook/adapters/whatsapp/sim"
@@ -218,4 +220,30 @@ type lines struct{ first chan string }
 func (l *lines) Write(text []byte) (int, error) {
 	l.first <- strings.TrimSpace(string(text))
 	return len(text), nil
+}
+
+// TestS36_APictureIsKeptSealed: what a customer sends is fetched from the platform, and nobody reads it on the disk.
+func TestS36_APictureIsKeptSealed(t *testing.T) {
+	onPlatform(t, sim.Config{}, func(ctx context.Context, p *play) {
+		p.Write(playAda, sim.Says{Number: playNumber, Text: "Ecco", File: p.Upload([]byte("bytes of a picture"), "image/jpeg")})
+		var stored events.MediaStored
+		require.Eventually(t, func() bool {
+			for r, err := range p.app.store.ReadAll(ctx, events.Start) {
+				require.NoError(t, err)
+				if event, _, err := events.DecodeRecord(r); err == nil {
+					if e, is := event.(events.MediaStored); is {
+						stored = e
+					}
+				}
+			}
+			return stored.SHA256 != ""
+		}, time.Minute, 5*time.Millisecond)
+		require.Equal(t, "image/jpeg", stored.MediaType)
+		kept, err := media.In(filepath.Join(p.app.config.Data, "media")).Get(ctx, stored.SHA256)
+		require.NoError(t, err)
+		opened, err := p.app.vault.Open(ctx, events.Sealed(kept), id.Of[id.Fact](stored.MessageID), "media")
+		require.NoError(t, err)
+		require.Equal(t, "bytes of a picture", string(opened))
+		require.NotContains(t, string(kept), "picture")
+	})
 }

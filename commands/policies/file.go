@@ -10,7 +10,7 @@ import (
 
 // MediaStore keeps the files of customers' messages, which the platform forgets.
 type MediaStore interface {
-	// Fetch gets the file of a message from the platform and keeps it, sealed. The same file again changes nothing. A
+	// Fetch gets the file of a message from the platform and keeps it, sealed. A
 	// *MissingError says that the platform does not give it; after any other error it may be there and be tried again.
 	Fetch(ctx context.Context, f File) (Stored, error)
 }

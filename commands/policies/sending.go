@@ -2,7 +2,6 @@ package policies
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -133,7 +132,7 @@ func (s *sending) follow(ctx context.Context, d *desk, in *Input) error {
 	case events.NumberQualityChanged:
 		d.setRate(e.PhoneNumberID, e.PerSecond)
 	case events.TimerFired:
-		queued, err := s.queued(ctx, e)
+		queued, err := written(ctx, s.streams, e.Stream, func(q events.MessageQueued) bool { return q.MessageID.String() == e.Subject })
 		if err != nil || queued == nil {
 			return err
 		}
@@ -149,36 +148,6 @@ func (s *sending) remind(ctx context.Context, in *Input, message id.Message, due
 		Ordinal: int(in.Revision), Due: due,
 	})
 	return err
-}
-
-// queued finds what was written in a message that a timer brings back. It may be in an older book than the timer's.
-func (s *sending) queued(ctx context.Context, fired events.TimerFired) (*events.MessageQueued, error) {
-	in, is := events.ConversationOf(fired.Stream)
-	if !is {
-		return nil, nil //nolint:nilnil // not one of ours
-	}
-	for book := 0; ; book++ {
-		stream, empty := conversation.BookStream(in, book), true
-		for record, err := range s.streams.ReadStream(ctx, stream, 0) {
-			if err != nil {
-				return nil, fmt.Errorf("reading %s: %w", stream, err)
-			}
-			empty = false
-			if record.Type != events.NameOf[events.MessageQueued]() {
-				continue
-			}
-			event, _, err := events.DecodeRecord(record)
-			if err != nil {
-				return nil, fmt.Errorf("reading %s at %d: %w", stream, record.Revision, err)
-			}
-			if queued, is := event.(events.MessageQueued); is && queued.MessageID.String() == fired.Subject {
-				return &queued, nil
-			}
-		}
-		if empty {
-			return nil, ctx.Err() //nolint:nilnil // there is no such message
-		}
-	}
 }
 
 // dispatch gives a message to the platform if it is to be sent, and records what came of it. What has begun is seen through,
