@@ -83,7 +83,7 @@ bench/projections: ## rebuilding, live traffic, and both at once, against their 
 bench/domain: ## what decisions cost, against their bounds
 	@mkdir -p .bench
 	@$(GO) test -run '^$$' -bench '^BenchmarkDomain' -benchtime 1x -count 1 -p 1 -timeout 30m \
-		./domain/... ./commands | tee .bench/output
+		./domain/... ./commands/... | tee .bench/output
 	@awk -f .ci/bounds.awk .bench/output
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)

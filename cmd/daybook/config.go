@@ -92,12 +92,7 @@ func (c Config) Validate() error {
 			bad(name, "is not a Postgres connection string") // the parser's error could hold the password
 		}
 	}
-	if strings.ContainsFunc(c.AdminToken, unicode.IsSpace) {
-		bad("DAYBOOK_ADMIN_TOKEN", "must not contain white space")
-	}
-	if c.URL != "" && webAddress(c.URL) == nil {
-		bad("DAYBOOK_URL", "%q is not an http:// or https:// address", c.URL)
-	}
+	c.validateCalls(bad)
 	if strings.ContainsFunc(c.Process, func(r rune) bool { return !unicode.IsPrint(r) }) || len(c.Process) > maxProcess {
 		bad("DAYBOOK_PROCESS", "must be printable and at most %d bytes long", maxProcess)
 	}
@@ -112,13 +107,21 @@ func (c Config) Validate() error {
 			bad("DAYBOOK_WHATSAPP_APP_SECRET", "secret %d is empty", i+1)
 		}
 	}
-	if strings.ContainsFunc(c.WhatsAppToken, unicode.IsSpace) {
-		bad("DAYBOOK_WHATSAPP_TOKEN", "must not contain white space")
-	}
-	if c.WhatsAppURL != "" && webAddress(c.WhatsAppURL) == nil {
-		bad("DAYBOOK_WHATSAPP_URL", "%q is not an http:// or https:// address", c.WhatsAppURL)
-	}
 	return errors.Join(problems...)
+}
+
+// validateCalls checks where others are called, and with what.
+func (c Config) validateCalls(bad func(name, rule string, arguments ...any)) {
+	for name, token := range map[string]string{"DAYBOOK_ADMIN_TOKEN": c.AdminToken, "DAYBOOK_WHATSAPP_TOKEN": c.WhatsAppToken} {
+		if strings.ContainsFunc(token, unicode.IsSpace) {
+			bad(name, "must not contain white space")
+		}
+	}
+	for name, address := range map[string]string{"DAYBOOK_URL": c.URL, "DAYBOOK_WHATSAPP_URL": c.WhatsAppURL} {
+		if address != "" && webAddress(address) == nil {
+			bad(name, "%q is not an http:// or https:// address", address)
+		}
+	}
 }
 
 // webAddress reads an address of the web, nil if it is none.

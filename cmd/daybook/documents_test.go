@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,20 +16,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/adapters/whatsapp/sim"
 	"daybook/projections/messages"
 )
 
 // TestCommandsInDocumentsWork tries every command that README and docs show: make targets and verbs must exist with their
 // flags, and calls of the API must succeed on a running server, in the order in which they are shown.
 func TestCommandsInDocumentsWork(t *testing.T) {
-	base := runServer(t)
+	platform := httptest.NewServer(sim.New(sim.Config{Now: time.Now}))
+	defer platform.Close()
+	where := strings.NewReplacer("http://127.0.0.1:8080", runServer(t), "http://127.0.0.1:8090", platform.URL)
 	tried := 0
 	for _, document := range documents(t) {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 			for _, command := range commandsIn(block[1]) {
-				tryCommand(t, document, command, base)
+				tryCommand(t, document, command, where)
 				tried++
 			}
 		}
@@ -126,7 +130,7 @@ func commandsIn(block string) []string {
 	return commands
 }
 
-func tryCommand(t *testing.T, document, command, base string) {
+func tryCommand(t *testing.T, document, command string, where *strings.Replacer) {
 	t.Helper()
 	words := strings.Fields(strings.Replace(command, "go run ./cmd/daybook", "daybook", 1))
 	switch strings.TrimPrefix(words[0], "bin/") {
@@ -139,7 +143,7 @@ func tryCommand(t *testing.T, document, command, base string) {
 		require.NoErrorf(t, verb.ParseFlags(rest), "%s: %s", document, command)
 		require.Truef(t, verb.Runnable(), "%s: %s", document, command)
 	case "curl":
-		tryCall(t, document, command, base)
+		tryCall(t, document, command, where)
 	case "export", "git", "apt-get":
 	case "go", "grep", "createdb", "psql": // only in the tutorial, whose own test runs them
 		require.Equal(t, "../../docs/tutorial/first-projection.md", document)
@@ -148,15 +152,17 @@ func tryCommand(t *testing.T, document, command, base string) {
 	}
 }
 
-func tryCall(t *testing.T, document, command, base string) {
+func tryCall(t *testing.T, document, command string, where *strings.Replacer) {
 	t.Helper()
-	address := regexp.MustCompile(`http://127\.0\.0\.1:8080[^\s']*`).FindString(command)
+	address := regexp.MustCompile(`http://127\.0\.0\.1:80[89]0[^\s']*`).FindString(command)
 	method, body := http.MethodGet, ""
 	if payload := regexp.MustCompile(`(?s)-d '(.*)'`).FindStringSubmatch(command); payload != nil {
 		method, body = http.MethodPost, payload[1]
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method,
-		strings.Replace(address, "http://127.0.0.1:8080", base, 1), strings.NewReader(body))
+	if strings.Contains(command, "-X POST") {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, where.Replace(address), strings.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer document-token")
 	request.Header.Set("Content-Type", "application/json")

@@ -115,7 +115,7 @@ func (p *play) becomes(ctx context.Context, t *testing.T, message id.Message, st
 }
 
 // types lists the types of everything that was recorded, and what is in it in clear.
-func (p *play) types(ctx context.Context, t *testing.T) (types map[string]int, clear string) {
+func (p *play) types(ctx context.Context, t *testing.T) (types map[string]int, stored string) {
 	t.Helper()
 	types = map[string]int{}
 	var all strings.Builder
@@ -155,12 +155,12 @@ func TestS26_ACustomerIsAnsweredThroughThePlatform(t *testing.T) {
 		refused := p.send(ctx, t, notification("refused"))
 		p.becomes(ctx, t, refused, "failed")
 
-		types, clear := p.types(ctx, t)
+		types, stored := p.types(ctx, t)
 		require.Equal(t, 2, types["DispatchUnknown"], "two answers never came")
 		require.Equal(t, 1, types["DispatchFailed"], "one was refused and may be tried again")
 		t.Run("S27_what is said and to whom is stored in clear nowhere", func(t *testing.T) {
-			require.NotContains(t, clear, playSecret)
-			require.NotContains(t, clear, playAda)
+			require.NotContains(t, stored, playSecret)
+			require.NotContains(t, stored, playAda)
 		})
 		t.Run("no message was given to the platform twice", func(t *testing.T) {
 			given := map[string]int{}
@@ -206,7 +206,7 @@ func TestThePlatformIsServedUntilStopped(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- simulate(ctx, sim.Config{Now: time.Now}, "127.0.0.1:0", out) }()
 	address := strings.TrimPrefix(<-out.first, "The platform is at ")
-	response, err := http.Get(strings.Replace(address, "/v24.0", "/sim/log", 1)) //nolint:noctx // in a test
+	response, err := http.Get(strings.Replace(address, "/v24.0", "/sim/log", 1))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)

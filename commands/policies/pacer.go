@@ -2,7 +2,6 @@ package policies
 
 import (
 	"context"
-	"iter"
 	"time"
 
 	"daybook/domain/account"
@@ -104,9 +103,7 @@ func (p *pacer) used(message id.Message, now time.Time) {
 }
 
 // Streams reads a stream from an inclusive revision. A missing stream yields nothing.
-type Streams interface {
-	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
-}
+type Streams = RepliesStore
 
 // rateOf reads what the platform told of a number's rate; perSecond when it told nothing, or nobody can say.
 func rateOf(ctx context.Context, streams Streams, p conversation.Party) int {

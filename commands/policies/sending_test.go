@@ -181,7 +181,7 @@ func TestEachAnswerHasItsOutcome(t *testing.T) {
 func TestATimerBringsBackWhatMayBeTriedAgainLaterAndLater(t *testing.T) {
 	t.Parallel()
 	store, m := storetest.Lend(t), newMailer()
-	queue(t, store, 1, 1, "later later ok")
+	queue(t, store, 1, 1, strings.Repeat("later ", 2)+"ok")
 	policy := sendingOver(store, m)
 	policiestest.Run(t, store, policy)
 	for _, wait := range []time.Duration{10 * time.Second, 20 * time.Second} {

@@ -34,7 +34,7 @@ func written[E events.Event](ctx context.Context, streams Streams, stream string
 			}
 		}
 		if empty {
-			return nil, ctx.Err() //nolint:nilnil // there is none
+			return nil, ctx.Err()
 		}
 	}
 }

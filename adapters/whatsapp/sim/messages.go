@@ -53,7 +53,10 @@ type request struct {
 			Code string `json:"code"`
 		} `json:"language"`
 	} `json:"template"`
-	Image       *struct{ ID, Link string } `json:"image"`
+	Image *struct {
+		ID   string `json:"id"`
+		Link string `json:"link"`
+	} `json:"image"`
 	Interactive *struct {
 		Type string `json:"type"`
 	} `json:"interactive"`
@@ -166,7 +169,7 @@ type object map[string]any
 func answer(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // who left does not want it
+	_ = json.NewEncoder(w).Encode(value) //nolint:errchkjson // who left does not want it
 }
 
 // refuse answers with the platform's error document.

@@ -175,7 +175,7 @@ func bodyOf(cfg Config, batch []update) []byte {
 	if field == "" {
 		field = "messages"
 	}
-	body, _ := json.Marshal(object{ // of strings and numbers: it cannot fail
+	body, _ := json.Marshal(object{ //nolint:errchkjson // of strings and numbers: it cannot fail
 		"object": "whatsapp_business_account",
 		"entry":  []object{{"id": cfg.WABA, "time": first.at.Unix(), "changes": []object{{"field": field, "value": value}}}},
 	})
