@@ -16,6 +16,9 @@ import (
 	"daybook/events/id"
 )
 
+// messagesSchema is the live build of the messages.
+const messagesSchema = "messages_v4"
+
 // poison appends an event that a projection of messages wants and cannot read.
 func (s *system) poison(stream string, envelope events.Envelope) api.EventPlace {
 	s.t.Helper()
@@ -75,7 +78,7 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	second := s.poison("conversation-"+key, events.Envelope{Account: account})
 
 	build := s.parked(waiting(1))
-	require.Equal(t, "messages_v3", build.Schema)
+	require.Equal(t, messagesSchema, build.Schema)
 	require.Equal(t, &api.Blast{Text: "1 of 2 conversations", Parked: 1, Total: 2, Of: "conversations"}, build.Blast)
 	require.Empty(t, build.Skipped)
 	at := strconv.FormatUint(uint64(s.head()), 10)
@@ -101,7 +104,7 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 
 	asked, err := s.RetryParked(ctx, "messages", api.RetryParked{Key: key})
 	require.NoError(t, err)
-	require.Equal(t, api.ProjectionBuild{Name: "messages", Schema: "messages_v3"}, asked)
+	require.Equal(t, api.ProjectionBuild{Name: "messages", Schema: messagesSchema}, asked)
 	again := s.parked(func(b api.ParkedBuild) bool { return b.Parked[0].Tries == waits.Tries+1 })
 	require.Equal(t, waits.Cause, again.Parked[0].Cause)
 	retried := s.call(http.MethodPost, "/api/v1/projections/messages/parked/retry", "") // all that waits
@@ -121,7 +124,7 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	require.Equal(t, bad, next.Skipped[0].Event)
 	require.Equal(t, []string{key, "MessageAccepted"}, []string{next.Skipped[0].Key, next.Skipped[0].Type})
 	recorded := events.ProjectionEventSkipped{
-		Projection: "messages", Schema: "messages_v3", Key: key, Stream: bad.Stream, EventType: "MessageAccepted", Reason: skip.Reason,
+		Projection: "messages", Schema: messagesSchema, Key: key, Stream: bad.Stream, EventType: "MessageAccepted", Reason: skip.Reason,
 	}
 	require.Equal(t, []events.ProjectionEventSkipped{recorded}, s.accesses(account))
 
@@ -134,7 +137,7 @@ func TestParkedEventsAreListedRetriedAndSkipped(t *testing.T) {
 	}
 	require.Len(t, s.accesses(account), 1)
 
-	skip.EventPlace, skip.Schema = second, "messages_v3"
+	skip.EventPlace, skip.Schema = second, messagesSchema
 	_, err = s.SkipParked(ctx, "messages", skip)
 	require.NoError(t, err)
 	past, err = s.AsOf(ctx, "messages", strconv.FormatUint(uint64(s.head()), 10))
@@ -198,7 +201,7 @@ func TestWhatCannotBeRetriedOrSkippedIsRefused(t *testing.T) {
 		"skip in nothing":    {"nothing/parked/skip", skip("key", key), http.StatusNotFound, "ProjectionUnknown", ""},
 		"retry of nobody":    {"messages/parked/retry", `{"key":"nobody"}`, http.StatusConflict, order, ""},
 		"retry where none":   {"audit/parked/retry", `{}`, http.StatusConflict, order, ""},
-		"retry in another's": {"audit/parked/retry", `{"schema":"messages_v3"}`, out, "BuildUnknown", "body.schema"},
+		"retry in another's": {"audit/parked/retry", `{"schema":"` + messagesSchema + `"}`, out, "BuildUnknown", "body.schema"},
 		"retry in nothing":   {"nothing/parked/retry", `{}`, http.StatusNotFound, "ProjectionUnknown", ""},
 	} {
 		a := s.call(http.MethodPost, "/api/v1/projections/"+c.path, c.body)

@@ -54,7 +54,7 @@ func TestAReadModelIsReadAsItStood(t *testing.T) {
 	list, err := s.AsOf(t.Context(), "messages", at)
 	require.NoError(t, err)
 	require.Equal(t, []api.TableRows{{Table: "devices", Rows: 1}, {Table: "messages"}, {Table: "recipients"}}, list.Tables)
-	require.Equal(t, []any{"messages", 3, then, (*time.Time)(nil)}, []any{list.Name, list.Version, list.Position, list.AskedTime})
+	require.Equal(t, []any{"messages", 4, then, (*time.Time)(nil)}, []any{list.Name, list.Version, list.Position, list.AskedTime})
 	require.Equal(t, &api.AsOfEvent{
 		Position: then, Stream: "devices-" + account.String(), Type: "DeviceLinked", RecordedAt: list.LastEvent.RecordedAt,
 	}, list.LastEvent)
@@ -89,7 +89,7 @@ func TestAReadModelIsReadAsItStood(t *testing.T) {
 	require.Nil(t, nothing.LastEvent)
 
 	after := &events.Ref{Stream: "devices-" + account.String()}
-	require.Equal(t, events.ProjectionReadAsOf{Projection: "messages", Version: 3, Table: "devices", Rows: 1, After: after}, s.reads()[0])
+	require.Equal(t, events.ProjectionReadAsOf{Projection: "messages", Version: 4, Table: "devices", Rows: 1, After: after}, s.reads()[0])
 	require.Len(t, s.reads(), 4)
 	require.Zero(t, s.scratches())
 }

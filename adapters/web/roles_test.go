@@ -116,15 +116,21 @@ func (s *system) permits(r route, account id.Account, p person) bool {
 // bodies are good ones, for the routes that want one. A body is read before it is known whose account it is for.
 func bodies() map[string]string {
 	return map[string]string{
-		"acceptTerms":   `{"terms_version":"1","privacy_version":"1"}`,
-		"updateProfile": `{}`,
-		"linkDevice":    `{"kind":"tablet","platform":"x","name":"y"}`,
-		"renameDevice":  `{"name":"y"}`,
-		"sendMessage":   `{"device_id":"` + nobody + `","to":"+393331234567","type":"text","text":"x"}`,
-		"recordConsent": `{"customer":"+393331234567","category":"marketing","wanted":true,"source":"form"}`,
-		"addUser":       `{"name":"x","roles":["agent"]}`,
-		"changeRoles":   `{"roles":["agent"]}`,
-		"issueKey":      `{"label":"x","scopes":["agent"],"expires_at":"` + tomorrow().UTC().Format(time.RFC3339) + `"}`,
+		"acceptTerms":        `{"terms_version":"1","privacy_version":"1"}`,
+		"updateProfile":      `{}`,
+		"linkDevice":         `{"kind":"tablet","platform":"x","name":"y"}`,
+		"renameDevice":       `{"name":"y"}`,
+		"sendMessage":        `{"device_id":"` + nobody + `","to":"+393331234567","type":"text","text":"x"}`,
+		"recordConsent":      `{"customer":"+393331234567","category":"marketing","wanted":true,"source":"form"}`,
+		"addUser":            `{"name":"x","roles":["agent"]}`,
+		"changeRoles":        `{"roles":["agent"]}`,
+		"changePhoto":        `{"media_sha256":""}`,
+		"configureCommand":   `{"command":"menu","replies":[{"language":"it","text":"x"}]}`,
+		"configureAutoReply": `{"replies":[{"language":"it","text":"x"}]}`,
+		"publishNotice":      `{"locales":[{"language":"it","text":"x"}]}`,
+		"submitTemplate":     `{"name":"x","language":"it","category":"utility","components":[]}`,
+		"sendStaffMessage":   `{"device_id":"` + nobody + `","to_device_id":"` + nobody + `","text":"x"}`,
+		"issueKey":           `{"label":"x","scopes":["agent"],"expires_at":"` + tomorrow().UTC().Format(time.RFC3339) + `"}`,
 	}
 }
 

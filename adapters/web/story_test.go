@@ -129,7 +129,7 @@ func TestAnAccountsWholeLife(t *testing.T) {
 	trail, err := s.AuditEntries(t.Context(), client.AuditFilter{Account: account}, client.WaitForToken(last.Token))
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"NumberClaimed", "AccountRegistered", "TermsAccepted", "ProfileUpdated", "DeviceLinked", "PremiumSubscribed", "DeviceLinked",
+		"NumberClaimed", "WABAClaimed", "AccountRegistered", "TermsAccepted", "ProfileUpdated", "DeviceLinked", "PremiumSubscribed", "DeviceLinked",
 		"PremiumCancelled", "DeviceUnlinked", "TermsAccepted",
 	}, typesOf(trail.Entries))
 }
