@@ -113,7 +113,11 @@ func TestStoreRefusesReadModelsOfAnother(t *testing.T) {
 	require.NoError(t, a.during(t.Context(), func(string) error { return a.caughtUp(t.Context()) }))
 	require.NoError(t, a.close())
 	before := checkpoints(t, config)
-	require.Len(t, before, len(definitions())+1+16, "one each, the head's, and those of rating's shards")
+	shards := 0
+	for _, p := range a.policyList() {
+		shards += p.Shards()
+	}
+	require.Len(t, before, len(definitions())+1+shards, "one each, the head's, and those of the policies' shards")
 
 	other := storetest.LendEmbedded(t)
 	wrong := config

@@ -49,7 +49,7 @@ func TestRatesAndLedgerFromTheCommandLine(t *testing.T) {
 	entries := run("ledger", "entries", "--account", account.String(), "--from", "2026-10-05T10:42:07Z", "--limit", "4")
 	require.Equal(t, 5, strings.Count(entries, "\n"), entries)
 	require.Regexp(t, `\d+ +2026-10-05T10:42:07Z  20\S+Z  provider:whatsapp:payable +-0\.024800  EUR +charge +[0-9a-f-]{36}  billing-[0-9a-f-]{36}-2026-10@\d+\.\d\n`, entries)
-	require.Contains(t, run("projection", "ls", "--wait-for", head), "rating  running")
+	require.Regexp(t, `(?m)^rating +running`, run("projection", "ls", "--wait-for", head))
 
 	said, err := daybook(t.Context(), t, environment, "rates", "import", written(t, strings.ReplaceAll(pricing.ReferenceCards, "0.0248", "free")))
 	require.Error(t, err)

@@ -18,6 +18,7 @@ func (a *app) policyList() []policies.Policy {
 		policies.NewRating(a.store, a.now),
 		policies.NewTimers(dueTimers{a}, a.commands, a.now),
 		policies.NewReplies(a.store, a.commands, letters{a}, a.now),
+		policies.NewPeriods(a.commands),
 	}
 	if a.config.WhatsAppToken == "" { // another process may have one: nothing is sent and nothing is lost here
 		return list

@@ -53,11 +53,11 @@ func TestThePastIsReadFromTheCommandLine(t *testing.T) {
 	}
 	const after = `as of position \d+: after DeviceLinked at devices-1@0, recorded \S+Z\nmade by today's projector from the events of then; what has been erased since stays erased\n`
 	listed, _ := asOf("messages --at " + now)
-	require.Regexp(t, `^messages, version 3, `+after+`\nTABLE +ROWS\ndevices +1\nmessages +0\nrecipients +0\n$`, listed)
+	require.Regexp(t, `^messages, version 4, `+after+`\nTABLE +ROWS\ndevices +1\nmessages +0\nrecipients +0\n$`, listed)
 
 	position := regexp.MustCompile(`position (\d+)`).FindStringSubmatch(listed)[1]
 	rows, said := asOf("messages --table devices --at " + position)
-	require.Regexp(t, `^messages, version 3, table devices, `+after+`$`, said)
+	require.Regexp(t, `^messages, version 4, table devices, `+after+`$`, said)
 	require.Regexp(t, `^device_id,account_id,name,kind,platform,linked_at,unlinked_at\n[^,]+,[^,]+,"iPhone ""Mario""",smartphone,ios,[^\n]+\n$`, rows)
 
 	object, said := asOf("messages --format json --table devices --at " + position)

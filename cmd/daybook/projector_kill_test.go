@@ -270,8 +270,11 @@ func (s *struggle) standing(t *testing.T, pool *pgxpool.Pool) map[string][]strin
 	for _, schema := range s.live(t, pool) {
 		rows, err := projectiontest.Dump(t.Context(), pool, schema)
 		require.NoError(t, err)
-		require.NotEmpty(t, rows, schema)
-		out["rows of "+column(t, pool, "SELECT name FROM projections WHERE schema_name = '"+schema+"'")[0]] = rows
+		name := column(t, pool, "SELECT name FROM projections WHERE schema_name = '"+schema+"'")[0]
+		if name != "templates" { // of which the month says nothing
+			require.NotEmpty(t, rows, schema)
+		}
+		out["rows of "+name] = rows
 	}
 	return out
 }

@@ -92,8 +92,11 @@ func newTraffic(t *testing.T, base string) *traffic {
 	account, device := newBusiness(t, server, "enterprise", "USD")
 	tr := &traffic{account: account}
 	for i := range 40 {
+		customer := fmt.Sprintf("+3939000000%02d", i)
+		_, err := server.RecordConsent(ctx, account, api.RecordConsent{Customer: customer, Category: "marketing", Wanted: true, Source: "form"})
+		require.NoError(t, err)
 		queued, err := server.SendMessage(ctx, account, api.SendMessage{
-			DeviceID: device, To: fmt.Sprintf("+3939000000%02d", i), Type: "template", Category: "utility",
+			DeviceID: device, To: customer, Type: "template", Category: "marketing",
 			Template: &api.Template{Name: "order", Language: "it"},
 		})
 		require.NoError(t, err)

@@ -26,11 +26,11 @@ func TestVerbsWorkWithAndWithoutAServer(t *testing.T) {
 	running := append(environment, "DAYBOOK_URL="+server.base) //nolint:gocritic // a longer copy is wanted
 	listed, err := daybook(t.Context(), t, running, "audit", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, listed)
-	require.Equal(t, 5, strings.Count(listed, "\n"), listed) // the head, the store, its vault, the claim, the account
+	require.Equal(t, 6, strings.Count(listed, "\n"), listed) // the head, the store, its vault, two claims, the account
 	require.Contains(t, listed, "AccountRegistered")
 	projections, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for", registered.Token)
 	require.NoError(t, err, projections)
-	require.Regexp(t, `audit +audit_v1 +live +running +\d+ +4 +0 events`, projections)
+	require.Regexp(t, `audit +audit_v1 +live +running +\d+ +5 +0 events`, projections)
 	said, err := daybook(t.Context(), t, running, "projection", "ls", "--wait-for=")
 	require.Error(t, err)
 	require.Contains(t, said, "query.wait_for: expected a value")

@@ -58,7 +58,9 @@ func (p periods) React(ctx context.Context, _ int, inputs []*Input) error {
 		var err error
 		switch e := in.Event.(type) {
 		case events.BatchRated:
-			err = p.rated(ctx, in, set)
+			if !e.Closed {
+				err = p.rated(ctx, in, set)
+			}
 		case events.TimerFired:
 			err = p.fired(ctx, in, e)
 		}
