@@ -141,13 +141,15 @@ type BudgetReserved struct {
 	To         int            `json:"to"`   // the first that is not among them
 	Amount     money.Amount   `json:"amount"`
 	Rates      []ReservedRate `json:"rates,omitempty"` // in order of market
+	// Recipients tells which of the rates, from 1, is held for each of the recipients; 0 for those whom no rate card prices,
+	// who are not written to.
+	Recipients []int `json:"recipients"`
 }
 
-// ReservedRate is what is held for each recipient of a market. A market without a rate is written to by nobody.
+// ReservedRate is what is held for each recipient of a market.
 type ReservedRate struct {
 	Market string `json:"market"`
 	Micros int64  `json:"micros"`
-	Count  int    `json:"count"`
 }
 
 // BudgetExhausted says that the money does not suffice for the next recipient. The campaign goes on as soon as it does:
@@ -228,16 +230,14 @@ type MarketAmount struct {
 	Micros  int64  `json:"micros"`
 }
 
-// OutcomesCounted condenses what became known of a campaign's messages since the last one. It names nobody (S20).
+// OutcomesCounted condenses which of a campaign's messages reached nobody, since the last one: what was held for them is
+// free. It names nobody. Those that were delivered are condensed by CampaignCharged.
 type OutcomesCounted struct {
 	CampaignID id.Campaign  `json:"campaign_id"`
 	Source     Ref          `json:"source"` // the last fact that was counted, in log order: counting goes on after it
-	Sent       int          `json:"sent,omitempty"`
-	Delivered  int          `json:"delivered,omitempty"`
-	Read       int          `json:"read,omitempty"`
 	Failed     int          `json:"failed,omitempty"`
 	Expired    int          `json:"expired,omitempty"`
-	Released   money.Amount `json:"released"` // what was held for those that failed or expired
+	Released   money.Amount `json:"released"` // what was held for them
 }
 
 // CampaignCompleted says that nobody is left to be written to.

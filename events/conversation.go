@@ -35,7 +35,9 @@ const (
 type WamidHash string
 
 // CampaignRef says for which campaign a message was written, and what its budget holds for the message until the outcome
-// is known.
+// is known. That ends once: with the first fact that tells of a delivery, whose charge takes its place, or, if it comes
+// before, the first that tells of a failure or the end of the message's life, which frees it. That fact says what was held;
+// a failure after a delivery, and everything after what freed it, says that nothing is.
 type CampaignRef struct {
 	CampaignID id.Campaign `json:"campaign_id"`
 	Chunk      int         `json:"chunk"`    // of the audience, from 0

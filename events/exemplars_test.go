@@ -260,7 +260,7 @@ func exemplars() map[string][]events.Event {
 		"CampaignCancelled": {events.CampaignCancelled{CampaignID: of[id.Campaign](50)}},
 		"BudgetReserved": {events.BudgetReserved{
 			CampaignID: of[id.Campaign](50), Chunk: 3, From: 100, To: 102, Amount: euros(125_000),
-			Rates: []events.ReservedRate{{Market: "Brazil", Micros: 62_500, Count: 2}},
+			Rates: []events.ReservedRate{{Market: "Brazil", Micros: 62_500}}, Recipients: []int{1, 1},
 		}},
 		"BudgetExhausted": {events.BudgetExhausted{
 			CampaignID: of[id.Campaign](50), Chunk: 3, From: 102, Spent: euros(1), Reserved: euros(125_000), Limit: euros(150_000),
@@ -279,7 +279,7 @@ func exemplars() map[string][]events.Event {
 		}},
 		"OutcomesCounted": {events.OutcomesCounted{
 			CampaignID: of[id.Campaign](50), Source: events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},
-			Sent: 5, Delivered: 4, Read: 3, Failed: 2, Expired: 1, Released: euros(62_500),
+			Failed: 2, Expired: 1, Released: euros(62_500),
 		}},
 		"CampaignCompleted": {events.CampaignCompleted{
 			CampaignID: of[id.Campaign](50), Written: 1500, Skipped: []events.SkipCount{{Reason: events.SkipOptedOut, Count: 1}},

@@ -13,6 +13,7 @@ type TimerKind string
 const (
 	TimerCampaignStart  TimerKind = "campaign_start"  // the campaign's
 	TimerCampaignExpiry TimerKind = "campaign_expiry" // the campaign's
+	TimerCampaignPace   TimerKind = "campaign_pace"   // the campaign's: time for its next recipients
 	TimerMessageTTL     TimerKind = "message_ttl"     // a message: its life is over
 	TimerDispatchRetry  TimerKind = "dispatch_retry"  // a message: it may be given to the platform again
 	TimerMediaRetry     TimerKind = "media_retry"     // a message: its file may be fetched again

@@ -13,6 +13,7 @@ package campaign
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"daybook/domain"
@@ -24,8 +25,17 @@ import (
 // ChunkSize is how many recipients a chunk of an audience has; the last one may have fewer.
 const ChunkSize = 500
 
+const streamPrefix = "campaign-"
+
 // Stream names the campaign's stream.
-func Stream(campaign id.Campaign) string { return "campaign-" + campaign.String() }
+func Stream(campaign id.Campaign) string { return streamPrefix + campaign.String() }
+
+// IDOf returns the campaign that has a stream; false where that is another's.
+func IDOf(stream string) (id.Campaign, bool) {
+	text, found := strings.CutPrefix(stream, streamPrefix)
+	campaign, err := id.Parse[id.Campaign](text)
+	return campaign, found && err == nil
+}
 
 // ChunkStream names the stream of a chunk of the campaign's audiences.
 func ChunkStream(campaign id.Campaign, chunk int) string {
@@ -60,6 +70,7 @@ type State struct {
 
 	next      place        // the recipient that nothing was decided on yet
 	current   *reservation // for the recipients before next, while they are written to
+	turn      string       // whose turn has to come before next is written to; empty: it may be now
 	exhausted bool         // the money did not suffice for next
 	reserved  int64        // micro-units, current included
 	spent     int64
@@ -72,12 +83,13 @@ type State struct {
 // place is a recipient of the audience.
 type place struct{ chunk, index int }
 
-// reservation is for the recipients of a chunk from one on up to another, by what is held for each market.
+// reservation is for the recipients of a chunk from one on up to another, and what is held for each.
 type reservation struct {
 	place
 
-	to    int
-	rates []events.ReservedRate
+	to         int
+	rates      []events.ReservedRate
+	recipients []int // which of the rates, from 1
 }
 
 // Evolve folds one event.
@@ -97,11 +109,11 @@ func Evolve(s State, event events.Event) State {
 	case events.CampaignApproved:
 		s.phase = Approved
 	case events.CampaignStarted:
-		s.phase, s.skipped, s.charged = Running, map[events.SkipReason]int{}, map[string]uint64{}
+		s.phase, s.turn, s.skipped, s.charged = Running, "", map[events.SkipReason]int{}, map[string]uint64{}
 	case events.CampaignPaused:
 		s.phase = Paused
 	case events.CampaignResumed:
-		s.phase = Running
+		s.phase, s.turn = Running, ""
 	case events.CampaignCancelled:
 		s.phase = Cancelled
 	case events.CampaignCompleted:
@@ -116,13 +128,13 @@ func Evolve(s State, event events.Event) State {
 func (s State) account(event events.Event) State {
 	switch e := event.(type) {
 	case events.BudgetReserved:
-		s.current = &reservation{place{e.Chunk, e.From}, e.To, e.Rates}
+		s.current = &reservation{place{e.Chunk, e.From}, e.To, e.Rates, e.Recipients}
 		s.reserved += e.Amount.Micros
-		s.exhausted = false
+		s.exhausted, s.turn = false, ""
 	case events.BudgetExhausted:
-		s.exhausted = true
+		s.exhausted, s.turn = true, ""
 	case events.ReservationUsed:
-		s.next, s.current = s.after(e.Chunk, e.To), nil
+		s.next, s.current, s.turn = s.after(e.Chunk, e.To), nil, TurnAfter(e)
 		s.reserved -= e.Released.Micros
 		s.written += e.Written
 		for _, n := range e.Skipped {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"daybook/domain"
@@ -103,9 +104,11 @@ func (s State) Reserve(chunk, from int, prices []Price, now time.Time) ([]events
 	}
 	n, amount := s.afford(prices)
 	if n > 0 {
-		return []events.Event{events.BudgetReserved{
-			CampaignID: s.drafted.CampaignID, Chunk: chunk, From: from, To: from + n, Amount: s.money(amount), Rates: ratesOf(prices[:n]),
-		}}, nil
+		reserved := events.BudgetReserved{
+			CampaignID: s.drafted.CampaignID, Chunk: chunk, From: from, To: from + n, Amount: s.money(amount),
+		}
+		reserved.Rates, reserved.Recipients = ratesOf(prices[:n])
+		return []events.Event{reserved}, nil
 	}
 	if s.exhausted {
 		return nil, nil
@@ -134,57 +137,62 @@ func (p Price) held() int64 {
 	return p.Micros
 }
 
-func ratesOf(prices []Price) []events.ReservedRate {
-	byMarket := map[string]events.ReservedRate{}
+// ratesOf lists the different prices, and which of them is each recipient's.
+func ratesOf(prices []Price) (rates []events.ReservedRate, recipients []int) {
 	for _, p := range prices {
+		if rate := (events.ReservedRate{Market: p.Market, Micros: p.Micros}); p.Known && !slices.Contains(rates, rate) {
+			rates = append(rates, rate)
+		}
+	}
+	slices.SortFunc(rates, func(a, b events.ReservedRate) int {
+		return cmp.Or(cmp.Compare(a.Market, b.Market), cmp.Compare(a.Micros, b.Micros))
+	})
+	for _, p := range prices {
+		which := 0
 		if p.Known {
-			rate := byMarket[p.Market]
-			byMarket[p.Market] = events.ReservedRate{Market: p.Market, Micros: p.Micros, Count: rate.Count + 1}
+			which = 1 + slices.Index(rates, events.ReservedRate{Market: p.Market, Micros: p.Micros})
 		}
+		recipients = append(recipients, which)
 	}
-	return slices.SortedFunc(maps.Values(byMarket), func(a, b events.ReservedRate) int { return cmp.Compare(a.Market, b.Market) })
+	return rates, recipients
 }
 
-// Held returns what is held for each recipient of a market while those that money is held for are written to; not known: no
-// rate was, and nobody of that market is written to.
-func (s State) Held(market string) Price {
+// Held returns what is held for the recipients that money is held for, in their order. Not known: no rate card told, and
+// the recipient is not written to.
+func (s State) Held() []Price {
 	if s.current == nil {
-		return Price{}
+		return nil
 	}
-	for _, rate := range s.current.rates {
-		if rate.Market == market {
-			return Price{market, rate.Micros, true}
+	held := make([]Price, len(s.current.recipients))
+	for i, which := range s.current.recipients {
+		if which > 0 {
+			rate := s.current.rates[which-1]
+			held[i] = Price{rate.Market, rate.Micros, true}
 		}
 	}
-	return Price{}
+	return held
 }
 
-// Outcome is what became of a recipient that money was held for.
-type Outcome struct {
-	Price   Price
-	Skipped events.SkipReason // empty: the message is written
-}
-
-// Use ends the reservation of recipients that were written to or skipped, one outcome each. It decides nothing when that has
-// been noted already.
-func (s State) Use(chunk, from int, outcomes []Outcome) ([]events.Event, error) {
+// Use ends the reservation of recipients that were written to, or skipped for a reason, each one. It decides nothing when
+// that has been noted already.
+func (s State) Use(chunk, from int, outcomes []events.SkipReason) ([]events.Event, error) {
 	if s.current == nil || s.current.place != (place{chunk, from}) || len(outcomes) != s.current.to-from {
 		return nil, nil
 	}
 	used := events.ReservationUsed{CampaignID: s.drafted.CampaignID, Chunk: chunk, From: from, To: s.current.to}
 	skipped, released := map[events.SkipReason]int{}, int64(0)
-	for _, o := range outcomes {
-		if o.Skipped == "" {
+	for i, held := range s.Held() {
+		if outcomes[i] == "" {
 			used.Written++
 			continue
 		}
-		skipped[o.Skipped]++
-		released += o.Price.held()
+		skipped[outcomes[i]]++
+		released += held.held()
 	}
 	used.Skipped, used.Released = counts(skipped), s.money(released)
 	decided := []events.Event{used}
 	if s.phase != Cancelled && s.after(chunk, s.current.to).chunk == s.audience.Chunks {
-		after := Evolve(s.copied(), used)
+		after := Evolve(s.Copy(), used)
 		return after.complete(decided, ""), nil
 	}
 	return decided, nil
@@ -219,8 +227,8 @@ func (s State) complete(decided []events.Event, rest events.SkipReason) []events
 	})
 }
 
-// copied is a state whose maps may be changed.
-func (s State) copied() State {
+// Copy is a state that keeps nothing in common with what is folded on.
+func (s State) Copy() State {
 	s.skipped, s.charged = maps.Clone(s.skipped), maps.Clone(s.charged)
 	return s
 }
@@ -240,6 +248,18 @@ func (s State) Charge(c events.CampaignCharged) ([]events.Event, error) {
 	c.CampaignID = s.drafted.CampaignID
 	return []events.Event{c}, nil
 }
+
+// TurnAfter names the turn of those who come after recipients that were written to. A campaign goes at the pace at which the
+// number sends: what is not written yet can still be paused or cancelled.
+func TurnAfter(used events.ReservationUsed) string {
+	return strconv.Itoa(used.Chunk) + "-" + strconv.Itoa(used.To)
+}
+
+// Goes tells whether the next recipients may be written to when a turn has come, or something else has happened (empty).
+func (s State) Goes(turn string) bool { return s.turn == "" || s.turn == turn }
+
+// Writes tells whether those that money is held for may still be written to.
+func (s State) Writes(now time.Time) bool { return !s.ended() && !s.over(now) }
 
 // ErrCounted says that outcomes were counted since by somebody else: what to count has to be found again.
 var ErrCounted = errors.New("outcomes of this campaign were counted by somebody else")

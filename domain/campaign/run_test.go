@@ -1,6 +1,7 @@
 package campaign_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,7 @@ func reserved(from, to int, micros int64) events.BudgetReserved {
 	n := to - from
 	return events.BudgetReserved{
 		CampaignID: sale, From: from, To: to, Amount: reais(micros * int64(n)),
-		Rates: []events.ReservedRate{{Market: "Brazil", Micros: micros, Count: n}},
+		Rates: []events.ReservedRate{{Market: "Brazil", Micros: micros}}, Recipients: slices.Repeat([]int{1}, n),
 	}
 }
 
@@ -40,14 +41,9 @@ func exhausted(from int, spent, held, limit int64) events.BudgetExhausted {
 }
 
 // use tells that all recipients of a reservation were written to, but for those that are skipped.
-func use(from, to int, micros int64, skipped ...events.SkipReason) decision {
-	outcomes := make([]campaign.Outcome, to-from)
-	for i := range outcomes {
-		outcomes[i].Price = prices(micros)[0]
-	}
-	for i, reason := range skipped {
-		outcomes[i].Skipped = reason
-	}
+func use(from, to int, skipped ...events.SkipReason) decision {
+	outcomes := make([]events.SkipReason, to-from)
+	copy(outcomes, skipped)
 	return func(s campaign.State) ([]events.Event, error) { return s.Use(0, from, outcomes) }
 }
 
@@ -60,8 +56,8 @@ func TestMoneyIsHeldBeforeAnybodyIsWrittenTo(t *testing.T) {
 	t.Parallel()
 	two := running(5, 150_000).When(reserve(0, 5, 62_500)).Then(t, reserved(0, 2, 62_500))
 	two.When(reserve(0, 5, 62_500)).Then(t) // they are not the next any more
-	written := two.When(use(0, 2, 62_500)).Then(t, used(0, 2, 2, 0))
-	written.When(use(0, 2, 62_500)).Then(t)
+	written := two.When(use(0, 2)).Then(t, used(0, 2, 2, 0))
+	written.When(use(0, 2)).Then(t)
 	empty := written.When(reserve(2, 5, 62_500)).Then(t, exhausted(2, 0, 125_000, 150_000))
 	empty.When(reserve(2, 5, 62_500)).Then(t) // it was said
 
@@ -75,7 +71,7 @@ func TestMoneyIsHeldBeforeAnybodyIsWrittenTo(t *testing.T) {
 		require.ErrorIs(t, err, campaign.ErrCounted)
 		return nil, nil
 	}).Then(t)
-	third := released.When(reserve(2, 5, 62_500)).Then(t, reserved(2, 3, 62_500)).When(use(2, 3, 62_500)).Then(t, used(2, 3, 1, 0))
+	third := released.When(reserve(2, 5, 62_500)).Then(t, reserved(2, 3, 62_500)).When(use(2, 3)).Then(t, used(2, 3, 1, 0))
 	spent := third.Given(events.CampaignCharged{
 		CampaignID: sale, Source: events.Ref{Stream: "billing", Revision: 1}, Charged: 2, Amount: reais(125_000), Held: reais(125_000),
 	})
@@ -90,7 +86,7 @@ func TestWhoIsSkippedFreesWhatWasHeld(t *testing.T) {
 	t.Parallel()
 	held := running(600, 1_000).When(reserve(0, 3, 100)).Then(t, reserved(0, 3, 100))
 	skipped := events.SkipCount{Reason: events.SkipBlocked, Count: 2}
-	after := held.When(use(0, 3, 100, events.SkipBlocked, events.SkipBlocked)).Then(t, used(0, 3, 1, 200, skipped))
+	after := held.When(use(0, 3, events.SkipBlocked, events.SkipBlocked)).Then(t, used(0, 3, 1, 200, skipped))
 	after.When(reserve(3, 13, 100)).Then(t, reserved(3, 12, 100))
 }
 
@@ -99,13 +95,13 @@ func TestWhoHasNoPriceIsNotWrittenTo(t *testing.T) {
 	t.Parallel()
 	mixed := append(prices(100), campaign.Price{Market: "Nowhere"}, prices(40)[0])
 	running(600, 100).When(func(s campaign.State) ([]events.Event, error) { return s.Reserve(0, 0, mixed, opens) }).Then(t,
-		events.BudgetReserved{CampaignID: sale, To: 2, Amount: reais(100), Rates: []events.ReservedRate{{Market: "Brazil", Micros: 100, Count: 1}}})
+		events.BudgetReserved{CampaignID: sale, To: 2, Amount: reais(100), Rates: []events.ReservedRate{{Market: "Brazil", Micros: 100}}, Recipients: []int{1, 0}})
 }
 
 func TestTheLastRecipientCompletesTheCampaign(t *testing.T) {
 	t.Parallel()
 	running(3, 1_000).When(reserve(0, 3, 100)).Then(t, reserved(0, 3, 100)).
-		When(use(0, 3, 100, events.SkipNoOptIn)).Then(t, used(0, 3, 2, 100, events.SkipCount{Reason: events.SkipNoOptIn, Count: 1}),
+		When(use(0, 3, events.SkipNoOptIn)).Then(t, used(0, 3, 2, 100, events.SkipCount{Reason: events.SkipNoOptIn, Count: 1}),
 		events.CampaignCompleted{CampaignID: sale, Written: 2, Skipped: []events.SkipCount{{Reason: events.SkipNoOptIn, Count: 1}}})
 }
 
@@ -127,7 +123,7 @@ func TestAPausedCampaignWritesToNobodyElse(t *testing.T) {
 
 	// Those that money was held for are settled all the same.
 	stopped := running(3, 1_000).When(reserve(0, 3, 100)).Then(t, reserved(0, 3, 100)).When(cancel).Then(t, events.CampaignCancelled{CampaignID: sale})
-	stopped.When(use(0, 3, 100, events.SkipEnded, events.SkipEnded)).Then(t, used(0, 3, 1, 200, events.SkipCount{Reason: events.SkipEnded, Count: 2})).
+	stopped.When(use(0, 3, events.SkipEnded, events.SkipEnded)).Then(t, used(0, 3, 1, 200, events.SkipCount{Reason: events.SkipEnded, Count: 2})).
 		When(resume).Rejected(t, "CampaignNotRunning")
 }
 
@@ -240,11 +236,10 @@ func (p *play) write(t *rapid.T) {
 	if task, chunk, from, to = p.state.Next(opens); task != campaign.Write {
 		return
 	}
-	outcomes := make([]campaign.Outcome, to-from)
+	outcomes := make([]events.SkipReason, to-from)
 	for i := range outcomes {
-		outcomes[i].Price = prices(each[i])[0]
 		if rapid.IntRange(0, 3).Draw(t, "skipped") == 0 {
-			outcomes[i].Skipped = events.SkipOptedOut
+			outcomes[i] = events.SkipOptedOut
 			p.skipped++
 			continue
 		}

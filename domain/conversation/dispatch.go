@@ -65,7 +65,9 @@ func (s State) keepDispatch(event events.Event) {
 
 func (s State) end(message id.Message) {
 	m := s.sent[message]
-	m.marks = m.marks.with(ended)
+	if m.marks = m.marks.with(ended); !m.delivered() {
+		m = m.released()
+	}
 	s.sent[message] = m
 	delete(s.dispatches, message)
 }
@@ -99,12 +101,14 @@ func (s State) Start(message id.Message, now time.Time) ([]events.Event, error) 
 	}}, nil
 }
 
-// Refuse records that the platform did not take a message: also where its outcome was taken for unknown in the meantime.
+// Refuse records that the platform did not take a message: also where its outcome was taken for unknown in the meantime, but
+// not where the platform told what became of it.
 func (s State) Refuse(c Refused, now time.Time) ([]events.Event, error) {
-	if _, err := s.outbound(c.Message); err != nil {
+	m, err := s.outbound(c.Message)
+	if err != nil {
 		return nil, err
 	}
-	if !s.attempting(c.Message, c.Attempt) {
+	if m.told() || !s.attempting(c.Message, c.Attempt) {
 		return nil, nil
 	}
 	return []events.Event{events.DispatchFailed{

@@ -95,6 +95,16 @@ func (s State) sending(message id.Message) events.Sending {
 	return sending
 }
 
+// released is the message once its campaign's budget holds nothing for it any more: the first word that it reached nobody
+// frees what was held, and no later fact says again that it is.
+func (m outbound) released() outbound {
+	if common := valueOf(m.traits); common.campaign.Reserved != 0 {
+		common.campaign.Reserved = 0
+		m.traits = unique.Make(common)
+	}
+	return m
+}
+
 // lifeEnds is when the platform stops trying to deliver a message.
 func (m outbound) lifeEnds() time.Time {
 	return m.queuedAt.time().Add(valueOf(m.traits).category.Life())
@@ -148,6 +158,10 @@ func (s State) note(status events.Status, fact events.StatusFact) {
 		s.platform.note(fact.MessageID, fact.Origin)
 	}
 	m := s.sent[fact.MessageID]
+	if status == events.StatusFailed && !m.delivered() {
+		m = m.released()
+		s.sent[fact.MessageID] = m
+	}
 	at, pricing := fact.At.Unix(), fact.Pricing
 	for i := range m.receipts {
 		if m.receipts[i].recipient == fact.RecipientID {

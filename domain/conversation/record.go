@@ -116,6 +116,7 @@ type telling struct {
 	recorded []events.Event
 	drafts   map[leg]receipt
 	bound    []id.Message // messages that this delivery binds
+	freed    []id.Message // messages that this delivery frees what was held for
 	platform platform
 	cloned   bool // the platform's conversations are a copy
 }
@@ -217,7 +218,7 @@ func (t *telling) step(u StatusUpdate) {
 		At: at, Pricing: u.Pricing, Origin: u.Origin, Raw: u.Raw,
 	}
 	if !m.marks.has(elsewhere) { // what was not written here is neither charged nor counted
-		fact.Sending = t.sendingTo(u)
+		fact.Sending = t.holding(u, before)
 		fact.Delivery = after.news(after.delivery(t.platform.within(u.MessageID)), was, m.lifeEnds())
 		fact.ShowsSent = after.showsSent(before)
 	}
@@ -252,6 +253,25 @@ func (t *telling) sendingTo(u StatusUpdate) events.Sending {
 	sending := t.sending(u.MessageID)
 	if u.Dialling != (events.Dialling{}) && u.Dialling != sending.Dialling {
 		sending.Dialling, sending.Market = u.Dialling, ""
+	}
+	return sending
+}
+
+// holding is what a message was, and what its campaign's budget still holds for it: nothing once it failed before anything
+// told of its delivery. Where it was delivered first a charge takes the place of what is held, and a failure frees nothing.
+func (t *telling) holding(u StatusUpdate, before receipt) events.Sending {
+	sending := t.sendingTo(u)
+	if sending.Campaign == nil {
+		return sending
+	}
+	delivered, fails := before.told&meansDelivery != 0, u.Status == events.StatusFailed
+	switch {
+	case slices.Contains(t.freed, u.MessageID), fails && delivered:
+		ref := *sending.Campaign
+		ref.Reserved = 0
+		sending.Campaign = &ref
+	case fails:
+		t.freed = append(t.freed, u.MessageID)
 	}
 	return sending
 }

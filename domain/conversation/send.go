@@ -58,13 +58,17 @@ func (s State) Send(c Send, from Sender, now time.Time) ([]events.Event, error) 
 
 // Repeats tells that a system has written the message before, or that its campaign has written to this customer.
 func (s State) Repeats(c Send) bool {
-	if c.Campaign != nil {
-		if _, written := s.campaigns[c.Campaign.CampaignID]; written {
-			return true
-		}
+	if c.Campaign != nil && s.WrittenBy(c.Campaign.CampaignID) {
+		return true
 	}
 	_, written := s.sent[c.MessageID]
 	return c.bySystem() && written
+}
+
+// WrittenBy tells whether a campaign has written to this customer.
+func (s State) WrittenBy(campaign id.Campaign) bool {
+	_, written := s.campaigns[campaign]
+	return written
 }
 
 // queue returns the events of a message that may be written.
