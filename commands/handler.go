@@ -7,6 +7,7 @@ import (
 
 	"daybook/domain/account"
 	"daybook/domain/billing"
+	"daybook/domain/campaign"
 	"daybook/domain/content"
 	"daybook/domain/conversation"
 	"daybook/domain/devices"
@@ -40,10 +41,15 @@ type Handler struct {
 	told          aggregate[account.Record]
 	templates     aggregate[template.State]
 	closings      aggregate[billing.Requests]
-	readings      readings // of rate cards; see Book
+	campaigns     aggregate[campaign.State]
+	chunks        aggregate[campaign.Chunk] // of campaigns' audiences
+	readings      readings                  // of rate cards; see Book
 	knownTerms    atomic.Pointer[knownTerms]
 	owners        sync.Map // phone number id → id.Account; see NumberOwner
 }
+
+// chunksLimit keeps few chunks: each has the sealed values of 500 people.
+const chunksLimit = 8 * (entryWeight + 2)
 
 // New returns a handler over a store. The clock says when things are recorded.
 func New(store EventStore, now func() time.Time) *Handler { return newHandler(store, now, cacheLimit) }
@@ -66,6 +72,8 @@ func newHandler(store EventStore, now func() time.Time, limit int) *Handler {
 		notices:       newAggregate(store, now, account.EvolveNotices, limit),
 		told:          newAggregate(store, now, account.EvolveRecord, limit),
 		templates:     newAggregate(store, now, template.Evolve, limit),
+		campaigns:     newAggregate(store, now, campaign.Evolve, limit),
+		chunks:        newAggregate(store, now, campaign.EvolveChunk, min(limit, chunksLimit)),
 		closings:      newAggregate(store, now, billing.EvolveRequests, limit),
 	}
 	h.conversations.books = &bookkeeping[conversation.State]{bookLimit, conversation.State.CarryForward}
