@@ -34,6 +34,7 @@ type Config struct {
 	WhatsAppVerifyToken string        `env:"DAYBOOK_WHATSAPP_VERIFY_TOKEN" help:"token of the webhook handshake" secret:"true"`
 	WhatsAppToken       string        `env:"DAYBOOK_WHATSAPP_TOKEN"        help:"access token of the platform's Graph API; unset: this process sends nothing and fetches no files, and messages wait" secret:"true"`
 	WhatsAppURL         string        `env:"DAYBOOK_WHATSAPP_URL"          envDefault:"https://graph.facebook.com/v24.0" help:"where the Graph API is, with its version"`
+	CampaignRate        int           `env:"DAYBOOK_CAMPAIGN_RATE"         envDefault:"80"             help:"how many recipients a second a campaign writes to, as many as its number sends to; 0: all at once"`
 	ProjectionConfirm   bool          `env:"DAYBOOK_PROJECTION_CONFIRM"    envDefault:"false"          help:"whether the new version of a projection waits for daybook projection go-live, even where the one that is read is of a version that this binary cannot read"`
 	ProjectionAudit     time.Duration `env:"DAYBOOK_PROJECTION_AUDIT" envDefault:"1h" help:"how often the rows of each projection are compared with the log, behind all other work; 0: never"`
 	Process             string        `env:"DAYBOOK_PROCESS"               help:"name of this process where it says who works on what; unset: the name of the host"`
@@ -72,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("DAYBOOK_LISTEN", "%q is not host:port", c.Listen)
+	}
+	if c.CampaignRate < 0 {
+		bad("DAYBOOK_CAMPAIGN_RATE", "%d is negative", c.CampaignRate)
 	}
 	if c.ProjectionAudit < 0 {
 		bad("DAYBOOK_PROJECTION_AUDIT", "%s is negative", c.ProjectionAudit)

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
-	"daybook/adapters/vault"
 	"daybook/adapters/web/api"
 	"daybook/commands/policies"
 	"daybook/events"
@@ -38,7 +36,7 @@ func (l letters) Answer(
 
 // unlessErased makes of somebody who was erased nobody to write to.
 func unlessErased(err error) (policies.Letter, bool, error) {
-	if _, erased := errors.AsType[*vault.ErasedError](err); erased {
+	if isErased(err) {
 		err = nil
 	}
 	return policies.Letter{}, false, err
