@@ -93,6 +93,7 @@ type CampaignScheduled struct {
 type BudgetSet struct {
 	CampaignID id.Campaign  `json:"campaign_id"`
 	Limit      money.Amount `json:"limit"`
+	Running    bool         `json:"running,omitempty"` // the campaign has started: no approval is taken back
 }
 
 // CampaignApproved lets the campaign start when it is due. What it is approved as cannot be changed any more.
@@ -245,6 +246,8 @@ type CampaignCompleted struct {
 	CampaignID id.Campaign `json:"campaign_id"`
 	Written    int         `json:"written"`
 	Skipped    []SkipCount `json:"skipped,omitempty"` // in order of reason
+	// Rest is who among them was not decided on before the end.
+	Rest *SkipCount `json:"rest,omitempty"`
 }
 
 func (CampaignDrafted) isEvent()   {}

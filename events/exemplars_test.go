@@ -252,7 +252,7 @@ func exemplars() map[string][]events.Event {
 			CampaignID: of[id.Campaign](50), LocalTime: "2026-12-01T09:00", Timezone: "Europe/Rome", StartsAt: at(10), EndsAt: at(20),
 			DeviceID: of[id.Device](20), DeviceName: "iPhone Mario", RegistryRevision: 7,
 		}},
-		"BudgetSet":         {events.BudgetSet{CampaignID: of[id.Campaign](50), Limit: euros(150_000)}},
+		"BudgetSet":         {events.BudgetSet{CampaignID: of[id.Campaign](50), Limit: euros(150_000), Running: true}},
 		"CampaignApproved":  {events.CampaignApproved{CampaignID: of[id.Campaign](50)}},
 		"CampaignStarted":   {events.CampaignStarted{CampaignID: of[id.Campaign](50), StartedAt: at(10)}},
 		"CampaignPaused":    {events.CampaignPaused{CampaignID: of[id.Campaign](50), Reason: events.PausedByTemplate}},
@@ -283,6 +283,7 @@ func exemplars() map[string][]events.Event {
 		}},
 		"CampaignCompleted": {events.CampaignCompleted{
 			CampaignID: of[id.Campaign](50), Written: 1500, Skipped: []events.SkipCount{{Reason: events.SkipOptedOut, Count: 1}},
+			Rest: &events.SkipCount{Reason: events.SkipBudget, Count: 1},
 		}},
 		"RateCardImported": {events.RateCardImported{
 			Currency: "EUR", EffectiveFrom: "2026-10-01",

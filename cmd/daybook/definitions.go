@@ -4,6 +4,8 @@ import (
 	"daybook/projections"
 	"daybook/projections/analytics"
 	"daybook/projections/audit"
+	"daybook/projections/campaigns"
+	"daybook/projections/customers"
 	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
@@ -21,5 +23,7 @@ func definitions() []projections.Definition {
 		analytics.Define,
 		templates.Define,
 		timers.Define,
+		campaigns.Define,
+		customers.Define,
 	}
 }

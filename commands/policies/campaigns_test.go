@@ -36,6 +36,7 @@ func TestVector16_MoneyThatIsFreeAgainIsUsed(t *testing.T) {
 	p.settle()
 	require.Equal(t, []events.CampaignCompleted{{
 		CampaignID: p.id, Written: 3, Skipped: []events.SkipCount{{Reason: events.SkipBudget, Count: 2}},
+		Rest: &events.SkipCount{Reason: events.SkipBudget, Count: 2},
 	}}, of[events.CampaignCompleted](p))
 }
 

@@ -102,7 +102,7 @@ func Evolve(s State, event events.Event) State {
 	case events.CampaignScheduled:
 		s.scheduled, s.phase = e, Drafted
 	case events.BudgetSet:
-		if s.limit = e.Limit; !s.started() {
+		if s.limit = e.Limit; !e.Running {
 			s.phase = Drafted
 		}
 		s.exhausted = false

@@ -60,6 +60,13 @@ func budget(micros int64) events.BudgetSet {
 	return events.BudgetSet{CampaignID: sale, Limit: reais(micros)}
 }
 
+// raised is a budget that is set while the campaign runs.
+func raised(micros int64) events.BudgetSet {
+	set := budget(micros)
+	set.Running = true
+	return set
+}
+
 func given(facts ...events.Event) scenario.Scenario[campaign.State] {
 	return scenario.New(campaign.Evolve).Given(facts...)
 }
@@ -167,7 +174,7 @@ func TestABudgetIsInTheAccountsCurrencyAndCoversWhatIsHeld(t *testing.T) {
 	given(drafted()).When(set(reais(5))).Then(t, budget(5)).When(set(reais(5))).Then(t)
 	held := running(5, 125).When(reserve(0, 5, 25)).Then(t, reserved(0, 5, 25))
 	held.When(set(reais(124))).Rejected(t, "BudgetTooSmall")
-	held.When(set(reais(126))).Then(t, budget(126))
+	held.When(set(reais(126))).Then(t, raised(126))
 	held.Given(events.CampaignCancelled{CampaignID: sale}).When(set(reais(126))).Rejected(t, "CampaignLocked")
 }
 

@@ -238,7 +238,7 @@ func (s State) SetBudget(limit money.Amount, currency money.Currency) ([]events.
 	case limit == s.limit:
 		return nil, nil
 	}
-	return []events.Event{events.BudgetSet{CampaignID: s.drafted.CampaignID, Limit: limit}}, nil
+	return []events.Event{events.BudgetSet{CampaignID: s.drafted.CampaignID, Limit: limit, Running: s.started()}}, nil
 }
 
 // Approve lets the campaign start when it is due.

@@ -211,6 +211,7 @@ func (s State) Finish(now time.Time) ([]events.Event, error) {
 
 // complete adds that nobody is left: whoever is not decided on yet is skipped for a reason.
 func (s State) complete(decided []events.Event, rest events.SkipReason) []events.Event {
+	completed := events.CampaignCompleted{CampaignID: s.drafted.CampaignID, Written: s.written}
 	skipped := maps.Clone(s.skipped)
 	left := s.audience.Recipients - s.written
 	for _, n := range s.skipped {
@@ -221,10 +222,10 @@ func (s State) complete(decided []events.Event, rest events.SkipReason) []events
 			skipped = map[events.SkipReason]int{}
 		}
 		skipped[rest] += left
+		completed.Rest = &events.SkipCount{Reason: rest, Count: left}
 	}
-	return append(decided, events.CampaignCompleted{
-		CampaignID: s.drafted.CampaignID, Written: s.written, Skipped: counts(skipped),
-	})
+	completed.Skipped = counts(skipped)
+	return append(decided, completed)
 }
 
 // Copy is a state that keeps nothing in common with what is folded on.
