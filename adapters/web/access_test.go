@@ -59,7 +59,7 @@ func TestEveryRouteIsClosedByDefault(t *testing.T) {
 			require.NotEqual(t, http.StatusInternalServerError, a.StatusCode, "%s %s: %s", method, address, a.body)
 		}
 	}
-	require.Equal(t, 54, seen, "routes in the document")
+	require.Equal(t, 65, seen, "routes in the document")
 	require.Equal(t, http.StatusUnauthorized, s.raw(http.MethodGet, "/api/v1/nothing", "").StatusCode)
 	require.Equal(t, http.StatusUnauthorized, s.raw(http.MethodGet, "/api/v1/", "").StatusCode)
 }

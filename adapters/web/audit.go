@@ -27,6 +27,8 @@ const (
 	ledgerProjection    = "ledger"
 	analyticsProjection = "analytics"
 	templatesProjection = "templates"
+	campaignsProjection = "campaigns"
+	customersProjection = "customers"
 )
 
 type auditInput struct {

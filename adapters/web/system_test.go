@@ -34,10 +34,13 @@ import (
 	"daybook/projections"
 	"daybook/projections/analytics"
 	"daybook/projections/audit"
+	"daybook/projections/campaigns"
+	"daybook/projections/customers"
 	"daybook/projections/ledger"
 	"daybook/projections/messages"
 	"daybook/projections/routing"
 	"daybook/projections/templates"
+	"daybook/projections/timers"
 )
 
 const (
@@ -77,7 +80,7 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	require.NoError(t, err)
 	engine, err := projections.NewEngine(projections.Config{
 		Pool: database, Subscriber: watermill.NewBatchSubscriber(watermill.Config{Log: store}), Log: store, Now: time.Now,
-	}, audit.Define, messages.Define, routing.Define, ledger.Define, analytics.Define, templates.Define)
+	}, audit.Define, messages.Define, routing.Define, ledger.Define, analytics.Define, templates.Define, campaigns.Define, customers.Define, timers.Define)
 	require.NoError(t, err)
 	require.NoError(t, engine.Prepare(t.Context()))
 	s := &system{
@@ -85,7 +88,8 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	}
 	runner, err := policies.NewRunner(policies.Config{
 		Log: store, Leases: postgres.NewLeases(database), Now: time.Now, Logger: logger,
-	}, policies.NewRating(store, time.Now))
+	}, policies.NewRating(store, time.Now), policies.NewCampaigns(s.commands, vault.Copies{Vault: keeper}, 0),
+		policies.NewCampaignCharges(store, s.commands), policies.NewCampaignOutcomes(store, s.commands))
 	require.NoError(t, err)
 	s.hold = run(t, runner.Run)
 	config := web.Config{

@@ -31,6 +31,12 @@ var (
 	fromLedger    = sources{policies: []string{policies.RatingName}, projections: []string{ledgerProjection}}
 	fromAnalytics = sources{projections: []string{analyticsProjection}}
 	fromTemplates = sources{projections: []string{templatesProjection}}
+	fromCustomers = sources{projections: []string{customersProjection}}
+	// What a campaign was charged follows from what was rated, and is condensed.
+	fromCampaigns = sources{
+		policies:    []string{policies.RatingName, policies.CampaignChargesName, policies.CampaignOutcomesName},
+		projections: []string{campaignsProjection},
+	}
 )
 
 // reading is where the rows of an answer are read, and how far these are, if not further.

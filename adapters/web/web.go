@@ -151,6 +151,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerMessages(endpoints)
 	s.registerConsents(endpoints)
 	s.registerStaff(endpoints)
+	s.registerCampaigns(endpoints)
 	s.registerRates(endpoints)
 	s.registerLedger(endpoints)
 	s.registerAnalytics(endpoints)
@@ -242,6 +243,7 @@ func describe(document *huma.OpenAPI) {
 		{Name: "Accounts", Description: "Businesses, their terms, profiles and devices."},
 		{Name: "People", Description: "Who works for an account, in which roles, and their keys to this API."},
 		{Name: "Messages", Description: "Writing messages, and what became of them."},
+		{Name: "Campaigns", Description: "One message to many customers, when it is sent and what it may cost."},
 		{Name: "Billing", Description: "Rate cards, and the ledger of what messages cost."},
 		{Name: "Analytics", Description: "How many messages there were, and what became of them."},
 		{Name: "Audit", Description: "The trail of everything that happened."},

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"daybook/adapters/vault"
 	"daybook/adapters/web/api"
 	"daybook/commands/policies"
 	"daybook/events"
@@ -36,7 +38,7 @@ func (l letters) Answer(
 
 // unlessErased makes of somebody who was erased nobody to write to.
 func unlessErased(err error) (policies.Letter, bool, error) {
-	if isErased(err) {
+	if _, erased := errors.AsType[*vault.ErasedError](err); erased {
 		err = nil
 	}
 	return policies.Letter{}, false, err

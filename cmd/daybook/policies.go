@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/adapters/media"
+	"daybook/adapters/vault"
 	"daybook/adapters/whatsapp/graph"
 	"daybook/commands/policies"
 	"daybook/events"
@@ -20,6 +21,7 @@ func (a *app) policyList() []policies.Policy {
 		policies.NewReplies(a.store, a.commands, letters{a}, a.now),
 		policies.NewPeriods(a.commands),
 		policies.NewCampaigns(a.commands, copies{a}, a.config.CampaignRate),
+		policies.NewCampaigns(a.commands, vault.Copies{Vault: a.vault}, a.config.CampaignRate),
 		policies.NewCampaignCharges(a.store, a.commands),
 		policies.NewCampaignOutcomes(a.store, a.commands),
 	}

@@ -1,4 +1,4 @@
-package main
+package vault
 
 import (
 	"context"
@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 
-	"daybook/adapters/vault"
 	"daybook/commands"
 	"daybook/domain/campaign"
 	"daybook/events"
 	"daybook/events/id"
 )
 
-// copies seals, for campaigns, what is written to each customer.
-type copies struct{ *app }
+// Copies seals, for campaigns, what is written to each customer.
+type Copies struct{ *Vault }
 
-func (c copies) Seal(
+// Seal opens whom copies are for and what they are called, fills the places of the template, and seals both for the messages.
+func (c Copies) Seal(
 	ctx context.Context, owner id.Account, parameters []events.CampaignParameter, all []commands.Copy,
 ) ([]commands.SealedCopy, error) {
 	scopes := make([]events.KeyScope, len(all))
@@ -25,7 +25,7 @@ func (c copies) Seal(
 			Account: owner, Subject: to.Recipient.CustomerID.UUID, Class: events.ClassMessages, Year: c.now().UTC().Year(),
 		}
 	}
-	keys, err := c.vault.Keys(ctx, scopes)
+	keys, err := c.Keys(ctx, scopes)
 	if err != nil && (keys == nil || !isErased(err)) {
 		return nil, fmt.Errorf("finding the keys of %d customers: %w", len(all), err)
 	}
@@ -43,8 +43,8 @@ func (c copies) Seal(
 	return sealed, nil
 }
 
-func (c copies) seal(ctx context.Context, key events.DataKey, parameters []events.CampaignParameter, to commands.Copy) (s commands.SealedCopy, err error) {
-	address, err := c.open(ctx, to.Recipient.To)
+func (c Copies) seal(ctx context.Context, key events.DataKey, parameters []events.CampaignParameter, to commands.Copy) (s commands.SealedCopy, err error) {
+	address, err := c.left(ctx, to.Recipient.To)
 	if err != nil || len(address) == 0 {
 		s.Skipped = events.SkipErased
 		return s, err
@@ -69,9 +69,9 @@ func (c copies) seal(ctx context.Context, key events.DataKey, parameters []event
 	return s, nil
 }
 
-// open reads a sealed value; nothing is left of one that was erased.
-func (c copies) open(ctx context.Context, found events.Found) ([]byte, error) {
-	opened, err := c.vault.Open(ctx, found.Sealed, found.FactID, found.Path)
+// left reads a sealed value; nothing is left of one that was erased.
+func (c Copies) left(ctx context.Context, found events.Found) ([]byte, error) {
+	opened, err := c.Open(ctx, found.Sealed, found.FactID, found.Path)
 	if isErased(err) {
 		return nil, nil
 	}
@@ -79,11 +79,11 @@ func (c copies) open(ctx context.Context, found events.Found) ([]byte, error) {
 }
 
 // name is what a customer is called; empty when that is not known any more. A contact is the platform's object.
-func (c copies) name(ctx context.Context, found *events.Found) (string, error) {
+func (c Copies) name(ctx context.Context, found *events.Found) (string, error) {
 	if found == nil {
 		return "", nil
 	}
-	opened, err := c.open(ctx, *found)
+	opened, err := c.left(ctx, *found)
 	if err != nil || found.Path != "contact" || len(opened) == 0 {
 		return string(opened), err
 	}
@@ -99,6 +99,6 @@ func (c copies) name(ctx context.Context, found *events.Found) (string, error) {
 }
 
 func isErased(err error) bool {
-	_, erased := errors.AsType[*vault.ErasedError](err)
+	_, erased := errors.AsType[*ErasedError](err)
 	return erased
 }
