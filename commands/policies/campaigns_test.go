@@ -1,13 +1,19 @@
 package policies_test
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"daybook/commands"
 	"daybook/domain/campaign"
+	"daybook/domain/template"
 	"daybook/events"
+	"daybook/events/id"
 )
 
 // The budget is for two and a bit; when one fails, there is money for another.
@@ -196,4 +202,146 @@ func TestACampaignGoesAtTheNumbersPace(t *testing.T) {
 	p.clock = p.clock.Add(time.Minute)
 	p.settle()
 	require.Len(t, p.queued(), 2*campaign.ChunkSize)
+}
+
+// What a campaign's books tell of what customers did names nobody.
+func TestS20_WhatIsCountedOfACampaignNamesNobody(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(150_000, people("55119", 2)...)
+	p.starts()
+	p.fails(0, 131026)
+	p.tell(p.to[1].CustomerID, status(p.message(1), events.StatusRead, p.clock, nil))
+	p.settle()
+	counted := map[string]int{}
+	for record, err := range p.store.ReadStream(t.Context(), campaign.Stream(p.id), 0) {
+		require.NoError(t, err)
+		counted[record.Type]++
+		for n, to := range p.to {
+			require.NotContains(t, string(record.Data), to.CustomerID.String(), record.Type)
+			require.NotContains(t, string(record.Data), p.message(n).id.String(), record.Type)
+		}
+	}
+	require.Equal(t, 1, counted["OutcomesCounted"])
+	require.Equal(t, 1, counted["CampaignCharged"])
+}
+
+// Who takes consent back after the message was written, and before it is given to the platform, is not sent it, and what was
+// held is free.
+func TestConsentIsLookedAtOnceMoreBeforeSending(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(150_000, people("55119", 2)...)
+	p.starts()
+	p.chooses(p.to[0].CustomerID, false)
+	p.blocks(p.to[1].CustomerID)
+	for n := range p.to {
+		started, err := p.handler.StartDispatch(t.Context(), asAdmin, p.conversation(p.to[n].CustomerID), p.message(n).id, nil)
+		require.NoError(t, err)
+		require.Zero(t, started.Attempt, "it is not sent")
+	}
+	p.settle()
+	spent, reserved := p.money()
+	require.EqualValues(t, []int64{0, 0}, []int64{spent, reserved})
+	require.Equal(t, 2, of[events.OutcomesCounted](p)[0].Failed)
+}
+
+// Whoever was forgotten after the audience was taken is skipped. Whoever was written to before that, was.
+func TestWhoWasErasedIsSkipped(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(500_000, people("55119", 2)...)
+	p.copies.erased[p.to[0].CustomerID] = true
+	p.starts()
+	require.Equal(t, []events.SkipReason{events.SkipErased, ""}, p.skips())
+}
+
+// A template that the platform stops pauses the campaign instead of using up its recipients; so does a suspension.
+func TestACampaignPausesWhenNothingCanBeSent(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(500_000, people("55119", 2)...)
+	_, err := p.handler.SuspendAccount(t.Context(), asAdmin, p.account)
+	require.NoError(t, err)
+	p.starts()
+	require.Equal(t, []events.CampaignPaused{{CampaignID: p.id, Reason: events.PausedByPlatform}}, of[events.CampaignPaused](p))
+	_, err = p.handler.ReinstateAccount(t.Context(), asAdmin, p.account)
+	require.NoError(t, err)
+	_, _, err = p.handler.SubmitTemplate(t.Context(), asAdmin, p.account, template.Submit{
+		Name: template.Name{Name: "autumn", Language: "it"}, Category: events.Marketing, Components: []byte(`[{"type":"BODY","text":"{{1}}"}]`),
+	})
+	require.NoError(t, err)
+	_, err = p.handler.ResumeCampaign(t.Context(), asAdmin, p.account, p.id)
+	require.NoError(t, err)
+	p.settle()
+	require.Equal(t, events.PausedByTemplate, of[events.CampaignPaused](p)[1].Reason, "it is not approved")
+	require.Empty(t, p.queued())
+}
+
+// A campaign that is cancelled while it writes finds out who was written to, and writes to nobody else.
+func TestACampaignThatIsCancelledWhileItWrites(t *testing.T) {
+	t.Parallel()
+	p := due(t)
+	broken := errors.New("the process ends")
+	err := p.handler.AdvanceCampaign(t.Context(), asAdmin, p.id, "", &interrupted{copies: p.copies, seal: 1, err: broken})
+	require.ErrorIs(t, err, broken)
+	_, reserved := p.money()
+	require.EqualValues(t, 250_000, reserved)
+	_, err = p.handler.CancelCampaign(t.Context(), asAdmin, p.account, p.id)
+	require.NoError(t, err)
+	p.settle()
+	require.Equal(t, []events.SkipReason{events.SkipEnded, events.SkipEnded, events.SkipEnded, events.SkipEnded}, p.skips())
+	_, reserved = p.money()
+	require.Zero(t, reserved)
+	require.Empty(t, p.queued())
+}
+
+// interrupted ends at one of its calls.
+type interrupted struct {
+	copies
+
+	seal int
+	err  error
+}
+
+func (i *interrupted) Seal(ctx context.Context, owner id.Account, p []events.CampaignParameter, all []commands.Copy) ([]commands.SealedCopy, error) {
+	if i.seal--; i.seal == 0 {
+		return nil, i.err
+	}
+	return i.copies.Seal(ctx, owner, p, all)
+}
+
+// A recipient who was written to before the process ended counts as written, whatever has changed since.
+func TestWhoWasWrittenToBeforeACrashCounts(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(100_000_000, people("55119", 70)...)
+	p.clock = p.state().Scheduled().StartsAt
+	err := p.handler.AdvanceCampaign(t.Context(), asAdmin, p.id, "", &interrupted{copies: p.copies, seal: 2, err: context.Canceled})
+	require.Error(t, err)
+	require.Len(t, p.queued(), 64)
+	p.copies.erased[p.to[0].CustomerID] = true
+	p.chooses(p.to[1].CustomerID, false)
+	_, err = p.handler.CancelCampaign(t.Context(), asAdmin, p.account, p.id)
+	require.NoError(t, err)
+	p.settle()
+	skips := p.skips()
+	require.Equal(t, append(make([]events.SkipReason, 64), slices.Repeat([]events.SkipReason{events.SkipEnded}, 6)...), skips)
+	_, reserved := p.money()
+	require.EqualValues(t, 64*62_500, reserved)
+}
+
+// An audience whose taking was interrupted was never set.
+func TestAnAudienceCountsOnceItIsSet(t *testing.T) {
+	t.Parallel()
+	p := open(t, "USD", "Europe/Rome").promote(100_000_000, people("55119", 3)...)
+	broken := errors.New("the read model is away")
+	_, err := p.handler.TakeAudience(t.Context(), asAdmin, p.account, p.id, commands.Audience{Segment: "list", Recipients: func(yield func(events.Recipient, error) bool) {
+		for r, err := range crowd(campaign.ChunkSize) {
+			if !yield(r, err) {
+				return
+			}
+		}
+		yield(events.Recipient{}, broken)
+	}})
+	require.ErrorIs(t, err, broken)
+	_, err = p.handler.TakeAudience(t.Context(), asAdmin, p.account, p.id, commands.Audience{Segment: "list", Recipients: listed(append(p.to, p.to[0]))})
+	require.ErrorContains(t, err, " after ", "nobody is in it twice")
+	p.starts()
+	require.Len(t, p.queued(), 3)
 }
