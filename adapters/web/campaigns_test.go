@@ -43,7 +43,7 @@ func (s *system) planned(account id.Account, device id.Device, audience string) 
 	drafted := decoded[api.CampaignDrafted](s.t, s.done(account, http.MethodPost, "/campaigns", saleBody))
 	path = "/campaigns/" + drafted.ID.String()
 	s.done(account, http.MethodPut, path+"/audience", audience)
-	starts := time.Now().Add(24 * time.Hour).Format("2006-01-02") + "T12:00"
+	starts := time.Now().Add(24*time.Hour).Format("2006-01-02") + "T12:00"
 	s.done(account, http.MethodPut, path+"/schedule", `{"starts_at":"`+starts+`","device_id":"`+device.String()+`"}`)
 	s.done(account, http.MethodPut, path+"/budget", `{"limit":"1.00","currency":"EUR"}`)
 	return path, drafted.ID

@@ -32,7 +32,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.NoError(t, err)
 	list, err := s.Projections(t.Context(), client.WaitFor(head)) // before that the projections may still be starting
 	require.NoError(t, err)
-	require.Len(t, list.Projections, 6)
+	require.Len(t, list.Projections, 9)
 	require.Equal(t, "rating", list.Policies[0].Name)
 	require.Equal(t, "running", list.Policies[0].State)
 	require.Len(t, list.Policies[0].Shards, 16)
@@ -51,7 +51,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.True(t, state.Ready)
 	require.Equal(t, "ready", state.Store)
 	require.Equal(t, "ready", state.Postgres)
-	require.Len(t, state.Projections, 6)
+	require.Len(t, state.Projections, 9)
 	require.Len(t, state.Policies, 1)
 	require.NotContains(t, string(ready.body), "hidden_streams")
 	s.restart(func(c *web.Config) { c.HiddenStreams = func() int64 { return 3 } })

@@ -129,6 +129,11 @@ func bodies() map[string]string {
 		"configureAutoReply": `{"replies":[{"language":"it","text":"x"}]}`,
 		"publishNotice":      `{"locales":[{"language":"it","text":"x"}]}`,
 		"submitTemplate":     `{"name":"x","language":"it","category":"utility","components":[]}`,
+		"draftCampaign":      `{"name":"x","template":"x","category":"marketing","locales":["it"]}`,
+		"redraftCampaign":    `{"name":"x","template":"x","category":"marketing","locales":["it"]}`,
+		"setAudience":        `{"recipients":["+393331234567"]}`,
+		"scheduleCampaign":   `{"starts_at":"2099-01-01T09:00","device_id":"` + nobody + `"}`,
+		"setBudget":          `{"limit":"1.00","currency":"USD"}`,
 		"sendStaffMessage":   `{"device_id":"` + nobody + `","to_device_id":"` + nobody + `","text":"x"}`,
 		"issueKey":           `{"label":"x","scopes":["agent"],"expires_at":"` + tomorrow().UTC().Format(time.RFC3339) + `"}`,
 	}

@@ -20,7 +20,6 @@ func (a *app) policyList() []policies.Policy {
 		policies.NewTimers(dueTimers{a}, a.commands, a.now),
 		policies.NewReplies(a.store, a.commands, letters{a}, a.now),
 		policies.NewPeriods(a.commands),
-		policies.NewCampaigns(a.commands, copies{a}, a.config.CampaignRate),
 		policies.NewCampaigns(a.commands, vault.Copies{Vault: a.vault}, a.config.CampaignRate),
 		policies.NewCampaignCharges(a.store, a.commands),
 		policies.NewCampaignOutcomes(a.store, a.commands),
