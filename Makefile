@@ -41,9 +41,9 @@ lint: ## run the linters
 fmt: ## format the code
 	@$(LINTER) fmt ./...
 
-generate: ## write what is generated: missing golden files of events
+generate: ## write what is generated: missing golden files of events, references
 	@$(GO) test ./events -run TestGolden -update
-	@$(GO) test ./cmd/daybook -run TestConfigurationReference -update
+	@$(GO) test ./cmd/daybook -run ReferenceIsTrue -update
 
 verify: ## check formatting, linters, modules and generated files; changes nothing
 	@$(LINTER) fmt --diff ./...
@@ -51,7 +51,7 @@ verify: ## check formatting, linters, modules and generated files; changes nothi
 	@$(LINTER) run ./...
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
-	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|TestConfigurationReference'
+	@$(GO) test ./events ./cmd/daybook -run 'TestGolden|ReferenceIsTrue'
 
 bench: bench/main bench/rating bench/store bench/projections bench/domain ## run all benchmarks
 
