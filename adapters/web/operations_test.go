@@ -52,7 +52,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.Equal(t, "ready", state.Store)
 	require.Equal(t, "ready", state.Postgres)
 	require.Len(t, state.Projections, 9)
-	require.Len(t, state.Policies, 1)
+	require.Len(t, state.Policies, 4)
 	require.NotContains(t, string(ready.body), "hidden_streams")
 	s.restart(func(c *web.Config) { c.HiddenStreams = func() int64 { return 3 } })
 	ready = s.raw(http.MethodGet, "/readyz", "")

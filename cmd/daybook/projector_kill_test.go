@@ -271,7 +271,7 @@ func (s *struggle) standing(t *testing.T, pool *pgxpool.Pool) map[string][]strin
 		rows, err := projectiontest.Dump(t.Context(), pool, schema)
 		require.NoError(t, err)
 		name := column(t, pool, "SELECT name FROM projections WHERE schema_name = '"+schema+"'")[0]
-		if name != "templates" { // of which the month says nothing
+		if name != "templates" && name != "campaigns" { // of which the month says nothing
 			require.NotEmpty(t, rows, schema)
 		}
 		out["rows of "+name] = rows
