@@ -47,20 +47,26 @@ func (h *Handler) ReportSpam(ctx context.Context, meta Meta, c conversation.Repo
 	})
 }
 
+// Wants returns what a customer has said so far of the messages of one of the account's numbers.
+func (h *Handler) Wants(ctx context.Context, owner id.Account, wanted string, customer id.Customer) (said events.Consent, err error) {
+	number, err := h.numberOf(ctx, owner, wanted)
+	if err != nil {
+		return events.Consent{}, err
+	}
+	err = h.conversations.look(ctx, conversation.Stream(conversation.IDOf(number, customer)), func(s conversation.State, _ uint64) error {
+		said = s.Wants()
+		return nil
+	})
+	return said, err
+}
+
 // ofCustomer decides on the conversation of a customer and one of the account's numbers. Customers may say what they want
 // whatever the account may do.
 func (h *Handler) ofCustomer(
 	ctx context.Context, r request, wanted string, customer id.Customer,
 	decide func(s conversation.State, number string, now time.Time) ([]events.Event, error),
 ) (events.Position, error) {
-	var number string
-	err := h.accounts.look(ctx, account.Stream(r.account), func(s account.State, _ uint64) (err error) {
-		number, err = s.Number(wanted)
-		return err
-	})
-	if err == nil {
-		err = h.holds(ctx, r.account, number)
-	}
+	number, err := h.numberOf(ctx, r.account, wanted)
 	if err != nil {
 		return events.Start, err
 	}
@@ -68,4 +74,16 @@ func (h *Handler) ofCustomer(
 	return h.conversations.execute(ctx, stream, r, func(s conversation.State, now time.Time) ([]events.Event, error) {
 		return decide(s, number, now)
 	})
+}
+
+// numberOf finds a number that the account holds, whatever the account may do.
+func (h *Handler) numberOf(ctx context.Context, owner id.Account, wanted string) (number string, err error) {
+	err = h.accounts.look(ctx, account.Stream(owner), func(s account.State, _ uint64) (err error) {
+		number, err = s.Number(wanted)
+		return err
+	})
+	if err == nil {
+		err = h.holds(ctx, owner, number)
+	}
+	return number, err
 }

@@ -18,6 +18,7 @@ import (
 type access struct {
 	roles []events.Role // in the account that the caller belongs to; any of them is enough
 	finds bool          // the input names no account: the handler finds out whose the thing is
+	links bool          // for customers with a link, and for nobody else
 }
 
 // operator keeps a route for whoever runs the installation.
@@ -28,7 +29,10 @@ func permit(roles ...events.Role) access { return access{roles: roles} }
 
 // permitFound is permit for a route whose input does not name the account. Its handler must find out whose the thing is,
 // and ask whether the caller sees that, before it tells or does anything.
-func permitFound(roles ...events.Role) access { return access{roles, true} }
+func permitFound(roles ...events.Role) access { return access{roles: roles, finds: true} }
+
+// byLink opens a route to whoever has a customer's link, for that customer.
+var byLink = access{links: true}
 
 // ofAccount is an input that names the account that it is about.
 type ofAccount interface{ Owner() id.Account }
@@ -46,12 +50,19 @@ func (a access) mustSuit(operation string, in any) {
 // others.
 func (a access) guard(of huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if c := callerOf(ctx.Context()); !c.operator && !slices.ContainsFunc(a.roles, c.has) {
+		if !a.permits(callerOf(ctx.Context())) {
 			_ = huma.WriteErr(of, ctx, http.StatusForbidden, "the caller has no role that permits this. "+a.sentence())
 			return
 		}
 		next(ctx)
 	}
+}
+
+func (a access) permits(c caller) bool {
+	if a.links {
+		return !c.link.account.IsZero()
+	}
+	return c.operator || slices.ContainsFunc(a.roles, c.has)
 }
 
 // confine keeps a caller to the account that the input names.
@@ -74,6 +85,9 @@ func accountUnknown() error { return domain.Missing("AccountUnknown", "there is 
 
 // sentence is for people who read of the route.
 func (a access) sentence() string {
+	if a.links {
+		return "It is for the customer, by the link."
+	}
 	if len(a.roles) == 0 {
 		return "It is for the operator of the installation."
 	}

@@ -28,7 +28,8 @@ type caller struct {
 	operator bool
 	account  id.Account
 	roles    []events.Role
-	device   id.Device // the only one that may be written with; zero: any
+	device   id.Device    // the only one that may be written with; zero: any
+	link     customerLink // by which a customer comes
 }
 
 // asOperator is whoever runs the installation, and may do everything in all accounts.

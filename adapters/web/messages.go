@@ -57,6 +57,11 @@ func (s *server) registerMessages(a huma.API) {
 			"not sent: the platform may still refuse. The id encodes the customer's number: only its keyed hash stands in clear.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.acceptMessage)
+	command(s, a, permit(events.RoleOwner, events.RoleAgent, events.RoleDeveloper), huma.Operation{
+		Method: http.MethodDelete, Path: "/accounts/{id}/messages/{message}", OperationID: "deleteMessage", Tags: []string{"Messages"},
+		Summary: "Ask to delete a message", Description: "Is refused: what a business wrote stays.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, s.deleteMessage)
 	endpoint(s, a, permitFound(events.RoleOwner), huma.Operation{
 		Method: http.MethodGet, Path: "/messages/{id}/info", OperationID: "messageInfo", Tags: []string{"Messages"},
 		Summary: "See who sent a message and what became of it",
@@ -125,6 +130,13 @@ func (s *server) acceptMessage(ctx context.Context, meta commands.Meta, in *acce
 		Conversation: message.ConversationID, Message: in.Message, WamidHash: hash,
 		Wamid: key.Seal(id.Of[id.Fact](in.Message), "wamid", []byte(in.Body.Wamid)),
 	}))
+}
+
+func (s *server) deleteMessage(ctx context.Context, _ commands.Meta, in *api.OnMessage) (*body[api.Recorded], error) {
+	if _, err := s.findMessage(ctx, in.ID, in.Message); err != nil {
+		return nil, err
+	}
+	return nil, conversation.NotDeletable(in.Message)
 }
 
 // unbound refuses a platform id that another message has, in whatever conversation. A conversation knows its own ids only;

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -93,7 +94,7 @@ func start(t *testing.T, change ...func(*web.Config)) *system {
 	require.NoError(t, err)
 	s.hold = run(t, runner.Run)
 	config := web.Config{
-		AdminToken: token, SignInToken: signIn, StoreID: store.ID(), Store: store, Commands: s.commands, Vault: keeper,
+		AdminToken: token, SignInToken: signIn, StoreID: store.ID(), Store: store, Commands: s.commands, Vault: keeper, Erased: erased,
 		Redriver: nowhere{}, Projections: engine, Policies: runner, Database: database,
 		Webhook: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Log: logger, Now: time.Now,
 	}
@@ -124,6 +125,11 @@ func run(t *testing.T, background func(context.Context) error) (stop func()) {
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+func erased(err error) bool {
+	_, ok := errors.AsType[*vault.ErasedError](err)
+	return ok
 }
 
 // nowhere finds no quarantined update.

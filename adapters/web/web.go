@@ -58,6 +58,7 @@ type Vault interface {
 	Digest(label string, data []byte) string
 	Customers(ctx context.Context, account id.Account, people []events.Person) ([]id.Customer, error)
 	Keys(ctx context.Context, scopes []events.KeyScope) (map[events.KeyScope]events.DataKey, error)
+	Open(ctx context.Context, sealed events.Sealed, fact id.Fact, path string) ([]byte, error)
 }
 
 // Redriver drives a quarantined update again. It returns where the update landed, or a rejection.
@@ -81,6 +82,7 @@ type Config struct {
 
 	Commands    *commands.Handler
 	Vault       Vault
+	Erased      func(error) bool // tells that something does not open because its key was destroyed
 	Redriver    Redriver
 	Projections Projections
 	Policies    Policies
@@ -99,6 +101,7 @@ type server struct {
 	sessions *scs.SessionManager
 	origin   *http.CrossOriginProtection
 	links    links
+	visits   visits
 	used     usedKeys
 	pages    pages
 }
@@ -109,7 +112,7 @@ func New(config Config) http.Handler {
 		config.Wait = defaultWait
 	}
 	s := &server{
-		Config: config, sessions: newSessions(config.SecureCookies), origin: http.NewCrossOriginProtection(), pages: newPages(), used: newUsedKeys(),
+		Config: config, sessions: newSessions(config.SecureCookies), origin: http.NewCrossOriginProtection(), pages: newPages(), used: newUsedKeys(), visits: newVisits(),
 	}
 	if config.HiddenStreams == nil {
 		s.HiddenStreams = func() int64 { return 0 }
@@ -124,6 +127,7 @@ func New(config Config) http.Handler {
 	mux.Handle("/webhooks/whatsapp", config.Webhook)
 	mux.Handle("GET /metrics", config.Metrics)
 	mux.Handle(apiPrefix+"/", s.authenticated(s.routed(calls)))
+	mux.Handle(customerPrefix, s.linked(s.routed(calls)))
 	mux.HandleFunc("GET /openapi.json", document)
 	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -150,6 +154,7 @@ func (s *server) mountAPI(mux *http.ServeMux) http.HandlerFunc {
 	s.registerTemplates(endpoints)
 	s.registerMessages(endpoints)
 	s.registerConsents(endpoints)
+	s.registerCustomer(endpoints)
 	s.registerStaff(endpoints)
 	s.registerCampaigns(endpoints)
 	s.registerRates(endpoints)
@@ -244,6 +249,7 @@ func describe(document *huma.OpenAPI) {
 		{Name: "People", Description: "Who works for an account, in which roles, and their keys to this API."},
 		{Name: "Messages", Description: "Writing messages, and what became of them."},
 		{Name: "Campaigns", Description: "One message to many customers, when it is sent and what it may cost."},
+		{Name: "Customers", Description: "What customers want to receive; and what they themselves see, choose and take away, by a link."},
 		{Name: "Billing", Description: "Rate cards, and the ledger of what messages cost."},
 		{Name: "Analytics", Description: "How many messages there were, and what became of them."},
 		{Name: "Audit", Description: "The trail of everything that happened."},

@@ -255,7 +255,7 @@ func shutDown(limit context.Context, server *http.Server, cutOff func()) error {
 func (a *app) handler() http.Handler {
 	return web.New(web.Config{
 		AdminToken: a.adminToken, SignInToken: a.signIn,
-		StoreID: a.store.ID(), Store: a.store, HiddenStreams: a.hidden.Load, Commands: a.commands, Vault: a.vault, Redriver: redriver{a},
+		StoreID: a.store.ID(), Store: a.store, HiddenStreams: a.hidden.Load, Commands: a.commands, Vault: a.vault, Erased: erased, Redriver: redriver{a},
 		Projections: a.engine, Policies: a.policies, Database: a.database,
 		Webhook: &whatsapp.Handler{
 			Ingester: a.ingester, Secrets: a.config.WhatsAppAppSecrets, VerifyToken: a.config.WhatsAppVerifyToken, Log: a.log,

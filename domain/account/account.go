@@ -122,6 +122,11 @@ func (s State) PlanAt(at time.Time) Plan {
 	return Standard
 }
 
+// Shown returns what everybody may know of the business.
+func (s State) Shown() (name string, profile Profile, photo string) {
+	return s.name, s.profile, s.photo
+}
+
 // Numbers returns the business numbers of the account.
 func (s State) Numbers() []events.BusinessNumber { return s.numbers }
 

@@ -153,6 +153,9 @@ func (s State) ReportSpam(c ReportSpam, now time.Time) ([]events.Event, error) {
 	}), nil
 }
 
+// Wants returns what the customer has said so far.
+func (s State) Wants() events.Consent { return s.consent }
+
 func partyOf(account id.Account, phoneNumberID string, customer id.Customer) Party {
 	return Party{IDOf(phoneNumberID, customer), account, phoneNumberID, customer}
 }
