@@ -152,6 +152,19 @@ func TestASignInLinkIsGoodForOneUse(t *testing.T) {
 	require.NotContains(t, s.log.String(), signIn)
 }
 
+func TestOpenSignInLinksAreFew(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for {
+		a := s.call(http.MethodPost, "/api/v1/sign-in-links", "")
+		if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusCreated {
+			require.Equal(t, "TooManyLinks", a.problem(t).Code)
+			break
+		}
+	}
+	require.Equal(t, http.StatusSeeOther, s.raw(http.MethodGet, "/sign-in?token="+signIn, "").StatusCode, "the open ones stay good")
+}
+
 func TestASessionReadsAndWritesOnlyFromOurPages(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -2,9 +2,11 @@ package web
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
 
 	"daybook/events"
@@ -69,6 +71,21 @@ func FuzzCheckJSON(f *testing.F) {
 		message := err.Error()
 		require.True(t, strings.HasSuffix(message, "not UTF-8") || strings.HasSuffix(message, "a member comes twice"), message)
 	})
+}
+
+// TestWhatTheLibraryRefusesHasACode, also what a test can hardly bring about.
+func TestWhatTheLibraryRefusesHasACode(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]string{
+		http.StatusBadRequest: "BodyMissing", http.StatusRequestTimeout: "RequestTimeout", http.StatusNotAcceptable: "NotAcceptable",
+		http.StatusRequestEntityTooLarge: "BodyTooLarge", http.StatusUnsupportedMediaType: "UnsupportedMediaType",
+		http.StatusForbidden: "Forbidden", http.StatusUnprocessableEntity: "ValidationFailed",
+	} {
+		p := refusal(&huma.ErrorModel{Status: status, Detail: "x"})
+		require.Equal(t, code, p.Code)
+		require.Equal(t, status, p.Status)
+	}
+	require.Nil(t, refusal(&huma.ErrorModel{Status: http.StatusTeapot}))
 }
 
 func TestCheckJSON(t *testing.T) {

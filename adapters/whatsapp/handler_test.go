@@ -76,6 +76,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	answer := httptest.NewRecorder()
 	(&whatsapp.Handler{}).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodDelete, "/webhooks/whatsapp", nil))
 	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
+	require.Equal(t, "MethodNotAllowed", problemOf(t, answer).Code)
 	require.Equal(t, "GET, POST", answer.Header().Get("Allow"))
 }
 
