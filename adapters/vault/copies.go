@@ -92,9 +92,7 @@ func (c Copies) name(ctx context.Context, found *events.Found) (string, error) {
 			Name string `json:"name"`
 		} `json:"profile"`
 	}
-	if json.Unmarshal(opened, &contact) != nil {
-		return "", nil // the platform's to shape: it is not known what it is called
-	}
+	_ = json.Unmarshal(opened, &contact) // the platform shapes it: where it has no name, there is none
 	return contact.Profile.Name, nil
 }
 

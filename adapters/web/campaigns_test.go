@@ -90,7 +90,7 @@ func TestS16_SpendingIsHeldAgainstABudget(t *testing.T) {
 	require.EqualValues(t, 2, f.Recipients, "nobody twice")
 	require.Equal(t, []api.CampaignSkip{{Reason: "no_opt_in", Recipients: 1}}, f.Skipped)
 	require.Len(t, f.Markets, 1)
-	require.EqualValues(t, []int64{1, 0}, []int64{f.Markets[0].Written, f.Markets[0].Charged})
+	require.Equal(t, []int64{1, 0}, []int64{f.Markets[0].Written, f.Markets[0].Charged})
 
 	// Delivered, a charge takes the place of what was held (S15).
 	customers, err := s.vault.Customers(t.Context(), account, []events.Person{{WaID: customerNumber}})
@@ -119,7 +119,7 @@ func TestS19_CopiesAreSealedLikeAllMessages(t *testing.T) {
 		}
 		event, _, err := events.DecodeRecord(record)
 		require.NoError(t, err)
-		queued := event.(events.MessageQueued) //nolint:forcetypeassert // by its name
+		queued := event.(events.MessageQueued)
 		require.Equal(t, customerNumber, s.open(queued.To, queued.MessageID, "to"))
 		require.JSONEq(t, `{"parameters":["friend","20 %"]}`, s.open(queued.Content, queued.MessageID, "content"))
 		written++

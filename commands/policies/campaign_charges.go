@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 
@@ -26,9 +25,7 @@ type CampaignChargeCommands interface {
 }
 
 // CampaignStore is what condensing needs of the event store.
-type CampaignStore interface {
-	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[events.Record, error]
-}
+type CampaignStore = RepliesStore
 
 // campaignCharges condenses what each batch of rating charged to campaigns. Which batches were counted, a campaign knows by
 // their places in the billing period; so those of one period have one shard, and come in order.

@@ -115,7 +115,7 @@ func (c *campaigns) advance(ctx context.Context, in *Input, which id.Campaign, t
 // remind sets a timer; the same input sets the same one.
 func (c *campaigns) remind(ctx context.Context, in *Input, kind events.TimerKind, subject string, due time.Time) error {
 	_, err := c.commands.SetTimer(ctx, becauseOf(CampaignsName, in), timer.Set{
-		Account: in.Envelope.Account, Kind: kind, Stream: in.Stream, Subject: subject, Ordinal: int(in.Revision), Due: due, //nolint:gosec // no stream is that long
+		Account: in.Envelope.Account, Kind: kind, Stream: in.Stream, Subject: subject, Ordinal: int(in.Revision), Due: due,
 	})
 	return err
 }

@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"daybook/commands/policies/policiestest"
 	"daybook/domain/conversation"
 	"daybook/events"
+	"daybook/events/money"
 )
 
 // due is a campaign that is due, for four people of whom one did not opt in.
@@ -34,7 +36,7 @@ func requireWritten(t *testing.T, p *promotion) {
 	require.Equal(t, []events.SkipReason{events.SkipNoOptIn, "", "", ""}, p.skips())
 	require.Len(t, p.queued(), 3)
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 187_500}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 187_500}, []int64{spent, reserved})
 	require.Equal(t, []events.CampaignCompleted{{
 		CampaignID: p.id, Written: 3, Skipped: []events.SkipCount{{Reason: events.SkipNoOptIn, Count: 1}},
 	}}, of[events.CampaignCompleted](p))
@@ -78,7 +80,7 @@ func TestAmnesia_campaign_charges(t *testing.T) {
 	}, func(t *testing.T, p *promotion) {
 		t.Helper()
 		spent, reserved := p.money()
-		require.EqualValues(t, []int64{125_000, 62_500}, []int64{spent, reserved})
+		require.Equal(t, []int64{125_000, 62_500}, []int64{spent, reserved})
 		charged := of[events.CampaignCharged](p)
 		require.Len(t, charged, 2)
 		require.Equal(t, []events.MarketAmount{{Market: "Brazil", Charged: 1, Micros: 62_500}}, charged[0].Markets)
@@ -92,11 +94,43 @@ func TestAmnesia_campaign_outcomes(t *testing.T) {
 	}, func(t *testing.T, p *promotion) {
 		t.Helper()
 		spent, reserved := p.money()
-		require.EqualValues(t, []int64{0, 125_000}, []int64{spent, reserved})
+		require.Equal(t, []int64{0, 125_000}, []int64{spent, reserved})
 		counted := of[events.OutcomesCounted](p)
 		require.Len(t, counted, 1)
 		require.Equal(t, 1, counted[0].Failed)
 	})
+}
+
+// What rating takes back, corrects and charges again counts each time, also at the end of a long batch, and what was held
+// ends with the first charge.
+func TestACampaignsChargesAreCorrected(t *testing.T) {
+	t.Parallel()
+	p := due(t)
+	policiestest.Run(t, p.store, p.policies(p.store)[1])
+	ref := &events.CampaignRef{CampaignID: p.id, Reserved: 62_500}
+	it := events.Delivered{MessageID: p.message(1).id, Campaign: ref}
+	charge := func(market string, micros int64) events.Charge {
+		return events.Charge{Amount: money.Amount{Micros: micros, Currency: "USD"}, Market: market}
+	}
+	brazil, other := charge("Brazil", 62_500), charge("Other", 60_400)
+	for _, step := range []struct {
+		events          []events.Event
+		spent, reserved int64
+	}{
+		{append(slices.Repeat([]events.Event{events.MessageCharged{Charge: brazil}}, 300), events.MessageCharged{Delivery: it, Charge: brazil}), 62_500, 125_000},
+		{[]events.Event{events.ChargeAdjusted{Delivery: it, Charge: other, Was: &brazil}}, 60_400, 125_000},
+		{[]events.Event{events.ChargePending{Delivery: it, Currency: "USD", Was: &other}}, 0, 125_000},
+		{[]events.Event{events.ChargeAdjusted{Delivery: it, Charge: brazil}}, 62_500, 125_000},
+	} {
+		for _, event := range append(step.events, events.BatchRated{}) {
+			happen(t, p.store, "billing-of-the-month", p.account, event)
+		}
+		policiestest.Run(t, p.store, p.policies(p.store)[3])
+		spent, reserved := p.money()
+		require.Equal(t, []int64{step.spent, step.reserved}, []int64{spent, reserved})
+	}
+	charged := of[events.CampaignCharged](p)
+	require.Equal(t, []events.MarketAmount{{Market: "Brazil", Charged: -1, Micros: -62_500}, {Market: "Other", Charged: 1, Micros: 60_400}}, charged[1].Markets)
 }
 
 // Whatever the platform tells of a campaign's messages, however often and in whatever order: once every message's fate is
@@ -159,4 +193,3 @@ func (p *promotion) tells(t *rapid.T, n int) {
 	}
 	p.tell(p.to[n].CustomerID, updates...)
 }
-

@@ -25,7 +25,7 @@ func TestVector16_MoneyThatIsFreeAgainIsUsed(t *testing.T) {
 	p.starts()
 	require.Len(t, p.queued(), 2)
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 125_000}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 125_000}, []int64{spent, reserved})
 	require.Len(t, of[events.BudgetExhausted](p), 1)
 
 	p.fails(0, 131026)
@@ -35,7 +35,7 @@ func TestVector16_MoneyThatIsFreeAgainIsUsed(t *testing.T) {
 	p.delivered(p.message(2), p.clock)
 	p.settle()
 	spent, reserved = p.money()
-	require.EqualValues(t, []int64{125_000, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{125_000, 0}, []int64{spent, reserved})
 	require.Len(t, p.queued(), 3, "what is left does not suffice for another")
 
 	p.clock = p.state().Scheduled().EndsAt
@@ -55,12 +55,12 @@ func TestVector17_TheHighestRateOfTheMessagesLifeIsHeld(t *testing.T) {
 	p.starts()
 	require.Len(t, p.queued(), 1)
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 39_700}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 39_700}, []int64{spent, reserved})
 
 	p.delivered(p.message(0), time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC))
 	p.settle()
 	spent, reserved = p.money()
-	require.EqualValues(t, []int64{39_700, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{39_700, 0}, []int64{spent, reserved})
 }
 
 // A failure frees what was held. A delivery that another device of the customer tells of is charged all the same.
@@ -74,13 +74,13 @@ func TestVector11_AFailureFreesWhatWasHeld(t *testing.T) {
 	p.fails(1, 131049)
 	p.settle()
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 0}, []int64{spent, reserved})
 	require.Equal(t, line{}, p.rate().line(p.message(0)))
 
 	p.delivered(p.message(1), p.clock)
 	p.settle()
 	spent, reserved = p.money()
-	require.EqualValues(t, []int64{62_500, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{62_500, 0}, []int64{spent, reserved})
 }
 
 // What nobody tells anything of expires, and frees what was held; a delivery after that is late, and charged.
@@ -94,12 +94,12 @@ func TestVector13_WhatExpiresFreesWhatWasHeld(t *testing.T) {
 	require.NoError(t, err)
 	p.settle()
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 0}, []int64{spent, reserved})
 
 	p.delivered(p.message(0), p.clock)
 	p.settle()
 	spent, reserved = p.money()
-	require.EqualValues(t, []int64{62_500, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{62_500, 0}, []int64{spent, reserved})
 	charged := of[events.MessageCharged](p)
 	require.Len(t, charged, 1)
 	require.True(t, charged[0].Charge.Late)
@@ -118,7 +118,7 @@ func TestVector26_ConsentIsLookedAtWhenTheMessageIsWritten(t *testing.T) {
 	p.settle()
 	require.Equal(t, []events.SkipReason{"", events.SkipOptedOut, events.SkipBlocked, ""}, p.skips())
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 62_500}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 62_500}, []int64{spent, reserved})
 	require.Empty(t, of[events.MessageCharged](p))
 	require.Equal(t, campaign.Completed, p.state().Phase())
 }
@@ -240,7 +240,7 @@ func TestConsentIsLookedAtOnceMoreBeforeSending(t *testing.T) {
 	}
 	p.settle()
 	spent, reserved := p.money()
-	require.EqualValues(t, []int64{0, 0}, []int64{spent, reserved})
+	require.Equal(t, []int64{0, 0}, []int64{spent, reserved})
 	require.Equal(t, 2, of[events.OutcomesCounted](p)[0].Failed)
 }
 
@@ -340,7 +340,7 @@ func TestAnAudienceCountsOnceItIsSet(t *testing.T) {
 		yield(events.Recipient{}, broken)
 	}})
 	require.ErrorIs(t, err, broken)
-	_, err = p.handler.TakeAudience(t.Context(), asAdmin, p.account, p.id, commands.Audience{Segment: "list", Recipients: listed(append(p.to, p.to[0]))})
+	_, err = p.handler.TakeAudience(t.Context(), asAdmin, p.account, p.id, commands.Audience{Segment: "list", Recipients: listed([]events.Recipient{p.to[0], p.to[0]})})
 	require.ErrorContains(t, err, " after ", "nobody is in it twice")
 	p.starts()
 	require.Len(t, p.queued(), 3)

@@ -142,10 +142,18 @@ func countMessages(p *projections.Projection) {
 		return add(e.Campaign, e.Market, campaigns.FunnelRow{Written: 1})
 	})
 	projections.On(p, func(e events.MessageSent, _ projections.At) error { return count(e.StatusFact, campaigns.FunnelRow{}) })
-	projections.On(p, func(e events.MessageDelivered, _ projections.At) error { return count(e.StatusFact, campaigns.FunnelRow{}) })
-	projections.On(p, func(e events.MessageRead, _ projections.At) error { return count(e.StatusFact, campaigns.FunnelRow{Read: 1}) })
-	projections.On(p, func(e events.MessagePlayed, _ projections.At) error { return count(e.StatusFact, campaigns.FunnelRow{}) })
-	projections.On(p, func(e events.MessageFailed, _ projections.At) error { return count(e.StatusFact, campaigns.FunnelRow{Failed: 1}) })
+	projections.On(p, func(e events.MessageDelivered, _ projections.At) error {
+		return count(e.StatusFact, campaigns.FunnelRow{})
+	})
+	projections.On(p, func(e events.MessageRead, _ projections.At) error {
+		return count(e.StatusFact, campaigns.FunnelRow{Read: 1})
+	})
+	projections.On(p, func(e events.MessagePlayed, _ projections.At) error {
+		return count(e.StatusFact, campaigns.FunnelRow{})
+	})
+	projections.On(p, func(e events.MessageFailed, _ projections.At) error {
+		return count(e.StatusFact, campaigns.FunnelRow{Failed: 1})
+	})
 	projections.On(p, func(e events.DispatchFailed, _ projections.At) error {
 		if e.RetryAt != nil {
 			return nil
