@@ -64,16 +64,26 @@ func offer(device id.Device, category string) api.SendMessage {
 	}
 }
 
-// refuses checks by which rule a message is refused, and that nothing was queued.
-func (s *system) refuses(account id.Account, message api.SendMessage, code string) {
+// shop is a business with a device.
+type shop struct {
+	*system
+
+	account id.Account
+	device  id.Device
+}
+
+func (s shop) offer(category string) api.SendMessage { return offer(s.device, category) }
+
+// refuses checks by which rule a message is refused.
+func (s shop) refuses(message api.SendMessage, code string) {
 	s.t.Helper()
-	_, err := s.SendMessage(s.t.Context(), account, message)
+	_, err := s.SendMessage(s.t.Context(), s.account, message)
 	require.True(s.t, client.IsProblem(err, code), "%s: %v", code, err)
 }
 
-func (s *system) sends(account id.Account, message api.SendMessage) api.MessageQueued {
+func (s shop) sends(message api.SendMessage) api.MessageQueued {
 	s.t.Helper()
-	sent, err := s.SendMessage(s.t.Context(), account, message)
+	sent, err := s.SendMessage(s.t.Context(), s.account, message)
 	require.NoError(s.t, err)
 	return sent
 }
@@ -204,20 +214,17 @@ func (forgetful) Open(context.Context, events.Sealed, id.Fact, string) ([]byte, 
 func TestACustomersExportIsWhole(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	account := s.account()
-	device := s.device(account, "iPhone Mario")
-	s.hello(account)
-	v := s.visitor(account)
+	shop, v := s.customer()
 	v.choose(http.MethodPut, "/categories/marketing", `{"wanted":true}`)
-	reply, advert := s.sends(account, text(device, "Buongiorno")), s.sends(account, offer(device, "marketing"))
-	s.sends(account, text(device, "not gone yet"))
+	reply, advert := shop.sends(text(shop.device, "Buongiorno")), shop.sends(shop.offer("marketing"))
+	shop.sends(text(shop.device, "not gone yet"))
 	for wamid, message := range map[string]id.Message{"wamid.11111111": reply.ID, "wamid.22222222": advert.ID} {
-		_, err := s.AcceptMessage(t.Context(), account, message, wamid)
+		_, err := s.AcceptMessage(t.Context(), shop.account, message, wamid)
 		require.NoError(t, err)
 	}
 	read := time.Now().Truncate(time.Second).UTC()
-	s.told(account, reply.ID, "wamid.11111111", events.StatusDelivered, read.Add(-time.Second))
-	s.told(account, reply.ID, "wamid.11111111", events.StatusRead, read)
+	s.told(shop.account, reply.ID, "wamid.11111111", events.StatusDelivered, read.Add(-time.Second))
+	s.told(shop.account, reply.ID, "wamid.11111111", events.StatusRead, read)
 
 	list := v.export()
 	require.Len(t, list, 3, "what has not left the business is nobody else's")
