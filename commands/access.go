@@ -29,19 +29,23 @@ func (h *Handler) SkipProjectionEvent(ctx context.Context, meta Meta, skipped ev
 
 // ReadProjectionAsOf records that rows of the past are read, before they are.
 func (h *Handler) ReadProjectionAsOf(ctx context.Context, meta Meta, read events.ProjectionReadAsOf) (events.Position, error) {
-	now := h.now().UTC().Round(0)
 	var installation id.Account
-	proposed, err := propose(newRequest(meta, installation, "ReadProjectionAsOf", read).envelope("", now), []events.Event{read})
-	if err != nil {
-		return events.Start, err
-	}
-	return h.appendAccess(ctx, events.AccessStream(installation, now), proposed)
+	return h.recordAccess(ctx, meta, installation, "ReadProjectionAsOf", read)
 }
 
 // OpenMessageInfo records that somebody is shown who wrote a message of the account, before that is shown.
 func (h *Handler) OpenMessageInfo(ctx context.Context, meta Meta, owner id.Account, opened events.MessageInfoOpened) (events.Position, error) {
+	return h.recordAccess(ctx, meta, owner, "OpenMessageInfo", opened)
+}
+
+// IssueCustomerLink records that somebody is given a link for a customer of the account, before that is given.
+func (h *Handler) IssueCustomerLink(ctx context.Context, meta Meta, owner id.Account, issued events.CustomerLinkIssued) (events.Position, error) {
+	return h.recordAccess(ctx, meta, owner, "IssueCustomerLink", issued)
+}
+
+func (h *Handler) recordAccess(ctx context.Context, meta Meta, owner id.Account, name string, event events.Event) (events.Position, error) {
 	now := h.now().UTC().Round(0)
-	proposed, err := propose(newRequest(meta, owner, "OpenMessageInfo", opened).envelope("", now), []events.Event{opened})
+	proposed, err := propose(newRequest(meta, owner, name, event).envelope("", now), []events.Event{event})
 	if err != nil {
 		return events.Start, err
 	}

@@ -41,6 +41,15 @@ type MessageInfoOpened struct {
 
 func (MessageInfoOpened) isEvent() {}
 
+// CustomerLinkIssued says that somebody was given a link by which a customer's messages are read and the customer's choices
+// changed. The envelope's actor is who. It stands in the access stream of the business. Nothing folds it.
+type CustomerLinkIssued struct {
+	ConversationID id.Conversation `json:"conversation_id"` // of the customer and the business number
+	Until          time.Time       `json:"until"`           // whole seconds; exclusive
+}
+
+func (CustomerLinkIssued) isEvent() {}
+
 // AccessStream is the stream of what people did by hand to the books of a business, or were shown of them, on a day of UTC; of the
 // installation's own, when the business is none. A day bounds its length.
 func AccessStream(account id.Account, at time.Time) string {

@@ -151,6 +151,7 @@ var catalogue = newCatalogue(
 	entry[ProjectionEventSkipped]("ProjectionEventSkipped"),
 	entry[ProjectionReadAsOf]("ProjectionReadAsOf"),
 	entry[MessageInfoOpened]("MessageInfoOpened"),
+	entry[CustomerLinkIssued]("CustomerLinkIssued"),
 )
 
 // Upcaster rewrites the data of one version into the next.

@@ -367,7 +367,8 @@ func exemplars() map[string][]events.Event {
 			Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4, EventType: "MessageAccepted",
 			Reason: "told twice by <mistake>",
 		}},
-		"MessageInfoOpened": {events.MessageInfoOpened{MessageID: of[id.Message](33), ConversationID: of[id.Conversation](30)}},
+		"CustomerLinkIssued": {events.CustomerLinkIssued{ConversationID: of[id.Conversation](30), Until: at(9)}},
+		"MessageInfoOpened":  {events.MessageInfoOpened{MessageID: of[id.Message](33), ConversationID: of[id.Conversation](30)}},
 		"ProjectionReadAsOf": {events.ProjectionReadAsOf{
 			Projection: "messages", Version: 3, Table: "recipients", Rows: 7,
 			After: &events.Ref{Stream: "conversation-00000000-0000-4000-8000-000000000030", Revision: 4},

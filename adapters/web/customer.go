@@ -20,7 +20,7 @@ import (
 
 type (
 	issueLinkInput struct {
-		api.OnAccount
+		api.AccountPath
 
 		Body api.IssueLink
 	}
@@ -58,7 +58,7 @@ func (s *server) registerCustomer(a huma.API) {
 	}
 	endpoint(s, a, permit(events.RoleOwner, events.RoleAgent, events.RoleDeveloper), operation(http.MethodPost, "/accounts/{id}/customer-links",
 		"issueCustomerLink", "Make a link for a customer",
-		"Whoever has the link needs no other authentication to read and change what the customer chose, and to read the messages."), s.issueLink)
+		"Whoever has the link needs no other authentication to read and change what the customer chose, and to read the messages. That it was made is recorded first, as CustomerLinkIssued."), s.issueLink)
 	endpoint(s, a, byLink, own(http.MethodGet, "", "showCustomerPage", "Show what the customer chose",
 		"And from whom the messages are."), s.customerPage)
 	endpoint(s, a, byLink, own(http.MethodGet, "/export", "exportCustomerMessages", "Take the messages away",
@@ -89,6 +89,10 @@ func (s *server) issueLink(ctx context.Context, in *issueLinkInput) (*body[api.C
 		return nil, err
 	}
 	l := customerLink{in.ID, found[0], number, s.Now().UTC().AddDate(0, 0, in.Body.Days).Truncate(time.Second)}
+	issued := events.CustomerLinkIssued{ConversationID: conversation.IDOf(number, l.customer), Until: l.until}
+	if _, err = s.Commands.IssueCustomerLink(ctx, metaOf(ctx), in.ID, issued); err != nil {
+		return nil, err
+	}
 	token := s.token(l)
 	return &body[api.CustomerLink]{api.CustomerLink{Token: token, Path: customerPrefix + token, ExpiresAt: l.until}}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"daybook/adapters/web"
 	"daybook/adapters/web/api"
 	"daybook/adapters/web/client"
+	"daybook/commands"
 	"daybook/events"
 	"daybook/events/id"
 )
@@ -141,6 +142,31 @@ func TestALinkNamesNobody(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	require.NotContains(t, s.visitor(s.account()).path, customerNumber)
+}
+
+// TestALinkIsRecordedBeforeItIsGiven: who made it, for whom, and until when. What is not recorded is not given.
+func TestALinkIsRecordedBeforeItIsGiven(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	account := s.account()
+	agent := s.hire(account, "Giulia", "owner", "agent")
+	link, err := agent.IssueCustomerLink(t.Context(), account, api.IssueLink{Customer: customerNumber, Days: 7})
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().AddDate(0, 0, 7), link.ExpiresAt, time.Hour)
+	chat := s.hello(account)
+	records := 0
+	for record, err := range s.store.ReadStream(t.Context(), events.AccessStream(account, time.Now()), 0) {
+		require.NoError(t, err)
+		event, envelope, err := events.DecodeRecord(record)
+		require.NoError(t, err)
+		require.Equal(t, events.CustomerLinkIssued{ConversationID: chat, Until: link.ExpiresAt}, event)
+		require.Equal(t, "user:"+agent.id.String()+"/key:"+agent.key.String(), string(envelope.Actor))
+		records++
+	}
+	require.Equal(t, 1, records)
+	s.restart(func(c *web.Config) { c.Commands = commands.New(readOnlyStore{s.store}, time.Now) })
+	_, err = agent.IssueCustomerLink(t.Context(), account, api.IssueLink{Customer: customerNumber})
+	require.True(t, client.IsProblem(err, "StoreUnreachable"), err)
 }
 
 // TestALinkIsOfOneCustomer: what one chooses holds for nobody else.
