@@ -282,7 +282,7 @@ func TestTheLedgerHasPages(t *testing.T) {
 	require.Empty(t, entries.Entries)
 }
 
-func TestMessagesAreCounted(t *testing.T) {
+func TestS59_MessagesThatWereSentAndReadAreCounted(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.rates()

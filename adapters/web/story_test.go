@@ -134,8 +134,8 @@ func TestAnAccountsWholeLife(t *testing.T) {
 	}, typesOf(trail.Entries))
 }
 
-// TestNothingPersonalIsStoredInClear looks at every byte that was appended, and at every line that was logged.
-func TestNothingPersonalIsStoredInClear(t *testing.T) {
+// TestS27_AndS42_NothingPersonalIsStoredInClear looks at every byte that was appended, and at every line that was logged.
+func TestS27_AndS42_NothingPersonalIsStoredInClear(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	account := s.account()
