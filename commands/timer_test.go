@@ -45,7 +45,7 @@ func TestATimerFiresOnceHoweverManyFindItDue(t *testing.T) {
 		event, envelope, err := events.DecodeRecord(record)
 		require.NoError(t, err)
 		require.Equal(t, reminder.Account, envelope.Account)
-		fired = append(fired, event.(events.TimerFired)) //nolint:forcetypeassert // nothing else may follow
+		fired = append(fired, event.(events.TimerFired))
 		for _, position := range positions {
 			require.Equal(t, record.Position, position)
 		}

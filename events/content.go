@@ -9,8 +9,9 @@ import (
 // ContentPublished makes a version of a package of content the current one in a language. The content itself, the business's
 // own words and pictures, is kept by its digest.
 type ContentPublished struct {
-	AccountID id.Account `json:"account_id"`
 	PackageVersion
+
+	AccountID id.Account `json:"account_id"`
 }
 
 // PackageVersion is one version of a package in one language.

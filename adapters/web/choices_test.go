@@ -76,7 +76,7 @@ func TestS24_AnOptInHasItsSourceAndEvidence(t *testing.T) {
 		}
 		event, _, err := events.DecodeRecord(record)
 		require.NoError(t, err)
-		in := event.(events.CustomerOptedIn) //nolint:forcetypeassert // by its name
+		in := event.(events.CustomerOptedIn)
 		evidence, err := s.vault.Open(t.Context(), in.Evidence, in.FactID, "evidence")
 		require.NoError(t, err)
 		require.Equal(t, []any{events.SourceForm, "newsletter form in via Roma"}, []any{in.Source, string(evidence)})

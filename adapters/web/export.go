@@ -129,10 +129,10 @@ func (t *transcript) told(fact events.StatusFact, status events.Status) {
 		return
 	}
 	t.reached(fact.MessageID, fact.At)
-	switch status {
-	case events.StatusDelivered:
+	if status == events.StatusDelivered {
 		m.DeliveredAt = new(fact.At.UTC())
-	case events.StatusRead:
+	}
+	if status == events.StatusRead {
 		m.ReadAt = new(fact.At.UTC())
 	}
 }

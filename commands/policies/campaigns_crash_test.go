@@ -177,7 +177,7 @@ func (p *promotion) within(limit int64) {
 	require.LessOrEqual(p, spent+reserved, limit)
 }
 
-// tells tells some statuses of a message at once, or that its life is over.
+// tells says some statuses of a message at once, or that its life is over.
 func (p *promotion) tells(t *rapid.T, n int) {
 	words := []events.Status{events.StatusSent, events.StatusDelivered, events.StatusRead, events.StatusFailed}
 	var updates []conversation.Update

@@ -187,13 +187,7 @@ func (s State) Phase() Phase { return s.phase }
 // Counted returns the last outcome that was counted; zero when none was.
 func (s State) Counted() events.Ref { return s.counted }
 
-func (s State) started() bool {
-	switch s.phase {
-	case Running, Paused, Cancelled, Completed:
-		return true
-	}
-	return false
-}
+func (s State) started() bool { return s.phase == Running || s.phase == Paused || s.ended() }
 
 // known refuses a campaign that does not exist.
 func (s State) known() error {
