@@ -8,6 +8,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/policies"
+	"daybook/domain/content"
 )
 
 // object is a JSON object of the platform's.
@@ -19,7 +20,7 @@ type object map[string]any
 //	template     {"parameters": ["…", …]} for the places of its body, or {"components": […]} in the platform's form; or none
 //	image        {"link": "…"} or {"id": "…"}, and perhaps {"caption": "…"}
 //	interactive  the platform's interactive object, whole
-//	structured   see structured
+//	structured   a content.Structured
 //
 // Errors say nothing of what is in it.
 func compose(m policies.Outgoing, to string, content []byte) ([]byte, error) {
@@ -71,6 +72,19 @@ func payload(m policies.Outgoing, content []byte) (member string, payload any, e
 		return structured(m.Locale, content)
 	}
 	return "", nil, fmt.Errorf("messages of kind %q are not sent", m.Kind)
+}
+
+// structured renders a structured message in one language: the platform has no such message.
+func structured(locale string, written []byte) (member string, payload any, err error) {
+	var message content.Structured
+	if err = read(written, &message); err != nil {
+		return "", nil, err
+	}
+	if message.Check() != nil { // which would quote it
+		return "", nil, errors.New("a structured message is not whole")
+	}
+	member, object := message.For(locale).Payload()
+	return member, object, nil
 }
 
 func template(m policies.Outgoing, content []byte) (object, error) {

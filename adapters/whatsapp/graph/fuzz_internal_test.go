@@ -35,7 +35,7 @@ func FuzzAnswer(f *testing.F) {
 func FuzzCompose(f *testing.F) {
 	f.Add("text", "it", []byte(`{"body":"x"}`))
 	f.Add("template", "it", []byte(`{"parameters":["x"]}`))
-	f.Add("structured", "it", []byte(`{"default":"it","locales":{"it":{"text":"x","links":[{"title":"a","url":"b"}]}}}`))
+	f.Add("structured", "it", []byte(`{"versions":[{"language":"it","text":"x","links":[{"title":"a","url":"https://b.example"}]}]}`))
 	f.Fuzz(func(t *testing.T, kind, locale string, content []byte) {
 		m := policies.Outgoing{Kind: kind, Locale: locale, Template: &events.Template{Name: "n", Language: "it"}}
 		if body, err := compose(m, "393331234567", content); err == nil {

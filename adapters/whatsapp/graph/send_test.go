@@ -42,10 +42,10 @@ func sentBody(t *testing.T, vault safe, m policies.Outgoing) string {
 func TestEachKindOfMessageHasThePlatformsForm(t *testing.T) {
 	t.Parallel()
 	vault := newSafe(t)
-	const it = `{"default":"it","locales":{
-		"it":{"text":"Pronto","links":[{"title":"Traccia","url":"https://a.example/1"}]},
-		"en":{"text":"Ready","image":{"link":"https://a.example/i.jpg"}},
-		"de":{"text":"Fertig","links":[{"title":"Eins","url":"https://a.example/1"},{"title":"Zwei","url":"https://a.example/2"}]}}}`
+	const it = `{"versions":[
+		{"language":"it","text":"Pronto","links":[{"title":"Traccia","url":"https://a.example/1"}]},
+		{"language":"en","text":"Ready","image":"https://a.example/i.jpg"},
+		{"language":"de","text":"Fertig","links":[{"title":"Eins","url":"https://a.example/1"},{"title":"Zwei","url":"https://a.example/2"}]}]}`
 	for name, c := range map[string]struct {
 		kind, content, locale string
 		template              *events.Template
@@ -60,7 +60,7 @@ func TestEachKindOfMessageHasThePlatformsForm(t *testing.T) {
 		"interactive":             {"interactive", `{"type":"list","body":{"text":"?"}}`, "", nil, `"type":"interactive","interactive":{"type":"list","body":{"text":"?"}}`},
 		"structured with a link":  {"structured", it, "it", nil, `"type":"interactive","interactive":{"type":"cta_url","body":{"text":"Pronto"},"action":{"name":"cta_url","parameters":{"display_text":"Traccia","url":"https://a.example/1"}}}`},
 		"structured with image":   {"structured", it, "en", nil, `"type":"image","image":{"link":"https://a.example/i.jpg","caption":"Ready"}`},
-		"structured with links":   {"structured", it, "de", nil, `"type":"text","text":{"body":"Fertig\nEins: https://a.example/1\nZwei: https://a.example/2","preview_url":false}`},
+		"structured with links":   {"structured", it, "de", nil, `"type":"text","text":{"body":"Fertig\nEins: https://a.example/1\nZwei: https://a.example/2","preview_url":true}`},
 		"structured, not in that": {"structured", it, "fr", nil, `"type":"interactive","interactive":{"type":"cta_url","body":{"text":"Pronto"},"action":{"name":"cta_url","parameters":{"display_text":"Traccia","url":"https://a.example/1"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
